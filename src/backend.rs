@@ -1,0 +1,65 @@
+//! Backends: what runs the agent. What is known of docker or smolmachines is in their files here.
+
+mod docker;
+mod smolmachines;
+
+use clap::ValueEnum;
+
+use crate::artifact::Artifact;
+use crate::bottle::Bottle;
+use crate::diagnostic::Findings;
+use crate::egress::Egress;
+use crate::environment::Environment;
+use crate::plan::AgentProvisionPlan;
+use crate::render::RenderError;
+
+/// What runs the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Backend {
+    /// A container: the agent is a service of `compose.yaml`.
+    Docker,
+    /// A microVM: the agent is a machine of the `Smolfile`, the proxies are services of `compose.yaml`.
+    Smolmachines,
+}
+
+/// What the backends are given.
+pub struct Job<'j> {
+    /// The manifest, checked.
+    pub bottle: &'j Bottle,
+    /// The provider's plan.
+    pub plan: &'j AgentProvisionPlan,
+    /// The merged routes.
+    pub egress: &'j Egress,
+    /// The agent's variables.
+    pub environment: &'j Environment,
+    /// The backends that are asked for.
+    pub backends: &'j [Backend],
+}
+
+impl Job<'_> {
+    fn wants(&self, backend: Backend) -> bool {
+        self.backends.contains(&backend)
+    }
+}
+
+/// Reports what a chosen backend cannot express.
+pub fn check(job: &Job, findings: &mut Findings) {
+    if job.wants(Backend::Docker) {
+        docker::check(job, findings);
+    }
+    if job.wants(Backend::Smolmachines) {
+        smolmachines::check(job, findings);
+    }
+}
+
+/// The files of the chosen backends. The proxies run in containers whatever runs the agent.
+///
+/// # Errors
+/// When a file does not read back: a defect of bottlec.
+pub fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
+    let mut artifacts = docker::render(job)?;
+    if job.wants(Backend::Smolmachines) {
+        artifacts.push(smolmachines::render(job)?);
+    }
+    Ok(artifacts)
+}

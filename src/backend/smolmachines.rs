@@ -1,0 +1,128 @@
+//! smolmachines: the `Smolfile`. Keys that every supported release knows, unless the manifest
+//! targets a later one (facts/smolvm.md, sections 1 to 3).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Job;
+use crate::artifact::Artifact;
+use crate::bottle::ImageChoice;
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::guest;
+use crate::manifest::SmolvmTarget;
+use crate::plan::AgentImage;
+use crate::render::{self, RenderError};
+use crate::variable::Binding;
+
+/// The only name that a machine may look up: any entry turns smolvm's DNS filter on, without one
+/// every name is forwarded. The filter needs no other, since egress is called by its address.
+const ONLY_NAME: &str = "host.smolvm.internal";
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Smolfile {
+    image: String,
+    entrypoint: Vec<String>,
+    cmd: Vec<String>,
+    workdir: String,
+    cpus: u8,
+    memory: u32,
+    net: bool,
+    /// Known from 1.33 on; the only backend that enforces an allow-list, and what earlier releases
+    /// choose by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    net_backend: Option<String>,
+    env: Vec<String>,
+    volumes: Vec<String>,
+    network: Network,
+    auth: Auth,
+    restart: Restart,
+    #[serde(default)]
+    secrets: BTreeMap<String, Secret>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Network {
+    allow_cidrs: Vec<String>,
+    allow_hosts: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Auth {
+    ssh_agent: bool,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Restart {
+    policy: String,
+}
+
+/// A value that smolvm takes from the host's environment at each start.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Secret {
+    from_env: String,
+}
+
+/// Reports values that the file cannot carry: smolvm trims each `NAME=value`.
+pub(super) fn check(job: &Job, findings: &mut Findings) {
+    for (name, variable) in &job.bottle.env {
+        if let Binding::Literal(text) = &variable.binding
+            && text.ends_with(char::is_whitespace)
+        {
+            findings.push(
+                Diagnostic::new(Code::Inexpressible, format!("a Smolfile drops the blanks at the end of `{name}`"))
+                    .at(variable.value_span, "ends with a blank")
+                    .help("remove them, or build with --backend docker"),
+            );
+        }
+    }
+}
+
+/// The `Smolfile`.
+pub(super) fn render(job: &Job) -> Result<Artifact, RenderError> {
+    Ok(Artifact::public("Smolfile", render::template("Smolfile.toml", &smolfile(job))?))
+}
+
+fn smolfile(job: &Job) -> Smolfile {
+    let text = str::to_owned;
+    Smolfile {
+        // Always an archive: with a reference smolvm would open the registry's domains to the agent
+        // until the first restart.
+        image: match &job.plan.image {
+            AgentImage::Chosen(ImageChoice::Archive(path)) => format!("../../{path}"),
+            AgentImage::Generated(_) | AgentImage::Chosen(ImageChoice::Reference(_) | ImageChoice::Dockerfile(_)) => {
+                text("./image/agent.tar")
+            }
+        },
+        entrypoint: ["/bin/sh", "-c", guest::START, "bottle"].map(text).to_vec(),
+        // The machine stays up; the agent is started in it with `smolvm machine exec`.
+        cmd: ["sleep", "infinity"].map(text).to_vec(),
+        workdir: text(guest::WORKSPACE),
+        cpus: 2,
+        memory: 4096,
+        net: true,
+        net_backend: match job.bottle.smolvm {
+            SmolvmTarget::V1_9 => None,
+            SmolvmTarget::V1_33 => Some(text("virtio-net")),
+        },
+        env: job.environment.literal.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+        volumes: vec![format!("./agent:{}:ro", guest::MOUNT)],
+        network: Network {
+            allow_cidrs: vec![format!("{}/32", job.bottle.subnet.egress())],
+            allow_hosts: vec![text(ONLY_NAME)],
+        },
+        auth: Auth { ssh_agent: false },
+        restart: Restart { policy: text("never") },
+        secrets: job
+            .environment
+            .bound_at_launch
+            .iter()
+            .map(|name| (name.to_string(), Secret { from_env: name.to_string() }))
+            .collect(),
+    }
+}

@@ -1,0 +1,110 @@
+//! The command line: what was typed, and what each command's exit code means.
+
+mod build;
+
+use std::process::ExitCode;
+
+use annotate_snippets::Renderer;
+use clap::{ColorChoice, Parser, Subcommand};
+
+use crate::diagnostic::{Diagnostic, Severity, human};
+use crate::source::Sources;
+
+/// Compiles one manifest into every file that a sandboxed coding agent's proxy chain needs.
+#[derive(Parser)]
+#[command(name = "bottlec", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    screen: Screen,
+}
+
+/// What to show, and how.
+#[derive(clap::Args)]
+struct Screen {
+    /// When to use colours; NO_COLOR turns them off
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+    /// Show errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Show each file
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Build(build::Build),
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 clean, 1 findings or differences, 2 usage, input/output or internal error.";
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Clean,
+    Findings,
+}
+
+/// Runs bottlec.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let screen = arguments.screen;
+    screen.choose_color();
+    let result = match arguments.command {
+        Command::Build(build) => build.run(&screen),
+    };
+    match result {
+        Ok(Status::Clean) => ExitCode::SUCCESS,
+        Ok(Status::Findings) => ExitCode::from(1),
+        // Whoever reads our output has seen enough: `bottlec … | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(format_args!("bottlec: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// One line on stderr. A closed stderr must not end the program.
+fn say(line: std::fmt::Arguments) {
+    use std::io::Write as _;
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+impl Screen {
+    fn choose_color(&self) {
+        match self.color {
+            ColorChoice::Auto => anstream::ColorChoice::Auto,
+            ColorChoice::Always => anstream::ColorChoice::Always,
+            ColorChoice::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+
+    /// A line about the work done; none with `--quiet`.
+    fn note(&self, line: std::fmt::Arguments) {
+        if !self.quiet {
+            say(line);
+        }
+    }
+
+    /// Findings, each a block of lines; warnings are left out with `--quiet`.
+    fn show(&self, findings: &[Diagnostic], sources: &Sources) {
+        let renderer = Renderer::styled();
+        for diagnostic in findings {
+            if diagnostic.code.severity() == Severity::Error || !self.quiet {
+                say(format_args!("{}\n", human::render(diagnostic, sources, &renderer)));
+            }
+        }
+    }
+}

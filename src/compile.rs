@@ -1,0 +1,88 @@
+//! The pipeline in one screen: a bottle and host facts into artifacts. Pure: no file, clock,
+//! environment, network or chance.
+
+use crate::artifact::{Artifact, INDEX, Tree};
+use crate::backend::{self, Backend, Job};
+use crate::bottle::Bottle;
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::egress;
+use crate::environment::{self, Environment};
+use crate::facts::{HostCredentials, HostFacts};
+use crate::guest;
+use crate::index::{Compiled, Index};
+use crate::pipelock::Pipelock;
+use crate::render::{self, RenderError};
+use crate::source::Sources;
+
+/// Compiles a bottle. Problems are findings; with an error among them there is no tree.
+///
+/// # Errors
+/// An artifact does not read back as what was meant: a defect of bottlec.
+pub fn compile(
+    bottle: &Bottle,
+    sources: &Sources,
+    host: &HostFacts,
+    backends: &[Backend],
+    findings: &mut Findings,
+) -> Result<Option<Tree>, RenderError> {
+    let plan = bottle.provider.plan(&bottle.settings, host, findings)?;
+    let egress = egress::merge(&plan, &bottle.routes, findings);
+    environment::check(bottle, &plan, &egress, findings);
+    report_shared_exceptions(bottle, findings);
+    let environment = Environment::of(bottle, &plan);
+    let job = Job { bottle, plan: &plan, egress: &egress, environment: &environment, backends };
+    backend::check(&job, findings);
+    let pipelock = Pipelock::of(&bottle.name, &egress, bottle.pipelock);
+    if pipelock.is_none() {
+        findings.push(Diagnostic::new(Code::NoRoutes, "the bottle has no route").help("add one under `egress.routes`"));
+    }
+    let Some(pipelock) = pipelock.filter(|_| !findings.has_errors()) else { return Ok(None) };
+
+    let mut artifacts = backend::render(&job)?;
+    artifacts.push(Artifact::private("agent/agent.env", environment.file()?));
+    for file in &plan.files {
+        let path = format!("agent/home/{}", file.path);
+        artifacts.push(Artifact { path, content: file.content.clone(), private: file.private });
+    }
+    artifacts.push(Artifact::public("egress/routes.yaml", egress.wire()?));
+    artifacts.push(Artifact::public("egress/egress.env", environment::egress_file(&egress)?));
+    artifacts.push(Artifact::public("pipelock/pipelock.yaml", pipelock.render()?));
+    artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+
+    let compiled = Compiled {
+        bottle,
+        plan: &plan,
+        egress: &egress,
+        built_in_env: guest::environment(bottle.subnet).into_keys().collect(),
+        // Without forwarded credentials there is nothing that a made-up account could stand for.
+        hermetic: matches!(host.credentials, HostCredentials::Synthetic) && !plan.provisioned_env.is_empty(),
+        sources,
+    };
+    let index = Index::of(&compiled, &artifacts);
+    artifacts.push(Artifact::public(INDEX, render::json(&index)?));
+    Ok(Some(Tree {
+        name: bottle.name.clone(),
+        artifacts,
+        folders: vec!["agent/ca"],
+        names_local_file: bottle.settings.image.as_ref().is_some_and(|image| image.value.is_local()),
+    }))
+}
+
+/// pipelock has one list of exceptions for all hosts.
+fn report_shared_exceptions(bottle: &Bottle, findings: &mut Findings) {
+    for route in &bottle.routes {
+        if let Some(range) = route.ssrf_ip_allowlist.first() {
+            findings.push(
+                Diagnostic::new(
+                    Code::SharedSsrfException,
+                    format!(
+                        "pipelock lets every host of the bottle resolve to the private range {}, not `{}` alone",
+                        range.value, route.host.value
+                    ),
+                )
+                .at(range.span, "holds for all routes")
+                .help("keep the range as small as the service's own address"),
+            );
+        }
+    }
+}

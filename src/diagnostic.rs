@@ -1,0 +1,121 @@
+//! What is wrong with an input, where, and how to mend it. Checks make diagnostics; `human` words
+//! them for a terminal; no check prints.
+
+mod code;
+pub mod human;
+
+use std::collections::BTreeSet;
+
+pub use code::{Code, Severity};
+
+use crate::source::Span;
+
+/// A place and a few words about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The bytes that are underlined.
+    pub span: Span,
+    /// What to say there.
+    pub text: String,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Which rule.
+    pub code: Code,
+    /// What is wrong, in one sentence without a full stop.
+    pub message: String,
+    /// Where; the first is the place that the finding is sorted and reported by. A finding about a
+    /// file that is not a manifest has none.
+    pub labels: Vec<Label>,
+    /// How to mend it.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// A finding without a place yet.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Diagnostic { code, message: message.into(), labels: Vec::new(), help: None }
+    }
+
+    /// Where the finding is.
+    #[must_use]
+    pub fn at(self, span: Span, text: impl Into<String>) -> Self {
+        self.and(span, text)
+    }
+
+    /// Another place that has to do with it.
+    #[must_use]
+    pub fn and(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.labels.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// How to mend it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The place that the finding is reported by.
+    pub fn span(&self) -> Option<Span> {
+        self.labels.first().map(|label| label.span)
+    }
+}
+
+/// Why a value was not taken, before it is known where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong, in one sentence without a full stop.
+    pub message: String,
+    /// How to mend it.
+    pub help: String,
+}
+
+impl Refusal {
+    /// A refusal of these words.
+    pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Refusal { message: message.into(), help: help.into() }
+    }
+
+    /// The finding that it makes at a place.
+    pub fn at(self, code: Code, span: Span) -> Diagnostic {
+        Diagnostic::new(code, self.message).at(span, "").help(self.help)
+    }
+}
+
+/// All findings of one run.
+#[derive(Debug, Default)]
+pub struct Findings(Vec<Diagnostic>);
+
+impl Findings {
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.0.push(diagnostic);
+    }
+
+    /// Whether one of them is an error.
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|diagnostic| diagnostic.code.severity() == Severity::Error)
+    }
+
+    /// Whether an error points at this very place.
+    pub fn has_error_at(&self, span: Span) -> bool {
+        self.0.iter().any(|diagnostic| diagnostic.span() == Some(span) && diagnostic.code.severity() == Severity::Error)
+    }
+
+    /// The findings by place. Two checks that see one mistake (the schema and a rule of ours, say)
+    /// make one finding: the more telling one stays.
+    pub fn into_sorted(self) -> Vec<Diagnostic> {
+        let mut all = self.0;
+        all.sort_by(|a, b| (a.span(), a.code.rank(), &a.message).cmp(&(b.span(), b.code.rank(), &b.message)));
+        let mut told = BTreeSet::new();
+        all.retain(|diagnostic| match (diagnostic.code.severity(), diagnostic.span()) {
+            (Severity::Error, Some(span)) => told.insert(span),
+            _ => true,
+        });
+        all
+    }
+}

@@ -1,0 +1,147 @@
+//! The rules that findings belong to. A code never changes its meaning and is never used again.
+
+/// How grave a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Nothing is written.
+    Error,
+    /// The output is written and means what the manifest says, but probably not what its author wants.
+    Warning,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal $severity:ident,)*) => {
+        /// One rule.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// Every rule, by code.
+            pub const ALL: &'static [Code] = &[$(Code::$name),*];
+
+            /// The stable code, as printed.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$name => $code),* }
+            }
+
+            /// How grave a breach is.
+            pub fn severity(self) -> Severity {
+                match self { $(Code::$name => Severity::$severity),* }
+            }
+        }
+    };
+}
+
+codes! {
+    // Reading the text.
+    /// The text is not YAML.
+    YamlSyntax = "BTL001" Error,
+    /// A feature of YAML that manifests do without.
+    YamlFeature = "BTL002" Error,
+    /// A key stands twice in one mapping.
+    DuplicateKey = "BTL003" Error,
+    /// A plain scalar that readers of YAML 1.1 and 1.2 take differently.
+    AmbiguousScalar = "BTL004" Error,
+    /// Too large or nested too deep.
+    Limit = "BTL005" Error,
+    /// Bytes that are not UTF-8.
+    NotUtf8 = "BTL006" Error,
+    /// An invisible character.
+    ControlCharacter = "BTL007" Error,
+    /// A Markdown file without YAML front matter.
+    FrontMatter = "BTL008" Error,
+
+    // The schema.
+    /// A key that no rule knows.
+    UnknownKey = "BTL101" Error,
+    /// A key that must be there.
+    MissingKey = "BTL102" Error,
+    /// A value of another type.
+    WrongType = "BTL103" Error,
+    /// A value that is not one of the few allowed.
+    UnknownValue = "BTL104" Error,
+    /// A value of the right type and the wrong form.
+    WrongForm = "BTL105" Error,
+    /// A key of the reference system that is not compiled.
+    UnsupportedKey = "BTL106" Error,
+    /// A key that was removed.
+    RemovedKey = "BTL107" Error,
+
+    // Rules that a schema cannot say.
+    /// Not a name for a bottle.
+    BottleName = "BTL201" Error,
+    /// A parent that is missing, outside the project or part of a circle.
+    Extends = "BTL202" Error,
+    /// Not an exact DNS name.
+    Host = "BTL203" Error,
+    /// Two routes for one host.
+    DuplicateHost = "BTL204" Error,
+    /// A path prefix that can match nothing, or something else than it says.
+    PathPrefix = "BTL205" Error,
+    /// `username` and `scheme` do not fit.
+    Auth = "BTL206" Error,
+    /// A range of addresses that must not or cannot be excepted.
+    Cidr = "BTL207" Error,
+    /// Not a private /24.
+    Subnet = "BTL208" Error,
+    /// Not a name for a variable.
+    EnvName = "BTL209" Error,
+    /// A value that an environment cannot carry.
+    EnvValue = "BTL210" Error,
+    /// A variable that the plan sets.
+    OwnedVariable = "BTL211" Error,
+    /// A variable that would steer the programs that start the bottle.
+    LauncherVariable = "BTL212" Error,
+    /// A credential on its way into the agent.
+    ForwardedCredential = "BTL213" Error,
+    /// Not the name of a host variable.
+    TokenRef = "BTL214" Error,
+    /// A path that leaves the project or is not there.
+    Path = "BTL215" Error,
+    /// `image` and `dockerfile` together.
+    ImageAndDockerfile = "BTL216" Error,
+    /// An entry without effect.
+    NoEffect = "BTL217" Warning,
+    /// An image that is neither a reference nor a local archive.
+    Image = "BTL218" Error,
+
+    // Providers.
+    /// A setting that this provider does not take.
+    ProviderSetting = "BTL301" Error,
+    /// A variable that displaces the provider's placeholder.
+    DisplacedPlaceholder = "BTL302" Error,
+    /// The host's credential file cannot be used.
+    HostCredentials = "BTL303" Error,
+    /// The host's credentials end soon.
+    HostCredentialsExpiring = "BTL304" Warning,
+    /// The host's credential file disagrees with itself.
+    HostAccount = "BTL305" Warning,
+
+    // Egress and pipelock.
+    /// A manifest route that fights a provider's.
+    RouteConflict = "BTL401" Error,
+    /// A credential on a host that pipelock opens.
+    InterceptedCredential = "BTL402" Warning,
+    /// No route at all.
+    NoRoutes = "BTL403" Error,
+    /// An address exception that holds for more than its route.
+    SharedSsrfException = "BTL404" Warning,
+
+    // Backends and output.
+    /// A backend cannot express this.
+    Inexpressible = "BTL501" Error,
+    /// Two bottles of one build claim the same thing.
+    BottleCollision = "BTL502" Error,
+}
+
+impl Code {
+    /// Which of several errors at one place is told: the lowest.
+    pub(crate) fn rank(self) -> u8 {
+        match self {
+            Code::WrongForm => 3,
+            Code::AmbiguousScalar => 2,
+            Code::WrongType | Code::UnknownValue => 1,
+            _ => 0,
+        }
+    }
+}

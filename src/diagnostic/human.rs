@@ -1,0 +1,36 @@
+//! Diagnostics for people: the source line, the place underlined, what is wrong and how to mend it.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::{Diagnostic, Severity};
+use crate::source::Sources;
+
+/// One diagnostic as a block of lines without a line break at its end.
+pub fn render(diagnostic: &Diagnostic, sources: &Sources, renderer: &Renderer) -> String {
+    let level = match diagnostic.code.severity() {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut group = Group::with_title(level.primary_title(&diagnostic.message).id(diagnostic.code.as_str()));
+    let mut shown = Vec::new();
+    for label in &diagnostic.labels {
+        if shown.contains(&label.span.source) {
+            continue;
+        }
+        shown.push(label.span.source);
+        let source = sources.get(label.span.source);
+        let mut snippet = Snippet::source(source.text.as_str()).path(source.path.as_str());
+        for (index, label) in
+            diagnostic.labels.iter().enumerate().filter(|(_, other)| other.span.source == label.span.source)
+        {
+            let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let range = label.span.start as usize..label.span.end as usize;
+            snippet = snippet.annotation(kind.span(range).label(label.text.as_str()));
+        }
+        group = group.element(snippet);
+    }
+    if let Some(help) = &diagnostic.help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    renderer.render(&[group])
+}

@@ -1,0 +1,258 @@
+//! Egress: provider and manifest routes merged, token slots given out, and the wire file that the
+//! addon reads.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::bottle::{Auth, ManifestRoute, Scheme};
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::host::Host;
+use crate::path_prefix::PathPrefix;
+use crate::plan::{AgentProvisionPlan, ProviderRoute};
+use crate::render::{self, RenderError};
+use crate::source::Span;
+use crate::variable::TokenRef;
+
+/// The variable of the egress process that holds one token: `EGRESS_TOKEN_<n>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slot(usize);
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "EGRESS_TOKEN_{}", self.0)
+    }
+}
+
+/// Who asked for a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The manifest, there.
+    Manifest(Span),
+    /// A rule of the provider, narrowed by the manifest if a place is given.
+    Provider {
+        /// The provider's name.
+        provider: &'static str,
+        /// The rule's name.
+        rule: &'static str,
+        /// The manifest's route for the same host.
+        narrowed_at: Option<Span>,
+    },
+}
+
+/// One host that the agent may reach.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The host.
+    pub host: Host,
+    /// Path prefixes; empty for any path.
+    pub path_allowlist: Vec<PathPrefix>,
+    /// The credential and the slot that holds it.
+    pub auth: Option<(Auth, Slot)>,
+    /// Whether pipelock splices the host.
+    pub tls_passthrough: bool,
+    /// Ranges of private addresses that the host may resolve to.
+    pub ssrf_ip_allowlist: Vec<IpNet>,
+    /// Who asked for it.
+    pub origin: Origin,
+}
+
+impl Route {
+    /// Whether the agent's own `Authorization` goes through: on a spliced host that egress does not
+    /// sign for, so that a login made inside the bottle works.
+    pub fn keeps_authorization(&self) -> bool {
+        self.tls_passthrough && self.auth.is_none()
+    }
+}
+
+/// The merged routes with their slots.
+#[derive(Clone, Debug, Default)]
+pub struct Egress {
+    /// Provider routes first, then the manifest's, each in their order.
+    pub routes: Vec<Route>,
+    /// What each slot holds.
+    pub slots: BTreeMap<Slot, TokenRef>,
+}
+
+/// Merges the provider's routes with the manifest's. A manifest route may narrow a provider's by
+/// path; any other difference is a conflict.
+pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &mut Findings) -> Egress {
+    let mut egress = Egress::default();
+    for route in &plan.egress_routes {
+        let narrowing = manifest.iter().find(|own| own.host.value == route.host);
+        if let Some(narrowing) = narrowing {
+            report_differences(plan.provider, route, narrowing, findings);
+        }
+        let auth = route.auth.clone().map(|auth| egress.with_slot(auth));
+        egress.routes.push(Route {
+            host: route.host.clone(),
+            path_allowlist: narrowing.map(prefixes).unwrap_or_default(),
+            auth,
+            tls_passthrough: route.tls_passthrough,
+            ssrf_ip_allowlist: Vec::new(),
+            origin: Origin::Provider {
+                provider: plan.provider,
+                rule: route.rule,
+                narrowed_at: narrowing.map(|narrowing| narrowing.host.span),
+            },
+        });
+    }
+    for own in manifest {
+        if plan.egress_routes.iter().any(|route| route.host == own.host.value) {
+            continue;
+        }
+        let tls_passthrough = own.tls_passthrough.as_ref().is_some_and(|passthrough| passthrough.value);
+        report_interception(own, tls_passthrough, findings);
+        let auth = own.auth.clone().map(|auth| egress.with_slot(auth.value));
+        egress.routes.push(Route {
+            host: own.host.value.clone(),
+            path_allowlist: prefixes(own),
+            auth,
+            tls_passthrough,
+            ssrf_ip_allowlist: own.ssrf_ip_allowlist.iter().map(|range| range.value).collect(),
+            origin: Origin::Manifest(own.host.span),
+        });
+    }
+    egress
+}
+
+fn prefixes(route: &ManifestRoute) -> Vec<PathPrefix> {
+    route.path_allowlist.iter().map(|path| path.value.clone()).collect()
+}
+
+impl Egress {
+    /// The slot of a credential: one for each token ref, in the order of first use.
+    fn with_slot(&mut self, auth: Auth) -> (Auth, Slot) {
+        let known = self.slots.iter().find(|(_, held)| **held == auth.token_ref).map(|(slot, _)| *slot);
+        let slot = known.unwrap_or(Slot(self.slots.len()));
+        self.slots.entry(slot).or_insert_with(|| auth.token_ref.clone());
+        (auth, slot)
+    }
+
+    /// The wire file, `egress/routes.yaml`.
+    ///
+    /// # Errors
+    /// When it does not read back: a defect of bottlec.
+    pub fn wire(&self) -> Result<String, RenderError> {
+        render::template("routes.yaml", &Wire { routes: self.routes.iter().map(WireRoute::of).collect() })
+    }
+}
+
+/// Everything in a manifest route that fights the provider's route for the same host.
+fn report_differences(provider: &str, route: &ProviderRoute, own: &ManifestRoute, findings: &mut Findings) {
+    let host = &route.host;
+    let mut conflict = |at: Span, what: String, help: &str| {
+        findings.push(
+            Diagnostic::new(
+                Code::RouteConflict,
+                format!("the provider `{provider}` owns `{host}` (its rule `{}`) and {what}", route.rule),
+            )
+            .at(at, "differs from the provider's rule")
+            .and(own.host.span, "the manifest's route")
+            .help(help),
+        );
+    };
+    if let Some(auth) = &own.auth {
+        match &route.auth {
+            Some(owned) if *owned == auth.value => {}
+            Some(_) => conflict(
+                auth.span,
+                "sends its own credential there".into(),
+                "remove `auth`; the provider's credential counts",
+            ),
+            None => conflict(
+                auth.span,
+                "sends no credential of egress there".into(),
+                "remove `auth`; let the provider sign in through `agent_provider`",
+            ),
+        }
+    }
+    if let Some(passthrough) = &own.tls_passthrough
+        && passthrough.value != route.tls_passthrough
+    {
+        let must = if route.tls_passthrough { "needs pipelock to splice it" } else { "needs pipelock to open it" };
+        conflict(passthrough.span, must.into(), "remove `tls_passthrough`; the provider's rule counts");
+    }
+    if let Some(range) = own.ssrf_ip_allowlist.first() {
+        conflict(range.span, "lets it resolve to public addresses only".into(), "remove `ssrf_ip_allowlist`");
+    }
+    if own.path_allowlist.is_empty() {
+        findings.push(
+            Diagnostic::new(
+                Code::NoEffect,
+                format!("the route repeats what the provider `{provider}` brings for `{host}`"),
+            )
+            .at(own.host.span, "no effect")
+            .help("remove it, or narrow it with `path_allowlist`"),
+        );
+    }
+}
+
+/// pipelock scans the headers of a host that it opens and refuses a credential there with 403; the
+/// client's retries then end in 429 (facts/pipelock.md, section 4).
+fn report_interception(route: &ManifestRoute, tls_passthrough: bool, findings: &mut Findings) {
+    if let Some(auth) = &route.auth
+        && !tls_passthrough
+    {
+        findings.push(
+            Diagnostic::new(
+                Code::InterceptedCredential,
+                format!(
+                    "pipelock opens `{}` and may refuse the credential that egress puts on its requests",
+                    route.host.value
+                ),
+            )
+            .at(auth.span, "a credential on an opened host")
+            .and(route.host.span, "opened, because `tls_passthrough` is not set")
+            .help("add `pipelock: { tls_passthrough: true }`; the host is then checked by name and not scanned"),
+        );
+    }
+}
+
+/// The wire file as the addon reads it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    routes: Vec<WireRoute>,
+}
+
+/// A route on the wire: four fields of the reference system and two of ours; empty ones are left out.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireRoute {
+    host: Host,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    path_allowlist: Vec<PathPrefix>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auth_scheme: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auth_username: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token_env: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keep_authorization: Option<bool>,
+}
+
+impl WireRoute {
+    fn of(route: &Route) -> Self {
+        // Exhaustive: what does not cross to egress is named here.
+        let Route { host, path_allowlist, auth, tls_passthrough: _, ssrf_ip_allowlist: _, origin: _ } = route;
+        let (auth, slot) = match auth {
+            Some((auth, slot)) => (Some(auth), Some(slot)),
+            None => (None, None),
+        };
+        WireRoute {
+            host: host.clone(),
+            path_allowlist: path_allowlist.clone(),
+            auth_scheme: auth.map(|auth| auth.scheme.as_str().to_owned()),
+            auth_username: auth.and_then(|auth| match &auth.scheme {
+                Scheme::Basic { username } => Some(username.clone()),
+                Scheme::Bearer | Scheme::Token => None,
+            }),
+            token_env: slot.map(Slot::to_string),
+            keep_authorization: route.keeps_authorization().then_some(true),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The agent's environment: what bottlec, the provider and the manifest set, and the manifest's
+//! names checked against the rest. Also the env files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::bottle::Bottle;
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::egress::Egress;
+use crate::guest;
+use crate::plan::AgentProvisionPlan;
+use crate::render::{self, RenderError};
+use crate::variable::{Binding, VariableName};
+
+/// Every variable of the agent.
+#[derive(Debug, Default)]
+pub struct Environment {
+    /// Variables with their text.
+    pub literal: BTreeMap<VariableName, String>,
+    /// Names that are bound at launch.
+    pub bound_at_launch: BTreeSet<VariableName>,
+}
+
+impl Environment {
+    /// Puts the three sources together.
+    pub fn of(bottle: &Bottle, plan: &AgentProvisionPlan) -> Self {
+        let mut environment =
+            Environment { literal: guest::environment(bottle.subnet), bound_at_launch: BTreeSet::new() };
+        environment.literal.extend(plan.guest_env.clone());
+        for (name, variable) in &bottle.env {
+            match &variable.binding {
+                Binding::Literal(text) => {
+                    environment.literal.insert(name.clone(), text.clone());
+                }
+                Binding::Host(_) | Binding::Prompt(_) => {
+                    environment.bound_at_launch.insert(name.clone());
+                }
+            }
+        }
+        environment
+    }
+
+    /// `agent/agent.env`, for `docker run --env-file`.
+    ///
+    /// # Errors
+    /// When a value does not fit on a line: a defect of bottlec, which checks before.
+    pub fn file(&self) -> Result<String, RenderError> {
+        render::unchecked(
+            "variables.env",
+            &EnvFile {
+                literal: &self.literal,
+                bound_at_launch: self.bound_at_launch.iter().map(VariableName::as_str).collect(),
+            },
+        )
+    }
+}
+
+/// `egress/egress.env`: the token slots by bare name; docker takes their values from its own
+/// environment.
+///
+/// # Errors
+/// Never in practice: slots are plain words.
+pub fn egress_file(egress: &Egress) -> Result<String, RenderError> {
+    let slots: Vec<String> = egress.slots.keys().map(ToString::to_string).collect();
+    render::unchecked(
+        "variables.env",
+        &EnvFile { literal: &BTreeMap::new(), bound_at_launch: slots.iter().map(String::as_str).collect() },
+    )
+}
+
+#[derive(Serialize)]
+struct EnvFile<'e> {
+    literal: &'e BTreeMap<VariableName, String>,
+    bound_at_launch: Vec<&'e str>,
+}
+
+/// Reports names and bindings of the manifest that fight the plan, or would bring a credential to
+/// the agent.
+pub fn check(bottle: &Bottle, plan: &AgentProvisionPlan, egress: &Egress, findings: &mut Findings) {
+    let built_in = guest::environment(bottle.subnet);
+    let signs = !egress.slots.is_empty() && plan.egress_routes.iter().any(|route| route.auth.is_some());
+    for (name, variable) in &bottle.env {
+        let at = variable.name_span;
+        let displacing = plan.displacing_env.iter().find(|(displacing, _)| signs && *displacing == name.as_str());
+        if let Some((_, effect)) = displacing {
+            findings.push(
+                Diagnostic::new(
+                    Code::DisplacedPlaceholder,
+                    format!("`{name}` would displace the placeholder of the provider `{}`: {effect}", plan.provider),
+                )
+                .at(at, "")
+                .help("remove it; egress brings the credential"),
+            );
+        } else if built_in.contains_key(name) || plan.guest_env.contains_key(name) || guest::is_reserved(name) {
+            findings.push(
+                Diagnostic::new(Code::OwnedVariable, format!("the plan owns the variable `{name}`"))
+                    .at(at, "")
+                    .help("remove it; bottlec sets what leads the agent to egress"),
+            );
+        }
+        let forwards = |token: &str| match &variable.binding {
+            Binding::Host(host) => host.as_str() == token || name.as_str() == token,
+            Binding::Prompt(_) => name.as_str() == token,
+            Binding::Literal(_) => false,
+        };
+        if let Some(token_ref) = egress.slots.values().find(|token_ref| forwards(token_ref.as_str())) {
+            findings.push(
+                Diagnostic::new(
+                    Code::ForwardedCredential,
+                    format!("this would bring the credential `{token_ref}` to the agent"),
+                )
+                .at(variable.value_span, "bound at launch")
+                .help("remove it; egress puts the credential on the requests that need it"),
+            );
+        }
+    }
+}

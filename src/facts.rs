@@ -1,0 +1,102 @@
+//! Host facts: all that a compilation may know beside the manifest. Reading them is the only thing
+//! that bottlec asks of the host.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::provider::CredentialFile;
+use crate::secret::Secret;
+
+/// What a compilation may know beside the manifest.
+pub struct HostFacts {
+    /// Seconds since 1970-01-01 00:00 UTC.
+    pub now: i64,
+    /// The agent's credentials on the host.
+    pub credentials: HostCredentials,
+}
+
+/// The agent's credentials on the host.
+pub enum HostCredentials {
+    /// Not asked for by the manifest, and not read.
+    NotRead,
+    /// A made-up account (`--hermetic`): the output is for comparison and cannot sign in.
+    Synthetic,
+    /// The credential file.
+    File {
+        /// Where it was looked for, for messages.
+        path: String,
+        /// What was found.
+        content: Result<Secret, FileProblem>,
+    },
+}
+
+/// Why the credential file could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileProblem {
+    /// There is none.
+    Missing,
+    /// There is no place to look for it: neither the variable nor a home folder is set.
+    NoPlace,
+    /// It is there and cannot be read.
+    Unreadable,
+    /// It is larger than any credential file.
+    TooLarge,
+}
+
+/// The largest credential file that is read, in bytes.
+const MAX_CREDENTIALS: u64 = 1 << 20;
+
+impl HostFacts {
+    /// Facts that are the same on every machine.
+    pub fn hermetic() -> Self {
+        HostFacts { now: 0, credentials: HostCredentials::Synthetic }
+    }
+
+    /// The facts of this host. The credential file is opened only if the provider has one to
+    /// forward; `chosen` takes the place of the paths that the provider knows.
+    pub fn read(file: Option<&CredentialFile>, chosen: Option<&Path>) -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+        let credentials = match file {
+            None => HostCredentials::NotRead,
+            Some(file) => match chosen.map(Path::to_owned).or_else(|| default_path(file)) {
+                Some(path) => HostCredentials::File { path: path.display().to_string(), content: read_secret(&path) },
+                None => HostCredentials::File { path: file.in_home.to_owned(), content: Err(FileProblem::NoPlace) },
+            },
+        };
+        HostFacts { now, credentials }
+    }
+}
+
+fn default_path(file: &CredentialFile) -> Option<PathBuf> {
+    let home = || std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    match std::env::var_os(file.folder_variable).filter(|folder| !folder.is_empty()) {
+        Some(folder) => {
+            let folder = PathBuf::from(folder);
+            let expanded = folder.strip_prefix("~").ok().and_then(|rest| home().map(|home| home.join(rest)));
+            Some(expanded.unwrap_or(folder).join(file.name))
+        }
+        None => home().map(|home| home.join(file.in_home)),
+    }
+}
+
+fn read_secret(path: &Path) -> Result<Secret, FileProblem> {
+    let problem = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => FileProblem::Missing,
+        _ => FileProblem::Unreadable,
+    };
+    if !std::fs::metadata(path).map_err(problem)?.is_file() {
+        return Err(FileProblem::Unreadable);
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(problem)?;
+    let length = file.take(MAX_CREDENTIALS + 1).read_to_end(&mut bytes);
+    let secret = Secret::new(bytes);
+    match length {
+        Ok(length) if length as u64 > MAX_CREDENTIALS => Err(FileProblem::TooLarge),
+        Ok(_) => Ok(secret),
+        Err(error) => Err(problem(error)),
+    }
+}

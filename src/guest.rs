@@ -1,0 +1,62 @@
+//! What every agent finds inside its container or microVM, whatever its provider: where things are
+//! and which variables lead it to egress.
+
+use std::collections::BTreeMap;
+
+use crate::network::Subnet;
+use crate::variable::VariableName;
+
+/// Where `agent/` is mounted, read-only.
+pub const MOUNT: &str = "/bottle";
+/// The certificate of egress alone: for variables that *add* to a client's roots.
+pub const EGRESS_CA: &str = "/bottle/ca/egress.pem";
+/// The public roots and egress's certificate: for variables that *replace* a client's roots.
+pub const CA_BUNDLE: &str = "/bottle/ca/bundle.pem";
+/// The agent's home: writable, filled from `agent/home` at start.
+pub const HOME: &str = "/home/node";
+/// Where the agent works. smolvm keeps a folder of this name on the machine's own disk.
+pub const WORKSPACE: &str = "/workspace";
+/// The port that egress listens on.
+pub const EGRESS_PORT: u16 = 9099;
+
+/// Copies the prepared home over the agent's and becomes the agent. Clients rewrite these files, so
+/// they cannot be mounted; a fresh copy at each start brings the current placeholder.
+pub const START: &str = r#"cp -R /bottle/home/. "$HOME"/ && exec "$@""#;
+
+/// Variables that lead every client to egress and make it trust egress's certificate.
+pub fn environment(subnet: Subnet) -> BTreeMap<VariableName, String> {
+    let proxy = format!("http://{}:{EGRESS_PORT}", subnet.egress());
+    let direct = "localhost,127.0.0.1,::1".to_owned();
+    [
+        ("HOME", HOME.to_owned()),
+        ("HTTP_PROXY", proxy.clone()),
+        ("HTTPS_PROXY", proxy.clone()),
+        ("http_proxy", proxy.clone()),
+        ("https_proxy", proxy),
+        ("NO_PROXY", direct.clone()),
+        ("no_proxy", direct),
+        ("NODE_EXTRA_CA_CERTS", EGRESS_CA.to_owned()),
+        ("SSL_CERT_FILE", CA_BUNDLE.to_owned()),
+        ("REQUESTS_CA_BUNDLE", CA_BUNDLE.to_owned()),
+        ("CURL_CA_BUNDLE", CA_BUNDLE.to_owned()),
+        ("GIT_SSL_CAINFO", CA_BUNDLE.to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (VariableName::parse(name).expect("a name of letters"), value))
+    .collect()
+}
+
+/// Whether a manifest must leave a variable of this name alone though the plan does not set it: it
+/// would lead clients around egress, take roots away, or be mistaken for a token slot.
+pub fn is_reserved(name: &VariableName) -> bool {
+    const NAMES: [&str; 6] = [
+        "ALL_PROXY",
+        "FTP_PROXY",
+        "SSL_CERT_DIR",
+        "NODE_TLS_REJECT_UNAUTHORIZED",
+        "GIT_SSL_NO_VERIFY",
+        "NODE_USE_SYSTEM_CA",
+    ];
+    let upper = name.as_str().to_ascii_uppercase();
+    NAMES.contains(&upper.as_str()) || upper.starts_with("EGRESS_TOKEN_")
+}

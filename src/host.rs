@@ -1,0 +1,103 @@
+//! `Host`: an exact DNS name, in the one spelling that all hops compare.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::Refusal;
+
+/// What a host may look like before it is lower-cased, for the schema. [`Host::parse`] says more.
+pub const PATTERN: &str =
+    r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?$";
+
+/// An exact DNS name: ASCII or `xn--` labels of RFC 1123, lower case, without a dot at its end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Host(String);
+
+impl Host {
+    /// Reads a host as a manifest writes it.
+    ///
+    /// # Errors
+    /// Everything but an exact name: schemes, ports, paths, wildcards, addresses, bad labels.
+    pub fn parse(text: &str) -> Result<Host, Refusal> {
+        let refuse = |message: String, help: &str| Err(Refusal::new(message, help));
+        if text.is_empty() {
+            return refuse("the host is empty".into(), "write a DNS name such as `api.example.com`");
+        }
+        if let Some((_, rest)) = text.split_once("://") {
+            let host = rest.split(['/', ':']).next().unwrap_or_default();
+            return refuse(
+                "a host has no scheme".into(),
+                &format!("write `{host}`; egress speaks https on port 443 only"),
+            );
+        }
+        if let Some((host, _)) = text.split_once('/') {
+            return refuse(
+                "a host has no path".into(),
+                &format!("write `{host}` and put the path under `path_allowlist`"),
+            );
+        }
+        if text.contains('*') {
+            return refuse(
+                "a host has no wildcard".into(),
+                "name each host that the agent needs in a route of its own",
+            );
+        }
+        if text.starts_with('[') || text.matches(':').count() > 1 {
+            return refuse("an IPv6 address is not a DNS name".into(), "routes are by name; give the server a name");
+        }
+        if let Some((host, _)) = text.split_once(':') {
+            return refuse(
+                "a host has no port".into(),
+                &format!("write `{host}`; egress speaks https on port 443 only"),
+            );
+        }
+        if !text.is_ascii() {
+            return refuse("a host is written in ASCII".into(), "write the name's `xn--` form");
+        }
+        let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+        if name.len() > 253 {
+            return refuse(
+                format!("a DNS name has at most 253 characters and this has {}", name.len()),
+                "check the name",
+            );
+        }
+        for label in name.split('.') {
+            if let Some(why) = label_problem(label) {
+                return refuse(
+                    format!("`{}` is not a DNS name: {why}", text.escape_debug()),
+                    "write a name such as `api.example.com`",
+                );
+            }
+        }
+        if name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) {
+            return refuse("an address is not a DNS name".into(), "routes are by name; give the server a name");
+        }
+        Ok(Host(name))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn label_problem(label: &str) -> Option<String> {
+    if label.is_empty() {
+        return Some("a label is empty".into());
+    }
+    if label.len() > 63 {
+        return Some("a label has more than 63 characters".into());
+    }
+    if let Some(c) = label.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-') {
+        return Some(format!("`{}` is not allowed in a label", c.escape_debug()));
+    }
+    (label.starts_with('-') || label.ends_with('-')).then(|| "a label starts or ends with `-`".into())
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,256 @@
+//! `bottle.json`: the plan for machines. Routes with their origin, slots, variables by name, and the
+//! hash of every other file. No value of a variable or token is in it.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::artifact::Artifact;
+use crate::bottle::{Bottle, Scheme};
+use crate::egress::{Egress, Origin, Route};
+use crate::host::Host;
+use crate::path_prefix::PathPrefix;
+use crate::plan::AgentProvisionPlan;
+use crate::source::Sources;
+use crate::variable::{Binding, TokenRef, VariableName};
+
+/// The version of the layout of `bottle.json`. Keys are added without a new one.
+const FORMAT: u32 = 1;
+
+/// The whole file.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct Index {
+    format: u32,
+    /// The bottle's name.
+    name: String,
+    /// Set when the account is made up: the tree is for comparison and cannot sign in.
+    hermetic: bool,
+    provider: String,
+    command: Vec<String>,
+    home: String,
+    network: NetworkEntry,
+    routes: Vec<RouteEntry>,
+    slots: Vec<SlotEntry>,
+    env: Vec<VariableEntry>,
+    hidden_env_names: Vec<VariableName>,
+    /// Every other file of the tree.
+    pub files: Vec<FileEntry>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct NetworkEntry {
+    subnet: String,
+    egress: String,
+    agent: String,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct RouteEntry {
+    host: Host,
+    path_allowlist: Vec<PathPrefix>,
+    auth: Option<AuthEntry>,
+    tls_passthrough: bool,
+    keep_authorization: bool,
+    ssrf_ip_allowlist: Vec<String>,
+    from: From,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct AuthEntry {
+    scheme: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    slot: String,
+}
+
+/// Who asked for an entry.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum From {
+    /// The manifest or a parent: `file:line:column`, the file from the manifest's folder.
+    Manifest(String),
+    /// A rule of the provider.
+    Provider {
+        provider: String,
+        rule: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        narrowed_at: Option<String>,
+    },
+    /// bottlec itself, for every bottle.
+    BuiltIn,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct SlotEntry {
+    slot: String,
+    token_ref: TokenRef,
+    source: SlotSource,
+}
+
+/// Where a token comes from at launch.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SlotSource {
+    /// The host variable that the token ref names.
+    HostVariable,
+    /// A string in a file of the host.
+    HostFile { folder_variable: String, name: String, in_home: String, json_pointer: String },
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct VariableEntry {
+    name: VariableName,
+    source: VariableSource,
+    from: From,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum VariableSource {
+    /// Text in the artifacts.
+    Literal,
+    /// The host's variable of this name, at launch.
+    HostVariable(VariableName),
+    /// The answer to this question, at launch.
+    Prompt(String),
+}
+
+/// One file of the tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// The path from the folder of `bottle.json`.
+    pub path: String,
+    /// Permissions, octal.
+    pub mode: String,
+    /// SHA-256 of the content, hexadecimal.
+    pub sha256: String,
+}
+
+impl FileEntry {
+    fn of(artifact: &Artifact) -> Self {
+        FileEntry {
+            path: artifact.path.clone(),
+            mode: format!("{:04o}", artifact.mode()),
+            sha256: hash(artifact.content.as_bytes()),
+        }
+    }
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the index is made from.
+pub struct Compiled<'c> {
+    /// The manifest, checked.
+    pub bottle: &'c Bottle,
+    /// The provider's plan.
+    pub plan: &'c AgentProvisionPlan,
+    /// The merged routes.
+    pub egress: &'c Egress,
+    /// Names that bottlec sets in every agent.
+    pub built_in_env: Vec<VariableName>,
+    /// Whether the account is made up.
+    pub hermetic: bool,
+    /// The texts, for origins.
+    pub sources: &'c Sources,
+}
+
+impl Index {
+    /// The index of a compiled bottle with these files.
+    pub fn of(compiled: &Compiled, artifacts: &[Artifact]) -> Self {
+        let Compiled { bottle, plan, egress, built_in_env, hermetic, sources } = compiled;
+        Index {
+            format: FORMAT,
+            name: bottle.name.as_str().to_owned(),
+            hermetic: *hermetic,
+            provider: plan.provider.to_owned(),
+            command: plan.command.clone(),
+            home: plan.home.to_owned(),
+            network: NetworkEntry {
+                subnet: bottle.subnet.range().to_string(),
+                egress: bottle.subnet.egress().to_string(),
+                agent: bottle.subnet.agent().to_string(),
+            },
+            routes: egress.routes.iter().map(|route| RouteEntry::of(route, sources)).collect(),
+            slots: slots(egress, plan),
+            env: variables(bottle, plan, built_in_env, sources),
+            hidden_env_names: plan.hidden_env_names.iter().cloned().collect(),
+            files: artifacts.iter().map(FileEntry::of).collect(),
+        }
+    }
+}
+
+impl RouteEntry {
+    fn of(route: &Route, sources: &Sources) -> Self {
+        let Route { host, path_allowlist, auth, tls_passthrough, ssrf_ip_allowlist, origin } = route;
+        RouteEntry {
+            host: host.clone(),
+            path_allowlist: path_allowlist.clone(),
+            auth: auth.as_ref().map(|(auth, slot)| AuthEntry {
+                scheme: auth.scheme.as_str().to_owned(),
+                username: match &auth.scheme {
+                    Scheme::Basic { username } => Some(username.clone()),
+                    Scheme::Bearer | Scheme::Token => None,
+                },
+                slot: slot.to_string(),
+            }),
+            tls_passthrough: *tls_passthrough,
+            keep_authorization: route.keeps_authorization(),
+            ssrf_ip_allowlist: ssrf_ip_allowlist.iter().map(ToString::to_string).collect(),
+            from: match origin {
+                Origin::Manifest(span) => From::Manifest(sources.reference(*span)),
+                Origin::Provider { provider, rule, narrowed_at } => From::Provider {
+                    provider: (*provider).to_owned(),
+                    rule: (*rule).to_owned(),
+                    narrowed_at: narrowed_at.map(|span| sources.reference(span)),
+                },
+            },
+        }
+    }
+}
+
+fn slots(egress: &Egress, plan: &AgentProvisionPlan) -> Vec<SlotEntry> {
+    let source = |token_ref: &TokenRef| match plan.provisioned_env.get(token_ref) {
+        None => SlotSource::HostVariable,
+        Some(provision) => SlotSource::HostFile {
+            folder_variable: provision.file.folder_variable.to_owned(),
+            name: provision.file.name.to_owned(),
+            in_home: provision.file.in_home.to_owned(),
+            json_pointer: provision.file.token_pointer.to_owned(),
+        },
+    };
+    let entry = |(slot, token_ref): (_, &TokenRef)| SlotEntry {
+        slot: ToString::to_string(slot),
+        token_ref: token_ref.clone(),
+        source: source(token_ref),
+    };
+    egress.slots.iter().map(entry).collect()
+}
+
+fn variables(
+    bottle: &Bottle,
+    plan: &AgentProvisionPlan,
+    built_in: &[VariableName],
+    sources: &Sources,
+) -> Vec<VariableEntry> {
+    let literal =
+        |name: &VariableName, from| VariableEntry { name: name.clone(), source: VariableSource::Literal, from };
+    let provider =
+        || From::Provider { provider: plan.provider.to_owned(), rule: "environment".to_owned(), narrowed_at: None };
+    let manifest = bottle.env.iter().map(|(name, variable)| VariableEntry {
+        name: name.clone(),
+        source: match &variable.binding {
+            Binding::Literal(_) => VariableSource::Literal,
+            Binding::Host(host) => VariableSource::HostVariable(host.clone()),
+            Binding::Prompt(question) => VariableSource::Prompt(question.clone()),
+        },
+        from: From::Manifest(sources.reference(variable.name_span)),
+    });
+    built_in
+        .iter()
+        .map(|name| literal(name, From::BuiltIn))
+        .chain(plan.guest_env.keys().map(|name| literal(name, provider())))
+        .chain(manifest)
+        .collect()
+}

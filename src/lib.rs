@@ -1,0 +1,31 @@
+//! bottlec compiles one manifest into every file that a sandboxed coding agent's proxy chain needs.
+//!
+//! The way of a manifest: [`manifest::load`] reads it and its parents, [`manifest::check`] makes a
+//! [`bottle::Bottle`] of it, [`compile::compile`] turns that and [`facts::HostFacts`] into an
+//! [`artifact::Tree`], and [`output`] writes the tree. Only `manifest::load`, `facts` and `output`
+//! touch the machine. `docs/architecture.md` has the map.
+
+pub mod artifact;
+pub mod backend;
+pub mod bottle;
+pub mod command;
+pub mod compile;
+pub mod diagnostic;
+pub mod egress;
+pub mod environment;
+pub mod facts;
+pub mod guest;
+pub mod host;
+pub mod index;
+pub mod manifest;
+pub mod network;
+pub mod output;
+pub mod path_prefix;
+pub mod pipelock;
+pub mod plan;
+pub mod provider;
+pub mod render;
+pub mod secret;
+pub mod source;
+pub mod variable;
+pub mod yaml;

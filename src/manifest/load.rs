@@ -1,0 +1,220 @@
+//! Reads a manifest and its parents from disk. The only place that opens manifests.
+
+use std::io::{self, Read as _};
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{Manifest, extends, parse};
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::source::{Source, SourceId, Sources, Span};
+use crate::yaml::{self, Spanned};
+
+/// A manifest with its parents laid under it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The texts, the manifest's own first.
+    pub sources: Sources,
+    /// The merged manifest, if its text could be used.
+    pub manifest: Option<Manifest>,
+    /// What is wrong so far.
+    pub findings: Findings,
+}
+
+/// The folder that `extends` and `dockerfile` may not leave: the nearest one above the manifest
+/// that is a git work tree, else the manifest's own.
+///
+/// # Errors
+/// When the manifest's folder cannot be resolved.
+pub fn project_root(manifest: &Path) -> Result<PathBuf> {
+    let folder = folder_of(manifest);
+    let folder =
+        folder.canonicalize().with_context(|| format!("cannot resolve the folder of {}", manifest.display()))?;
+    let root = folder.ancestors().find(|above| above.join(".git").exists());
+    Ok(root.unwrap_or(&folder).to_owned())
+}
+
+/// Reads the manifest at `path`, then its parents.
+///
+/// # Errors
+/// When the manifest itself cannot be read. What is wrong with a parent is a finding at the line
+/// that names it.
+pub fn load(path: &Path) -> Result<Loaded> {
+    let root = project_root(path)?;
+    let mut loader = Loader { root, sources: Sources::default(), findings: Findings::default(), chain: Vec::new() };
+    let bytes = read_bounded(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let reference = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let id = loader.add(path, reference, bytes);
+    let canonical = path.canonicalize().with_context(|| format!("cannot resolve {}", path.display()))?;
+    loader.chain.push((canonical, path.display().to_string()));
+    let manifest = loader.resolve(id, path);
+    if let Some(manifest) = &manifest {
+        loader.check_dockerfile(manifest, path);
+    }
+    Ok(Loaded { sources: loader.sources, manifest, findings: loader.findings })
+}
+
+struct Loader {
+    root: PathBuf,
+    sources: Sources,
+    findings: Findings,
+    /// Canonical path and shown path of each bottle so far, child first.
+    chain: Vec<(PathBuf, String)>,
+}
+
+impl Loader {
+    fn add(&mut self, path: &Path, reference: String, bytes: Vec<u8>) -> SourceId {
+        let (text, bad) = match String::from_utf8(bytes) {
+            Ok(text) => (text, None),
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(valid))
+            }
+        };
+        let id = self.sources.add(Source { path: path.display().to_string(), reference, text });
+        if let Some(at) = bad {
+            let start = u32::try_from(at).unwrap_or(u32::MAX);
+            self.findings.push(
+                Diagnostic::new(Code::NotUtf8, "the file is not UTF-8 text")
+                    .at(Span { source: id, start, end: start + 3 }, "the first bad byte")
+                    .help("save the file as UTF-8"),
+            );
+        }
+        id
+    }
+
+    fn resolve(&mut self, id: SourceId, path: &Path) -> Option<Manifest> {
+        if self.findings.has_errors() && self.sources.get(id).text.contains('\u{fffd}') {
+            return None;
+        }
+        let manifest = parse::parse(&self.sources, id, &mut self.findings)?;
+        let Some(extends) = manifest.extends.clone() else { return Some(manifest) };
+        match self.parent(&extends, id, path) {
+            Ok((parent_id, parent_path)) => {
+                let parent = self.resolve(parent_id, &parent_path)?;
+                Some(extends::overlay(manifest, parent))
+            }
+            Err(diagnostic) => {
+                self.findings.push(*diagnostic);
+                Some(manifest)
+            }
+        }
+    }
+
+    /// Finds and reads the bottle that `extends` names.
+    fn parent(
+        &mut self,
+        extends: &Spanned<String>,
+        child: SourceId,
+        child_path: &Path,
+    ) -> Result<(SourceId, PathBuf), Box<Diagnostic>> {
+        let refuse = |message: String, help: &str| {
+            Box::new(Diagnostic::new(Code::Extends, message).at(extends.span, "named here").help(help))
+        };
+        let name = extends.value.as_str();
+        let folder = folder_of(child_path);
+        if Path::new(name).is_absolute() || name.contains('\\') {
+            return Err(refuse(
+                "`extends` takes a name or a relative path with `/`".into(),
+                "name a bottle inside the project",
+            ));
+        }
+        let is_path = name.contains('/') || [".yaml", ".yml", ".md"].iter().any(|end| name.ends_with(end));
+        let candidates: Vec<String> = if is_path {
+            vec![name.to_owned()]
+        } else {
+            ["yaml", "yml", "bottle.yaml", "md"].iter().map(|end| format!("{name}.{end}")).collect()
+        };
+        for candidate in &candidates {
+            let path = folder.join(candidate);
+            let canonical = match path.canonicalize() {
+                Ok(canonical) => canonical,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(refuse(format!("cannot resolve `{candidate}`: {error}"), "check the path")),
+            };
+            if !canonical.starts_with(&self.root) {
+                return Err(refuse(
+                    format!("`{candidate}` lies outside the project"),
+                    "copy the bottle into the project; nothing outside it is read",
+                ));
+            }
+            let shown = tidy(&path);
+            if let Some(seen) = self.chain.iter().position(|(known, _)| *known == canonical) {
+                let mut circle: Vec<&str> = self.chain[seen..].iter().map(|(_, shown)| shown.as_str()).collect();
+                circle.push(&self.chain[seen].1);
+                let message = if circle.len() == 2 {
+                    "the bottle extends itself"
+                } else {
+                    "the bottles extend each other in a circle"
+                };
+                return Err(refuse(
+                    format!("{message}: {}", circle.join(" -> ")),
+                    "remove one `extends` of the circle",
+                ));
+            }
+            if self.chain.len() == extends::MAX_CHAIN {
+                return Err(refuse(
+                    format!("more than {} bottles extend each other", extends::MAX_CHAIN),
+                    "flatten the chain",
+                ));
+            }
+            let bytes = read_bounded(&path)
+                .map_err(|error| refuse(format!("cannot read `{candidate}`: {error}"), "check the file"))?;
+            self.chain.push((canonical, shown.display().to_string()));
+            let reference = self.sources.get(child).resolve(candidate);
+            let id = self.add(&shown, reference, bytes);
+            return Ok((id, shown));
+        }
+        let chain: Vec<&str> = self.chain.iter().map(|(_, shown)| shown.as_str()).collect();
+        Err(refuse(
+            format!("the bottle `{}` that {} extends is not there", name.escape_debug(), chain.join(" -> ")),
+            &format!(
+                "looked for {} in {}",
+                candidates.join(", "),
+                if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.display()
+            ),
+        ))
+    }
+
+    /// The file is the engine's to read; bottlec only makes sure that it is there and inside.
+    fn check_dockerfile(&mut self, manifest: &Manifest, manifest_path: &Path) {
+        let Some(dockerfile) = manifest.agent_provider.as_ref().and_then(|provider| provider.dockerfile.as_ref())
+        else {
+            return;
+        };
+        let source = self.sources.get(dockerfile.span.source);
+        let path = folder_of(manifest_path).join(source.folder()).join(&dockerfile.value);
+        let (message, help) = match path.canonicalize() {
+            Ok(real) if !real.starts_with(&self.root) => {
+                ("the Dockerfile lies outside the project", "move it into the project")
+            }
+            Ok(real) if !real.is_file() => ("the Dockerfile is not a file", "name the file itself"),
+            Ok(_) => return,
+            Err(_) => ("the Dockerfile is not there", "the path counts from the folder of the manifest that names it"),
+        };
+        self.findings.push(Diagnostic::new(Code::Path, message).at(dockerfile.span, "").help(help));
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Reads a regular file, one byte more than a manifest may have at the most.
+fn read_bounded(path: &Path) -> Result<Vec<u8>> {
+    let kind = std::fs::metadata(path)?;
+    if !kind.is_file() {
+        bail!("it is not a regular file");
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(kind.len()).unwrap_or(0).min(yaml::MAX_BYTES + 1));
+    std::fs::File::open(path)?.take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The path without `.` steps.
+fn tidy(path: &Path) -> PathBuf {
+    path.components().filter(|component| *component != Component::CurDir).collect()
+}

@@ -1,0 +1,65 @@
+//! One text into a manifest: front matter, YAML, schema, types. Says all that is wrong in one go.
+
+use serde::Deserialize;
+
+use super::{Manifest, front_matter, schema};
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::source::{SourceId, Sources, Span};
+use crate::yaml;
+
+/// Reads one source. What cannot be used is reported and left out of the manifest; nothing comes
+/// back when the text is not YAML at all.
+pub fn parse(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option<Manifest> {
+    let source = sources.get(id);
+    let text = source.text.as_str();
+    let at_start = Span { source: id, start: 0, end: u32::from(!text.is_empty()) };
+    if text.len() > yaml::MAX_BYTES {
+        findings.push(
+            Diagnostic::new(
+                Code::Limit,
+                format!("the file has {} bytes and a manifest at most {}", text.len(), yaml::MAX_BYTES),
+            )
+            .at(at_start, ""),
+        );
+        return None;
+    }
+    let range = if is_markdown(&source.path) {
+        let Some(range) = front_matter::range(text) else {
+            findings.push(
+                Diagnostic::new(Code::FrontMatter, "the Markdown file has no YAML front matter")
+                    .at(at_start, "expected a line `---`")
+                    .help("put the manifest between two lines `---` at the top, or name the file `.yaml`"),
+            );
+            return None;
+        };
+        range
+    } else {
+        0..text.len()
+    };
+    let mut root = yaml::read(&text[range.clone()], id, range.start, findings)
+        .unwrap_or(yaml::Node { span: at_start, value: yaml::Value::Invalid });
+    match root.value {
+        yaml::Value::Invalid if findings.has_errors() => return None,
+        // An empty file is a bottle with every default.
+        yaml::Value::Invalid | yaml::Value::Null => return Some(Manifest::default()),
+        _ => schema::validate(&mut root, findings),
+    }
+    if !root.is_valid() {
+        return None;
+    }
+    match Manifest::deserialize(&root) {
+        Ok(manifest) => Some(manifest),
+        Err(error) => {
+            // Out of reach as long as schema and types agree; never silent if they do not.
+            if !findings.has_errors() {
+                findings.push(Diagnostic::new(Code::WrongForm, error.to_string()).at(root.span, ""));
+            }
+            None
+        }
+    }
+}
+
+/// Whether the manifest is the front matter of the file.
+pub(super) fn is_markdown(path: &str) -> bool {
+    std::path::Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("md"))
+}

@@ -1,0 +1,280 @@
+//! The JSON Schema of a manifest: made from the types, committed, and compiled into the validator.
+
+use jsonschema::JsonType;
+use jsonschema::ValidationError;
+use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
+use jsonschema::paths::LocationSegment;
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, RestrictFormats};
+use serde_json::Value as Json;
+
+use super::Manifest;
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::source::Span;
+use crate::yaml::{Node, Step};
+
+/// The schema as committed: `schema/bottle.schema.json`.
+pub const TEXT: &str = include_str!("../../schema/bottle.schema.json");
+
+/// The validator that is made from the committed schema when bottlec is built.
+#[jsonschema::validator(path = "schema/bottle.schema.json", methods = { is_valid = false, validate = false, iter_errors = true })]
+struct Validator;
+
+/// Makes the schema from the types: draft-07, the newest that YAML editors read, without references.
+pub fn generate() -> String {
+    let settings = SchemaSettings::draft07().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.transforms.push(Box::new(RestrictFormats::default()));
+        settings.transforms.push(Box::new(RecursiveTransform(plain_enums)));
+        settings.transforms.push(Box::new(RecursiveTransform(without_null)));
+        settings.transforms.push(Box::new(RecursiveTransform(flowing_text)));
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<Manifest>();
+    schema.insert("$id".into(), "urn:bottlec:schema:1".into());
+    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
+    text.push('\n');
+    text
+}
+
+/// `oneOf` of constants, which schemars makes of documented enums, says less in a validator's and an
+/// editor's words than `enum` does.
+fn plain_enums(schema: &mut Schema) {
+    let constants = schema
+        .get("oneOf")
+        .and_then(Json::as_array)
+        .and_then(|variants| variants.iter().map(|variant| variant.get("const").cloned()).collect::<Option<Vec<_>>>());
+    if let Some(constants) = constants {
+        schema.remove("oneOf");
+        schema.insert("type".into(), "string".into());
+        schema.insert("enum".into(), Json::Array(constants));
+    }
+}
+
+/// A key that may be left out may not be null.
+fn without_null(schema: &mut Schema) {
+    if let Some(Json::Array(types)) = schema.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            schema.insert("type".into(), only);
+        }
+    }
+    if let Some(Json::Array(variants)) = schema.get("anyOf") {
+        let real: Vec<_> = variants.iter().filter(|v| v.get("type") != Some(&"null".into())).cloned().collect();
+        if let [Json::Object(only)] = real.as_slice() {
+            let only = only.clone();
+            schema.remove("anyOf");
+            for (key, value) in only {
+                schema.ensure_object().entry(key).or_insert(value);
+            }
+        }
+    }
+    if schema.get("default") == Some(&Json::Null) {
+        schema.remove("default");
+    }
+}
+
+/// Doc comments are broken for this file; an editor breaks descriptions for its own window.
+fn flowing_text(schema: &mut Schema) {
+    if let Some(Json::String(text)) = schema.get_mut("description") {
+        *text = text.replace('\n', " ");
+    }
+}
+
+/// Checks a tree against the schema, reports in our words what does not fit, and takes it out of use.
+pub(super) fn validate(root: &mut Node, findings: &mut Findings) {
+    let json = root.to_json();
+    let mut broken = Vec::new();
+    for error in Validator::iter_errors(&json) {
+        let steps: Vec<Step> = error
+            .instance_path()
+            .into_iter()
+            .map(|segment| match segment {
+                LocationSegment::Property(name) => Step::Key(name.into_owned()),
+                LocationSegment::Index(index) => Step::Index(index),
+            })
+            .collect();
+        if (1..=steps.len()).any(|end| root.at(&steps[..end]).is_none_or(|node| !node.is_valid())) {
+            continue;
+        }
+        report(root, &steps, &error, findings, &mut broken);
+    }
+    for steps in broken {
+        root.invalidate(&steps);
+    }
+}
+
+fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut Findings, broken: &mut Vec<Vec<Step>>) {
+    let Some(node) = root.at(steps) else { return };
+    match error.kind() {
+        Kind::AdditionalProperties { unexpected } => {
+            for name in unexpected {
+                let Some(entry) = node.entry(name) else { continue };
+                findings.push(unknown_key(steps, name, entry.key.span, &siblings(steps)));
+                broken.push(child(steps, name));
+            }
+        }
+        Kind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            // A misspelt key is reported as such; that the right one is missing follows from it.
+            let known = siblings(steps);
+            let misspelt = |entry: &crate::yaml::Entry| {
+                !known.iter().any(|k| *k == entry.key.name) && nearest(&entry.key.name, std::iter::once(name)).is_some()
+            };
+            let shadow = matches!(&node.value, crate::yaml::Value::Mapping(entries) if entries.iter().any(misspelt));
+            if !shadow {
+                let owner = parent_key(root, steps).unwrap_or(node.span);
+                findings.push(
+                    Diagnostic::new(Code::MissingKey, format!("the key `{name}` is missing"))
+                        .at(owner, format!("needs `{name}`"))
+                        .help(format!("add `{name}:`")),
+                );
+            }
+        }
+        Kind::Type { .. } => {
+            findings.push(wrong_type(node, error));
+            broken.push(steps.to_vec());
+        }
+        Kind::Enum { options } => {
+            let options: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+            findings.push(unknown_value(node, &options));
+            // An unknown provider stays in the tree: without it the default one would be judged.
+            if steps.last() != Some(&Step::Key("template".to_owned())) {
+                broken.push(steps.to_vec());
+            }
+        }
+        Kind::PropertyNames { error } => {
+            let name = error.instance().as_str().unwrap_or_default().to_owned();
+            if let Some(entry) = node.entry(&name) {
+                let at = entry.key.span;
+                findings.push(
+                    Diagnostic::new(Code::WrongForm, "the key does not have the form that it needs").at(at, "here"),
+                );
+            }
+        }
+        // The value has the right type; a rule of ours says what is wrong with it in better words.
+        _ => findings.push(
+            Diagnostic::new(
+                Code::WrongForm,
+                format!("the value does not have the form that it needs: {}", error.masked()),
+            )
+            .at(node.span, "here"),
+        ),
+    }
+}
+
+fn wrong_type(node: &Node, error: &ValidationError) -> Diagnostic {
+    let expected = match error.kind() {
+        Kind::Type { kind: TypeKind::Single(JsonType::String) } => "a string",
+        Kind::Type { kind: TypeKind::Single(JsonType::Boolean) } => "`true` or `false`",
+        Kind::Type { kind: TypeKind::Single(JsonType::Array) } => "a list",
+        Kind::Type { kind: TypeKind::Single(JsonType::Object) } => "a mapping",
+        _ => "a value of another type",
+    };
+    let diagnostic =
+        Diagnostic::new(Code::WrongType, format!("{} stands where {expected} is expected", node.value.kind()))
+            .at(node.span, format!("expected {expected}"));
+    use crate::yaml::Value;
+    match (&node.value, expected) {
+        (Value::Null, _) => diagnostic.help("give it a value or remove the key"),
+        (Value::Bool(_) | Value::Integer(_) | Value::Float(_), "a string") => {
+            diagnostic.help("put the value in double quotes")
+        }
+        (Value::String(_), "`true` or `false`") => {
+            diagnostic.help("write `true` or `false`, in lower case and without quotes")
+        }
+        (_, "a list") => diagnostic.help("write one `- ` item a line"),
+        _ => diagnostic,
+    }
+}
+
+fn unknown_value(node: &Node, options: &[&str]) -> Diagnostic {
+    let given = match &node.value {
+        crate::yaml::Value::String(text) => text.as_ref(),
+        _ => "",
+    };
+    let listed = options.iter().map(|option| format!("`{option}`")).collect::<Vec<_>>().join(", ");
+    let diagnostic = Diagnostic::new(Code::UnknownValue, format!("`{}` is not one of {listed}", given.escape_debug()))
+        .at(node.span, "unknown value");
+    match nearest(given, options.iter().copied()) {
+        Some(option) => diagnostic.help(format!("did you mean `{option}`?")),
+        None => diagnostic.help(format!("write one of {listed}")),
+    }
+}
+
+/// Keys that users of the reference system know, and what became of them.
+const FORMER_KEYS: &[(&str, Code, &str)] = &[
+    (
+        "git",
+        Code::UnsupportedKey,
+        "bottlec does not compile git remotes; let the agent push through a gate of your own",
+    ),
+    (
+        "git-gate",
+        Code::UnsupportedKey,
+        "bottlec does not compile a git gate; let the agent push through a gate of your own",
+    ),
+    ("supervise", Code::UnsupportedKey, "bottlec does not compile a supervisor; remove the key"),
+    ("skills", Code::UnsupportedKey, "skills belong to an agent, not to its bottle; put them into the image"),
+    ("auth_role", Code::RemovedKey, "the provider brings its own credential: use `agent_provider.auth_token`"),
+    (
+        "role",
+        Code::RemovedKey,
+        "roles were removed: the provider brings its own routes, and `agent_provider.auth_token` or `forward_host_credentials` their credential",
+    ),
+    ("git_user", Code::RemovedKey, "set the user's name and e-mail with `env`: GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL"),
+    ("cred_proxy", Code::RemovedKey, "write each host as a route under `egress.routes`, with `auth`"),
+    ("tokens", Code::RemovedKey, "name each token where it is sent: `egress.routes[].auth.token_ref`"),
+];
+
+fn unknown_key(steps: &[Step], name: &str, at: Span, known: &[String]) -> Diagnostic {
+    if let Some((_, code, help)) = FORMER_KEYS.iter().find(|(former, ..)| *former == name) {
+        let message = match code {
+            Code::RemovedKey => format!("the key `{name}` was removed"),
+            _ => format!("the key `{name}` is not compiled"),
+        };
+        return Diagnostic::new(*code, message).at(at, "").help(*help);
+    }
+    let owner = match steps.iter().rev().find_map(|step| match step {
+        Step::Key(name) => Some(name.as_str()),
+        Step::Index(_) => None,
+    }) {
+        Some("routes") => "a route".to_owned(),
+        Some(key) => format!("`{key}`"),
+        None => "a bottle".to_owned(),
+    };
+    let diagnostic = Diagnostic::new(Code::UnknownKey, format!("{owner} has no key `{}`", name.escape_debug()))
+        .at(at, "unknown key");
+    match nearest(name, known.iter().map(String::as_str)) {
+        Some(right) => diagnostic.help(format!("did you mean `{right}`?")),
+        None => diagnostic.help(format!("the keys here are {}", known.join(", "))),
+    }
+}
+
+/// The keys that the schema knows at a place.
+fn siblings(steps: &[Step]) -> Vec<String> {
+    let schema: Json = serde_json::from_str(TEXT).expect("the committed schema is JSON");
+    let place = steps.iter().fold(&schema, |schema, step| match step {
+        Step::Key(name) => &schema["properties"][name],
+        Step::Index(_) => &schema["items"],
+    });
+    place["properties"].as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+}
+
+fn nearest<'o>(given: &str, options: impl Iterator<Item = &'o str>) -> Option<&'o str> {
+    let options: Vec<&str> = options.collect();
+    similar::get_close_matches(given, &options, 1, 0.6).first().copied()
+}
+
+fn child(steps: &[Step], name: &str) -> Vec<Step> {
+    steps.iter().cloned().chain(std::iter::once(Step::Key(name.to_owned()))).collect()
+}
+
+/// The key that holds the value at the end of the path, when a key does.
+fn parent_key(root: &Node, steps: &[Step]) -> Option<Span> {
+    match steps.split_last()? {
+        (Step::Key(name), above) => root.at(above)?.entry(name).map(|entry| entry.key.span),
+        (Step::Index(_), _) => None,
+    }
+}

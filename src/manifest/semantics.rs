@@ -1,0 +1,277 @@
+//! The rules that a schema cannot say: a manifest into a bottle. Pure; every finding points at the
+//! bytes that it is about.
+
+use std::collections::BTreeMap;
+
+use super::{AgentProvider, Egress, Manifest, Network, Route, RoutePipelock, Scheme as WrittenScheme, Targets};
+use crate::bottle::{Auth, Bottle, BottleName, ImageChoice, ManifestRoute, Scheme, Settings, Variable};
+use crate::diagnostic::{Code, Diagnostic, Findings, Refusal};
+use crate::host::Host;
+use crate::network::{Subnet, parse_ssrf_exception};
+use crate::path_prefix::PathPrefix;
+use crate::provider::{self, Provider};
+use crate::source::{SourceId, Sources, Span};
+use crate::variable::{Binding, TokenRef, VariableName, steers_launcher};
+use crate::yaml::Spanned;
+
+/// Checks a manifest. What is out of form is reported and left out, so that the rest is judged in
+/// the same run; nothing comes back when it is not known which provider to judge by.
+pub fn check(manifest: &Manifest, sources: &Sources, findings: &mut Findings) -> Option<Bottle> {
+    // Exhaustive: a new key cannot be forgotten here.
+    let Manifest { name, extends: _, agent_provider, network, env, egress, targets } = manifest;
+    let name = bottle_name(name.as_ref(), sources, findings);
+    let provider_settings = agent_provider.clone().unwrap_or_default();
+    let provider = provider::find(provider_settings.template.as_ref().map(|template| template.value.as_str()));
+    let Network { subnet } = network.clone().unwrap_or_default();
+    let subnet = subnet.and_then(|subnet| take(Subnet::parse(&subnet.value), Code::Subnet, subnet.span, findings));
+    let Egress { routes } = egress.clone().unwrap_or_default();
+    let routes = check_routes(routes.as_deref().unwrap_or_default(), findings);
+    let env = env.as_ref().map(|env| check_env(env, findings)).unwrap_or_default();
+    let Targets { pipelock, smolvm } = targets.clone().unwrap_or_default();
+    let settings = provider.map(|provider| check_settings(&provider_settings, provider, sources, findings));
+    Some(Bottle {
+        subnet: subnet.unwrap_or_else(|| Subnet::of_name(&name)),
+        name,
+        provider: provider?,
+        settings: settings?,
+        env,
+        routes,
+        pipelock: pipelock.map(|target| target.value).unwrap_or_default(),
+        smolvm: smolvm.map(|target| target.value).unwrap_or_default(),
+    })
+}
+
+/// The value, or nothing and a finding.
+fn take<T>(result: Result<T, Refusal>, code: Code, at: Span, findings: &mut Findings) -> Option<T> {
+    result.map_err(|refusal| findings.push(refusal.at(code, at))).ok()
+}
+
+fn bottle_name(written: Option<&Spanned<String>>, sources: &Sources, findings: &mut Findings) -> BottleName {
+    let unnamed = || BottleName::parse("unnamed").expect("a name of letters");
+    if let Some(name) = written {
+        return take(BottleName::parse(&name.value), Code::BottleName, name.span, findings).unwrap_or_else(unnamed);
+    }
+    let id = SourceId(0);
+    let reference = &sources.get(id).reference;
+    let stem = reference.rsplit_once('.').map_or(reference.as_str(), |(stem, _)| stem);
+    let stem = stem.strip_suffix(".bottle").unwrap_or(stem);
+    BottleName::parse(stem).unwrap_or_else(|refusal| {
+        findings.push(
+            Diagnostic::new(Code::BottleName, format!("the file's name does not name the bottle: {}", refusal.message))
+                .at(Span { source: id, start: 0, end: 0 }, "no `name` here")
+                .help("add `name:` to the manifest, or rename the file"),
+        );
+        unnamed()
+    })
+}
+
+fn check_settings(
+    written: &AgentProvider,
+    provider: &'static dyn Provider,
+    sources: &Sources,
+    findings: &mut Findings,
+) -> Settings {
+    let AgentProvider { template: _, auth_token, forward_host_credentials, dockerfile, image } = written;
+    let mut refuse_setting = |span: Span, key: &str, takers: Vec<&str>| {
+        let takers = takers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        findings.push(
+            Diagnostic::new(Code::ProviderSetting, format!("the provider `{}` takes no `{key}`", provider.name()))
+                .at(span, "")
+                .help(format!("remove it, or choose a provider that takes it: {takers}")),
+        );
+    };
+    if let Some(token) = auth_token
+        && !provider.takes_auth_token()
+    {
+        refuse_setting(token.span, "auth_token", provider::names(|provider| provider.takes_auth_token()));
+    }
+    let forward = forward_host_credentials.as_ref().filter(|forward| forward.value).map(|forward| forward.span);
+    if let Some(span) = forward
+        && provider.credential_file().is_none()
+    {
+        let takers = provider::names(|provider| provider.credential_file().is_some());
+        refuse_setting(span, "forward_host_credentials", takers);
+    }
+    let auth_token = auth_token.as_ref().and_then(|token| spanned_token_ref(token, findings));
+    if let (Some(dockerfile), Some(image)) = (dockerfile, image) {
+        findings.push(
+            Diagnostic::new(Code::ImageAndDockerfile, "`image` and `dockerfile` exclude each other")
+                .at(image.span, "used as it is")
+                .and(dockerfile.span, "built from this")
+                .help("keep one of the two"),
+        );
+    }
+    let dockerfile = dockerfile.as_ref().and_then(|path| {
+        local_path(path, sources, findings)
+            .map(|resolved| Spanned { value: ImageChoice::Dockerfile(resolved), span: path.span })
+    });
+    let image = image.as_ref().and_then(|image| check_image(image, sources, findings));
+    Settings { auth_token, forward_host_credentials: forward, image: image.or(dockerfile) }
+}
+
+fn local_path(path: &Spanned<String>, sources: &Sources, findings: &mut Findings) -> Option<String> {
+    let text = path.value.as_str();
+    let refusal = if text.starts_with(['/', '~']) {
+        Refusal::new(
+            "the path is absolute",
+            "write it from the manifest's folder; the output must not depend on this machine",
+        )
+    } else if text.contains('\\') || text.chars().any(char::is_control) {
+        Refusal::new("the path has a backslash or a control character", "separate folders with `/`")
+    } else {
+        return Some(sources.get(path.span.source).resolve(text));
+    };
+    take(Err(refusal), Code::Path, path.span, findings)
+}
+
+fn check_image(image: &Spanned<String>, sources: &Sources, findings: &mut Findings) -> Option<Spanned<ImageChoice>> {
+    let text = image.value.as_str();
+    // The same test as smolvm's (facts: a path, or the ending of an archive).
+    let is_archive = text.starts_with(['/', '.']) || [".tar", ".tar.gz", ".tgz"].iter().any(|end| text.ends_with(end));
+    let value = if is_archive {
+        ImageChoice::Archive(local_path(image, sources, findings)?)
+    } else if text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@".contains(&b))
+    {
+        ImageChoice::Reference(text.to_owned())
+    } else {
+        let refusal = Refusal::new(
+            "this is neither an image reference nor a local archive",
+            "write `registry.example.com/agent:1` or `./agent.tar`",
+        );
+        return take(Err(refusal), Code::Image, image.span, findings);
+    };
+    Some(Spanned { value, span: image.span })
+}
+
+fn check_env(
+    env: &BTreeMap<Spanned<String>, Spanned<String>>,
+    findings: &mut Findings,
+) -> BTreeMap<VariableName, Variable> {
+    let mut checked = BTreeMap::new();
+    for (name, value) in env {
+        let key = take(VariableName::parse(&name.value), Code::EnvName, name.span, findings);
+        let binding = take(Binding::parse(&value.value), Code::EnvValue, value.span, findings);
+        let (Some(key), Some(binding)) = (key, binding) else { continue };
+        if !matches!(binding, Binding::Literal(_)) && steers_launcher(&key) {
+            findings.push(
+                Diagnostic::new(Code::LauncherVariable, format!("`{key}` may not be bound at launch"))
+                    .at(name.span, "")
+                    .help("at launch the variable is set for the program that starts the bottle, on the host, and this name would steer it; choose another name and set this one inside the bottle"),
+            );
+        }
+        checked.insert(key, Variable { binding, name_span: name.span, value_span: value.span });
+    }
+    checked
+}
+
+fn check_routes(routes: &[Route], findings: &mut Findings) -> Vec<ManifestRoute> {
+    let mut checked: Vec<ManifestRoute> = Vec::new();
+    for route in routes {
+        let Route { host, path_allowlist, auth, pipelock } = route;
+        let RoutePipelock { tls_passthrough, ssrf_ip_allowlist } = pipelock.clone().unwrap_or_default();
+        let auth = auth.as_ref().and_then(|auth| check_auth(auth, findings));
+        let paths = path_allowlist.as_ref().map(|paths| check_paths(paths, findings)).unwrap_or_default();
+        let mut ssrf = Vec::new();
+        for range in ssrf_ip_allowlist.iter().flatten() {
+            if let Some(value) = take(parse_ssrf_exception(&range.value), Code::Cidr, range.span, findings) {
+                ssrf.push(Spanned { value, span: range.span });
+            }
+        }
+        let Some(written) = host else { continue };
+        let Some(host) = take(Host::parse(&written.value), Code::Host, written.span, findings) else { continue };
+        if let Some(first) = checked.iter().find(|known| known.host.value == host) {
+            findings.push(
+                Diagnostic::new(Code::DuplicateHost, format!("two routes for `{host}`"))
+                    .at(written.span, "second")
+                    .and(first.host.span, "first")
+                    .help("merge the two into one route"),
+            );
+            continue;
+        }
+        checked.push(ManifestRoute {
+            host: Spanned { value: host, span: written.span },
+            path_allowlist: paths,
+            auth,
+            tls_passthrough,
+            ssrf_ip_allowlist: ssrf,
+        });
+    }
+    checked
+}
+
+fn check_paths(written: &Spanned<Vec<Spanned<String>>>, findings: &mut Findings) -> Vec<Spanned<PathPrefix>> {
+    if written.value.is_empty() {
+        findings.push(
+            Diagnostic::new(Code::NoEffect, "an empty `path_allowlist` admits every path")
+                .at(written.span, "no prefix")
+                .help("list the prefixes, or remove the key if every path is meant"),
+        );
+    }
+    let mut paths: Vec<Spanned<PathPrefix>> = Vec::new();
+    for path in &written.value {
+        let Some(value) = take(PathPrefix::parse(&path.value), Code::PathPrefix, path.span, findings) else { continue };
+        paths.push(Spanned { value, span: path.span });
+    }
+    for (index, path) in paths.iter().enumerate() {
+        let wider = paths.iter().enumerate().find(|(other_index, other)| {
+            // Of two equal prefixes the first one counts.
+            *other_index != index
+                && other.value.covers(&path.value)
+                && (other.value != path.value || *other_index < index)
+        });
+        if let Some((_, wider)) = wider {
+            findings.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    format!("`{}` adds nothing to `{}`", path.value.as_str(), wider.value.as_str()),
+                )
+                .at(path.span, "no effect")
+                .and(wider.span, "admits it already")
+                .help("remove one of the two"),
+            );
+        }
+    }
+    paths
+}
+
+fn check_auth(auth: &super::Auth, findings: &mut Findings) -> Option<Spanned<Auth>> {
+    let super::Auth { scheme, token_ref, username } = auth;
+    let token_ref = token_ref.as_ref().and_then(|token| spanned_token_ref(token, findings))?;
+    let written = scheme.as_ref()?;
+    let scheme = match (written.value, username) {
+        (WrittenScheme::Bearer, None) => Scheme::Bearer,
+        (WrittenScheme::Token, None) => Scheme::Token,
+        (WrittenScheme::Basic, Some(username)) => {
+            if username.value.is_empty() || username.value.contains(':') || username.value.chars().any(char::is_control)
+            {
+                let refusal = Refusal::new(
+                    "a user of scheme `Basic` has no `:` and no control character",
+                    "write the user's name alone",
+                );
+                return take(Err(refusal), Code::Auth, username.span, findings);
+            }
+            Scheme::Basic { username: username.value.clone() }
+        }
+        (WrittenScheme::Basic, None) => {
+            let refusal =
+                Refusal::new("scheme `Basic` needs a `username`", "add `username:`; the token is the password");
+            return take(Err(refusal), Code::Auth, written.span, findings);
+        }
+        (WrittenScheme::Bearer | WrittenScheme::Token, Some(username)) => {
+            findings.push(
+                Diagnostic::new(Code::Auth, "`username` belongs to scheme `Basic`")
+                    .at(username.span, "would have no effect")
+                    .and(written.span, "this scheme has no user")
+                    .help("remove `username`, or write `scheme: Basic`"),
+            );
+            return None;
+        }
+    };
+    Some(Spanned { value: Auth { scheme, token_ref: token_ref.value }, span: written.span })
+}
+
+fn spanned_token_ref(written: &Spanned<String>, findings: &mut Findings) -> Option<Spanned<TokenRef>> {
+    let value = take(TokenRef::parse(&written.value), Code::TokenRef, written.span, findings)?;
+    Some(Spanned { value, span: written.span })
+}

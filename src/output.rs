@@ -1,0 +1,306 @@
+//! The tree on disk. Every changed file is written beside its target and renamed over it, the index
+//! last: readers see whole files, and a mixture of two builds is known by the index's hashes. Files
+//! that bottlec did not write are never touched.
+
+mod place;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::artifact::{Artifact, INDEX, Tree};
+use crate::index::{FileEntry, Index, hash};
+use place::{Kind, kind, make_folder, refuse_detours};
+
+/// What a write did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Files that are new or changed.
+    pub changed: Vec<String>,
+    /// Files that were as they should be.
+    pub unchanged: usize,
+    /// Files of an earlier build that were removed.
+    pub removed: Vec<String>,
+    /// Files of an earlier build that the plan no longer has and that were edited since: left alone.
+    pub left: Vec<String>,
+}
+
+/// How a file on disk differs from the compiled one.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// It is not there.
+    Missing,
+    /// Its text differs; this is the text on disk.
+    Content(String),
+    /// Its permissions differ; these are the ones on disk.
+    Mode(u32),
+    /// A build would remove it.
+    Stale,
+}
+
+/// The name of the index while its build runs. It lists what the build may have written, so that the
+/// next one knows its own files after a crash.
+const PENDING: &str = ".bottle.json.pending";
+
+/// Where a bottle goes.
+pub fn folder(out: &Path, tree: &Tree) -> PathBuf {
+    out.join(tree.name.as_str())
+}
+
+/// Makes sure that a write can be made: nothing in the way is a link or somebody else's.
+///
+/// # Errors
+/// Says what is in the way.
+pub fn preflight(out: &Path, tree: &Tree) -> Result<()> {
+    let root = folder(out, tree);
+    refuse_detours(&root, "")?;
+    let owned = Owned::read(&root)?;
+    for artifact in &tree.artifacts {
+        refuse_detours(&root, &artifact.path)?;
+        let path = root.join(&artifact.path);
+        match kind(&path)? {
+            Kind::Missing => {}
+            Kind::File if owned.has(&root, &artifact.path)? || fs::read(&path)? == artifact.content.as_bytes() => {}
+            Kind::File => bail!(
+                "{} is in the way and bottlec did not write it: move it, or choose another folder with -o",
+                path.display()
+            ),
+            Kind::Folder | Kind::Other => {
+                bail!("{} is in the way and is not a file: move it, or choose another folder with -o", path.display())
+            }
+        }
+    }
+    for folder in &tree.folders {
+        refuse_detours(&root, &format!("{folder}/."))?;
+    }
+    Ok(())
+}
+
+/// Writes the tree below `out`.
+///
+/// # Errors
+/// What the file system says, with the path.
+pub fn write(out: &Path, tree: &Tree) -> Result<Written> {
+    let root = folder(out, tree);
+    fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
+    make_folder(&root, 0o755)?;
+    // One build at a time. The lock goes with the process.
+    let lock = fs::File::open(&root).with_context(|| format!("cannot open {}", root.display()))?;
+    lock.lock().with_context(|| format!("cannot lock {}", root.display()))?;
+    preflight(out, tree)?;
+
+    let owned = Owned::read(&root)?;
+    owned.sweep(&root)?;
+    let mut written = Written::default();
+    let (index, files) = match tree.artifacts.split_last() {
+        Some((index, files)) if index.path == INDEX => (index, files),
+        _ => bail!("a tree without {INDEX}"),
+    };
+    let changed: Vec<&Artifact> = files.iter().filter(|file| !is_current(&root, file)).collect();
+    let stale = owned.stale(&root, tree)?;
+    if changed.is_empty() && stale.is_empty() && is_current(&root, index) && kind(&root.join(PENDING))? == Kind::Missing
+    {
+        written.unchanged = tree.artifacts.len();
+        return make_folders(&root, tree).map(|()| written);
+    }
+
+    let pending = root.join(PENDING);
+    owned.keep_pending(&root, index)?;
+    make_folders(&root, tree)?;
+    for file in &changed {
+        replace(&root, file)?;
+        written.changed.push(file.path.clone());
+    }
+    for entry in stale {
+        match entry {
+            Stale::Unchanged(path) => {
+                place::remove(&root, &path)?;
+                written.removed.push(path);
+            }
+            Stale::Edited(path) => written.left.push(path),
+        }
+    }
+    if is_current(&root, index) {
+        fs::remove_file(&pending).with_context(|| format!("cannot remove {}", pending.display()))?;
+    } else {
+        replace(&root, index)?;
+        written.changed.push(index.path.clone());
+        fs::remove_file(&pending).with_context(|| format!("cannot remove {}", pending.display()))?;
+    }
+    written.unchanged = tree.artifacts.len() - written.changed.len();
+    Ok(written)
+}
+
+/// How the files below `out` differ from the tree, by path. Writes nothing.
+///
+/// # Errors
+/// What the file system says, with the path.
+pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> {
+    let root = folder(out, tree);
+    refuse_detours(&root, "")?;
+    let mut differences = BTreeMap::new();
+    for artifact in &tree.artifacts {
+        refuse_detours(&root, &artifact.path)?;
+        let path = root.join(&artifact.path);
+        let difference = match kind(&path)? {
+            Kind::Missing => Some(Difference::Missing),
+            Kind::Folder | Kind::Other => bail!("{} is not a file", path.display()),
+            Kind::File => {
+                let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                let mode = mode(&path)?;
+                if bytes != artifact.content.as_bytes() {
+                    Some(Difference::Content(String::from_utf8_lossy(&bytes).into_owned()))
+                } else if artifact.private && mode & 0o077 != 0 {
+                    Some(Difference::Mode(mode))
+                } else {
+                    None
+                }
+            }
+        };
+        differences.extend(difference.map(|difference| (artifact.path.clone(), difference)));
+    }
+    for stale in Owned::read(&root)?.stale(&root, tree)? {
+        let (Stale::Unchanged(path) | Stale::Edited(path)) = stale;
+        differences.insert(path, Difference::Stale);
+    }
+    Ok(differences)
+}
+
+/// The files of earlier builds.
+struct Owned {
+    /// By path; a file is ours when it has one of the hashes.
+    hashes: BTreeMap<String, BTreeSet<String>>,
+    /// What the last complete build listed.
+    listed: Vec<FileEntry>,
+}
+
+enum Stale {
+    Unchanged(String),
+    Edited(String),
+}
+
+impl Owned {
+    fn read(root: &Path) -> Result<Self> {
+        let listed = entries(&root.join(INDEX))?;
+        let pending = entries(&root.join(PENDING))?;
+        let mut hashes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for entry in listed.iter().chain(&pending) {
+            hashes.entry(entry.path.clone()).or_default().insert(entry.sha256.clone());
+        }
+        Ok(Owned { hashes, listed: listed.into_iter().chain(pending).collect() })
+    }
+
+    /// Whether the file there is one of ours. A file that an index lists is ours whatever was done
+    /// to it since: it says in its first line that edits are lost.
+    fn has(&self, root: &Path, path: &str) -> Result<bool> {
+        Ok(self.hashes.contains_key(path) || (path == INDEX && !entries(&root.join(INDEX))?.is_empty()))
+    }
+
+    fn stale(&self, root: &Path, tree: &Tree) -> Result<Vec<Stale>> {
+        let current: BTreeSet<&str> = tree.artifacts.iter().map(|artifact| artifact.path.as_str()).collect();
+        let mut stale = Vec::new();
+        for (path, hashes) in &self.hashes {
+            if current.contains(path.as_str()) || !place::is_plain(path) {
+                continue;
+            }
+            refuse_detours(root, path)?;
+            let full = root.join(path);
+            if kind(&full)? == Kind::File {
+                let known = hashes.contains(&hash(&fs::read(&full)?));
+                stale.push(if known { Stale::Unchanged(path.clone()) } else { Stale::Edited(path.clone()) });
+            }
+        }
+        Ok(stale)
+    }
+
+    /// Removes what a killed build left beside its targets.
+    fn sweep(&self, root: &Path) -> Result<()> {
+        let crashed = kind(&root.join(PENDING))? != Kind::Missing;
+        let known = self.hashes.keys().map(String::as_str).chain([INDEX]).filter(|_| crashed);
+        for path in known.filter(|path| place::is_plain(path)).chain([PENDING]) {
+            refuse_detours(root, path)?;
+            let temporary = temporary(&root.join(path));
+            if kind(&temporary)? == Kind::File {
+                fs::remove_file(&temporary).with_context(|| format!("cannot remove {}", temporary.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what this build may write, and what an unfinished one before it may have written.
+    fn keep_pending(&self, root: &Path, index: &Artifact) -> Result<()> {
+        let mut pending: Index = serde_json::from_str(&index.content).context("the index is not JSON")?;
+        pending
+            .files
+            .extend(self.listed.iter().filter(|old| !pending.files.contains(old)).cloned().collect::<Vec<_>>());
+        let content = serde_json::to_string(&pending).context("the index is not JSON")?;
+        replace(root, &Artifact::public(PENDING, content))
+    }
+}
+
+/// The files that an index lists; none if there is no index.
+fn entries(path: &Path) -> Result<Vec<FileEntry>> {
+    if kind(path)? != Kind::File {
+        return Ok(Vec::new());
+    }
+    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    // What is not an index lists nothing, and is then somebody else's file.
+    Ok(serde_json::from_slice::<Index>(&text).map(|index| index.files).unwrap_or_default())
+}
+
+fn mode(path: &Path) -> Result<u32> {
+    Ok(fs::symlink_metadata(path).with_context(|| format!("cannot look at {}", path.display()))?.permissions().mode()
+        & 0o7777)
+}
+
+fn is_current(root: &Path, file: &Artifact) -> bool {
+    let path = root.join(&file.path);
+    let private_enough = || !file.private || mode(&path).is_ok_and(|mode| mode & 0o077 == 0);
+    fs::read(&path).is_ok_and(|bytes| bytes == file.content.as_bytes()) && private_enough()
+}
+
+fn make_folders(root: &Path, tree: &Tree) -> Result<()> {
+    for artifact in &tree.artifacts {
+        let mut folder = PathBuf::new();
+        let mut steps = artifact.path.split('/').peekable();
+        while let Some(step) = steps.next().filter(|_| steps.peek().is_some()) {
+            folder.push(step);
+            let private =
+                tree.artifacts.iter().any(|other| other.private && Path::new(&other.path).starts_with(&folder));
+            make_folder(&root.join(&folder), if private { 0o700 } else { 0o755 })?;
+        }
+    }
+    for folder in &tree.folders {
+        make_folder(&root.join(folder), 0o755)?;
+    }
+    Ok(())
+}
+
+/// The name that a file has while it is written.
+fn temporary(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!(".{name}.bottlec-new"))
+}
+
+/// Writes the file beside its place and renames it there. It has its permissions from the start.
+fn replace(root: &Path, file: &Artifact) -> Result<()> {
+    let path = root.join(&file.path);
+    let temporary = temporary(&path);
+    let attempt = || -> io::Result<()> {
+        let mut new = fs::OpenOptions::new().write(true).create_new(true).mode(file.mode()).open(&temporary)?;
+        new.write_all(file.content.as_bytes())?;
+        drop(new);
+        fs::rename(&temporary, &path)
+    };
+    attempt()
+        .map_err(|error| {
+            // Best effort: the error is what counts.
+            let _ = fs::remove_file(&temporary);
+            error
+        })
+        .with_context(|| format!("cannot write {}", path.display()))
+}

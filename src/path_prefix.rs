@@ -1,0 +1,69 @@
+//! `PathPrefix`: the start of a URL path, in the normal form that egress compares.
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::Refusal;
+
+/// What a prefix may look like, for the schema. [`PathPrefix::parse`] says more.
+pub const PATTERN: &str = r"^/[!$&'()*+,./:=@A-Z_a-z~0-9-]*$";
+
+/// A prefix that is matched on the borders of path segments: `/a` admits `/a` and `/a/b`, not `/ab`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PathPrefix(String);
+
+impl PathPrefix {
+    /// Reads a prefix as a manifest writes it.
+    ///
+    /// # Errors
+    /// What is not in normal form and so could never match, or would match something else: no slash
+    /// at the start, `.` and `..` segments, `//`, queries, percent-encoding, characters that a path
+    /// does not carry unencoded (RFC 3986, 3.3).
+    pub fn parse(text: &str) -> Result<PathPrefix, Refusal> {
+        let refuse = |message: &str, help: &str| Err(Refusal::new(message, help));
+        if !text.starts_with('/') {
+            return refuse("a path prefix starts with `/`", &format!("write `/{}`", text.escape_debug()));
+        }
+        if text.contains(['?', '#']) {
+            return refuse("a path prefix has no query or fragment", "write the path alone; queries are not compared");
+        }
+        if text.contains('%') {
+            return refuse("a path prefix is not percent-encoded", "stop the prefix before the encoded segment");
+        }
+        if text.contains('\\') {
+            return refuse("a path has no backslash", "write `/`");
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "!$&'()*+,./:;=@_~-".contains(c);
+        if let Some(c) = text.chars().find(|&c| !allowed(c)) {
+            return refuse(
+                &format!("a path does not carry `{}` unencoded", c.escape_debug()),
+                "stop the prefix before that segment",
+            );
+        }
+        let mut segments = text[1..].split('/').peekable();
+        while let Some(segment) = segments.next() {
+            match segment {
+                "." | ".." => {
+                    return refuse("a path prefix has no `.` or `..` segment", "write the path that is meant");
+                }
+                "" if segments.peek().is_some() => return refuse("a path prefix has no `//`", "write one `/`"),
+                _ => {}
+            }
+        }
+        if text.contains(';') {
+            return refuse("a path prefix has no `;` parameters", "stop the prefix before the `;`");
+        }
+        Ok(PathPrefix(text.to_owned()))
+    }
+
+    /// The prefix.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether everything that `other` admits is admitted by this as well.
+    pub fn covers(&self, other: &PathPrefix) -> bool {
+        let border = self.0.trim_end_matches('/');
+        self == other || other.0.strip_prefix(border).is_some_and(|rest| rest.starts_with('/'))
+    }
+}

@@ -1,0 +1,240 @@
+//! pipelock's configuration: a typed model of the keys that we write, and how routes become it. Keys
+//! and rules are those of facts/pipelock.md, sections 2 and 5; nothing is left to a default.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bottle::BottleName;
+use crate::egress::Egress;
+use crate::manifest::PipelockTarget;
+use crate::render::{self, RenderError};
+
+/// The port that pipelock listens on.
+pub const PORT: u16 = 8888;
+
+/// Every range that a name may not resolve to. pipelock's own list lacks three of them, and an
+/// empty list would turn the check off.
+const INTERNAL: [&str; 16] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+    "::/128",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
+];
+
+/// Headers that pipelock scans for secrets: its own list and GitLab's.
+const SENSITIVE_HEADERS: [&str; 7] =
+    ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "X-Goog-Api-Key", "X-Token", "Private-Token"];
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct $name { $($(#[$attribute])* $field: $type,)* }
+    };
+}
+
+/// The file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pipelock {
+    version: u32,
+    mode: String,
+    enforce: bool,
+    explain_blocks: bool,
+    api_allowlist: BTreeSet<String>,
+    trusted_domains: BTreeSet<String>,
+    ssrf: Ssrf,
+    internal: Vec<String>,
+    fetch_proxy: FetchProxy,
+    metrics_listen: String,
+    forward_proxy: ForwardProxy,
+    websocket_proxy: Switch,
+    tls_interception: TlsInterception,
+    request_body_scanning: RequestBodyScanning,
+    dlp: Dlp,
+    seed_phrase_detection: SeedPhraseDetection,
+    response_scanning: ResponseScanning,
+    session_profiling: Switch,
+    adaptive_enforcement: Switch,
+    cross_request_detection: Switch,
+    mcp_input_scanning: Switch,
+    mcp_tool_scanning: Switch,
+    mcp_tool_policy: Switch,
+    mcp_session_binding: Switch,
+    a2a_scanning: Switch,
+    git_protection: Switch,
+    kill_switch: Switch,
+    default_agent_identity: String,
+    bind_default_agent_identity: bool,
+    logging: Logging,
+    sentry: Switch,
+}
+
+section!(Switch { enabled: bool });
+section!(Ssrf { ip_allowlist: BTreeSet<String>, });
+section!(FetchProxy { listen: String, timeout_seconds: u32, max_response_mb: u32, monitoring: Monitoring });
+section!(Monitoring {
+    max_url_length: u32,
+    entropy_threshold: f64,
+    subdomain_entropy_threshold: f64,
+    max_requests_per_minute: u32,
+    max_data_per_minute: u32,
+    blocklist: Vec<String>,
+    subdomain_entropy_exclusions: Vec<String>,
+});
+section!(ForwardProxy {
+    enabled: bool,
+    max_tunnel_seconds: u32,
+    idle_timeout_seconds: u32,
+    sni_verification: bool,
+    /// Known from 3.x on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sni_require_tls: Option<bool>,
+});
+section!(TlsInterception {
+    enabled: bool,
+    ca_cert: String,
+    ca_key: String,
+    passthrough_domains: BTreeSet<String>,
+    cert_ttl: String,
+    cert_cache_size: u32,
+    max_response_bytes: u32,
+});
+section!(RequestBodyScanning {
+    enabled: bool,
+    action: String,
+    max_body_bytes: u32,
+    scan_headers: bool,
+    header_mode: String,
+    sensitive_headers: Vec<String>,
+});
+section!(Dlp { include_defaults: bool, scan_env: bool, min_env_secret_length: u32 });
+section!(SeedPhraseDetection { enabled: bool, min_words: u32, verify_checksum: bool });
+section!(ResponseScanning {
+    enabled: bool,
+    action: String,
+    include_defaults: bool,
+    exempt_domains: Vec<String>,
+    sse_streaming: SseStreaming,
+});
+section!(SseStreaming { enabled: bool, action: String, max_event_bytes: u32 });
+section!(Logging { format: String, output: String, include_allowed: bool, include_blocked: bool });
+
+impl Pipelock {
+    /// The file for these routes. Nothing without a route: pipelock refuses to start with an empty
+    /// allowlist in strict mode, the only mode that gates hosts.
+    pub fn of(name: &BottleName, egress: &Egress, target: PipelockTarget) -> Option<Pipelock> {
+        if egress.routes.is_empty() {
+            return None;
+        }
+        let hosts = |of: fn(&crate::egress::Route) -> bool| {
+            egress.routes.iter().filter(|route| of(route)).map(|route| route.host.to_string()).collect()
+        };
+        let ranges = egress.routes.iter().flat_map(|route| &route.ssrf_ip_allowlist).map(ToString::to_string).collect();
+        let text = str::to_owned;
+        let off = || Switch { enabled: false };
+        Some(Pipelock {
+            version: 1,
+            mode: text("strict"),
+            enforce: true,
+            explain_blocks: false,
+            api_allowlist: hosts(|_| true),
+            trusted_domains: BTreeSet::new(),
+            ssrf: Ssrf { ip_allowlist: ranges },
+            internal: INTERNAL.map(text).to_vec(),
+            fetch_proxy: FetchProxy {
+                listen: format!("0.0.0.0:{PORT}"),
+                timeout_seconds: 60,
+                max_response_mb: 10,
+                monitoring: Monitoring {
+                    max_url_length: 2048,
+                    entropy_threshold: 4.5,
+                    subdomain_entropy_threshold: 4.0,
+                    max_requests_per_minute: 600,
+                    max_data_per_minute: 0,
+                    blocklist: Vec::new(),
+                    subdomain_entropy_exclusions: Vec::new(),
+                },
+            },
+            metrics_listen: text("127.0.0.1:9091"),
+            forward_proxy: ForwardProxy {
+                enabled: true,
+                max_tunnel_seconds: 86_400,
+                idle_timeout_seconds: 900,
+                sni_verification: true,
+                sni_require_tls: match target {
+                    PipelockTarget::V2_3 => None,
+                    PipelockTarget::V3 => Some(true),
+                },
+            },
+            websocket_proxy: off(),
+            tls_interception: TlsInterception {
+                enabled: true,
+                ca_cert: text("../pipelock-ca/ca.pem"),
+                ca_key: text("../pipelock-ca/ca-key.pem"),
+                passthrough_domains: hosts(|route| route.tls_passthrough),
+                cert_ttl: text("24h"),
+                cert_cache_size: 1024,
+                max_response_bytes: 32 << 20,
+            },
+            request_body_scanning: RequestBodyScanning {
+                enabled: true,
+                action: text("block"),
+                max_body_bytes: 10 << 20,
+                scan_headers: true,
+                header_mode: text("sensitive"),
+                sensitive_headers: SENSITIVE_HEADERS.map(text).to_vec(),
+            },
+            dlp: Dlp { include_defaults: true, scan_env: true, min_env_secret_length: 16 },
+            seed_phrase_detection: SeedPhraseDetection { enabled: true, min_words: 12, verify_checksum: true },
+            response_scanning: ResponseScanning {
+                enabled: true,
+                action: text("warn"),
+                include_defaults: true,
+                exempt_domains: Vec::new(),
+                sse_streaming: SseStreaming { enabled: true, action: text("warn"), max_event_bytes: 256 << 10 },
+            },
+            session_profiling: off(),
+            adaptive_enforcement: off(),
+            cross_request_detection: off(),
+            mcp_input_scanning: off(),
+            mcp_tool_scanning: off(),
+            mcp_tool_policy: off(),
+            mcp_session_binding: off(),
+            a2a_scanning: off(),
+            git_protection: off(),
+            kill_switch: off(),
+            default_agent_identity: format!("bottle/{}", name.as_str()),
+            bind_default_agent_identity: true,
+            logging: Logging {
+                format: text("json"),
+                output: text("stdout"),
+                include_allowed: true,
+                include_blocked: true,
+            },
+            sentry: off(),
+        })
+    }
+
+    /// `pipelock/pipelock.yaml`.
+    ///
+    /// # Errors
+    /// When it does not read back: a defect of bottlec.
+    pub fn render(&self) -> Result<String, RenderError> {
+        render::template("pipelock.yaml", self)
+    }
+}

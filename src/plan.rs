@@ -1,0 +1,81 @@
+//! What a provider produces and everyone else reads. Nobody who reads a plan asks whose it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::bottle::{Auth, ImageChoice};
+use crate::host::Host;
+use crate::provider::CredentialFile;
+use crate::variable::{TokenRef, VariableName};
+
+/// All that running one agent asks of the rest.
+pub struct AgentProvisionPlan {
+    /// The provider's name, for provenance and messages only.
+    pub provider: &'static str,
+    /// Routes that the provider owns, in its order.
+    pub egress_routes: Vec<ProviderRoute>,
+    /// Variables for the agent.
+    pub guest_env: BTreeMap<VariableName, String>,
+    /// Names left out of any printed summary.
+    pub hidden_env_names: BTreeSet<VariableName>,
+    /// Where the values of token refs come from that are not plain host variables. They win over a
+    /// host variable of the same name.
+    pub provisioned_env: BTreeMap<TokenRef, Provision>,
+    /// Variables that a manifest may not set beside the provider's credential, with what they would do.
+    pub displacing_env: Vec<(&'static str, &'static str)>,
+    /// Files for the agent's home.
+    pub files: Vec<HomeFile>,
+    /// What the agent runs in.
+    pub image: AgentImage,
+    /// What is started there.
+    pub command: Vec<String>,
+    /// The agent's home.
+    pub home: &'static str,
+}
+
+/// A route that a provider owns.
+#[derive(Clone, Debug)]
+pub struct ProviderRoute {
+    /// The host.
+    pub host: Host,
+    /// The credential, if egress signs for the agent.
+    pub auth: Option<Auth>,
+    /// Whether pipelock splices the host.
+    pub tls_passthrough: bool,
+    /// The provider's rule that asks for the route: a short name, stable.
+    pub rule: &'static str,
+}
+
+/// A launch-time source of a token: a string in the agent's own credential file on the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Provision {
+    /// The file.
+    pub file: &'static CredentialFile,
+}
+
+/// A file for the agent's home.
+pub struct HomeFile {
+    /// The path from the home folder, with `/`.
+    pub path: &'static str,
+    /// Its bytes.
+    pub content: String,
+    /// Whether it holds account data and is for its owner alone.
+    pub private: bool,
+}
+
+/// What the agent runs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentImage {
+    /// An image that bottlec writes the Dockerfile of.
+    Generated(Recipe),
+    /// The manifest's choice.
+    Chosen(ImageChoice),
+}
+
+/// A generated image: a Node.js base with one npm package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recipe {
+    /// The npm package of the client.
+    pub package: &'static str,
+    /// Its pinned release.
+    pub version: &'static str,
+}

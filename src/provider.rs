@@ -1,0 +1,77 @@
+//! Providers: all that is known of one agent is in its file here, and nowhere else.
+
+mod claude;
+mod codex;
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use crate::bottle::Settings;
+use crate::diagnostic::Findings;
+use crate::facts::HostFacts;
+use crate::plan::AgentProvisionPlan;
+use crate::render::RenderError;
+
+/// One agent.
+pub trait Provider: Sync {
+    /// The name that a manifest's `agent_provider.template` gives.
+    fn name(&self) -> &'static str;
+
+    /// Whether `agent_provider.auth_token` is for it.
+    fn takes_auth_token(&self) -> bool {
+        false
+    }
+
+    /// The credential file on the host that `agent_provider.forward_host_credentials` is about.
+    fn credential_file(&self) -> Option<&'static CredentialFile> {
+        None
+    }
+
+    /// What the agent needs. Problems with the host's credentials are findings.
+    ///
+    /// # Errors
+    /// A file of the plan does not read back as what was meant: a defect of bottlec.
+    fn plan(
+        &self,
+        settings: &Settings,
+        host: &HostFacts,
+        findings: &mut Findings,
+    ) -> Result<AgentProvisionPlan, RenderError>;
+}
+
+/// A client's own credential file on the host.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CredentialFile {
+    /// The host variable that names the client's folder.
+    pub folder_variable: &'static str,
+    /// The file in that folder.
+    pub name: &'static str,
+    /// The file under the user's home when the variable is unset.
+    pub in_home: &'static str,
+    /// Where the token stands in it (a JSON pointer, RFC 6901).
+    pub token_pointer: &'static str,
+}
+
+/// Every provider; the first is the default.
+pub static ALL: [&dyn Provider; 2] = [&claude::Claude, &codex::Codex];
+
+/// Templates of the files that providers write.
+pub(crate) const TEMPLATES: [(&str, &str); 1] = [codex::CONFIG_TEMPLATE];
+
+/// The provider of that name, or the default one.
+pub fn find(name: Option<&str>) -> Option<&'static dyn Provider> {
+    match name {
+        None => ALL.first().copied(),
+        Some(name) => ALL.iter().copied().find(|provider| provider.name() == name),
+    }
+}
+
+/// The names of the providers for which `condition` holds.
+pub fn names(condition: impl Fn(&dyn Provider) -> bool) -> Vec<&'static str> {
+    ALL.iter().filter(|provider| condition(**provider)).map(|provider| provider.name()).collect()
+}
+
+/// The schema of `agent_provider.template`.
+pub(crate) fn template_schema(_: &mut SchemaGenerator) -> Schema {
+    let names = names(|_| true);
+    json_schema!({ "type": "string", "enum": names, "default": names[0] })
+}

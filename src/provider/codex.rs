@@ -1,0 +1,152 @@
+//! Codex. What it needs was measured with releases 0.135.0 and 0.169.0: facts/agent-clients.md,
+//! section 1.
+
+mod dummy;
+mod host_file;
+mod jwt;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{CredentialFile, Provider};
+use crate::bottle::{Auth, Scheme, Settings};
+use crate::diagnostic::Findings;
+use crate::facts::HostFacts;
+use crate::guest;
+use crate::host::Host;
+use crate::plan::{AgentImage, AgentProvisionPlan, HomeFile, ProviderRoute, Provision, Recipe};
+use crate::render::{self, RenderError};
+use crate::variable::{TokenRef, VariableName};
+
+/// The provider `codex`.
+pub(super) struct Codex;
+
+const RECIPE: Recipe = Recipe { package: "@openai/codex", version: "0.169.0" };
+
+static CREDENTIAL_FILE: CredentialFile = CredentialFile {
+    folder_variable: "CODEX_HOME",
+    name: "auth.json",
+    in_home: ".codex/auth.json",
+    token_pointer: "/tokens/access_token",
+};
+
+/// The name and text of the template of `config.toml`.
+pub(super) const CONFIG_TEMPLATE: (&str, &str) =
+    ("codex-config.toml", include_str!("../../templates/codex-config.toml.j2"));
+
+/// Names the host's access token among the token refs. It is no host variable.
+const HOST_TOKEN: &str = "BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN";
+
+/// Each beats the dummy auth file, hides it, or sends its placeholder elsewhere.
+const DISPLACING: [(&str, &str); 4] = [
+    ("CODEX_API_KEY", "the client would use it in place of the prepared `auth.json`"),
+    ("CODEX_ACCESS_TOKEN", "the client would use it in place of the prepared `auth.json`"),
+    ("CODEX_HOME", "the client would not find the prepared `auth.json`"),
+    ("OPENAI_BASE_URL", "the client would send its placeholder to another host"),
+];
+
+/// The client's settings: nothing but its model is called, the workspace is trusted.
+#[derive(Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    check_for_update_on_startup: bool,
+    analytics: Analytics,
+    features: Features,
+    projects: BTreeMap<String, Project>,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Analytics {
+    enabled: bool,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Features {
+    apps: bool,
+    plugins: bool,
+    /// 0.169 would leave a background copy of itself behind, with its environment and cached
+    /// account; older releases do not know the key and pass it over.
+    daemon_auto_start: bool,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Project {
+    trust_level: String,
+}
+
+impl Config {
+    fn quiet() -> Self {
+        Config {
+            check_for_update_on_startup: false,
+            analytics: Analytics { enabled: false },
+            features: Features { apps: false, plugins: false, daemon_auto_start: false },
+            projects: BTreeMap::from([(guest::WORKSPACE.to_owned(), Project { trust_level: "trusted".to_owned() })]),
+        }
+    }
+}
+
+impl Provider for Codex {
+    fn name(&self) -> &'static str {
+        "codex"
+    }
+
+    fn credential_file(&self) -> Option<&'static CredentialFile> {
+        Some(&CREDENTIAL_FILE)
+    }
+
+    fn plan(
+        &self,
+        settings: &Settings,
+        host: &HostFacts,
+        findings: &mut Findings,
+    ) -> Result<AgentProvisionPlan, RenderError> {
+        let token_ref = TokenRef::parse(HOST_TOKEN).expect("a name of letters");
+        let forwarded = settings.forward_host_credentials;
+        let route = |host: &str, rule: &'static str| ProviderRoute {
+            host: Host::parse(host).expect("a DNS name"),
+            auth: forwarded.map(|_| Auth { scheme: Scheme::Bearer, token_ref: token_ref.clone() }),
+            tls_passthrough: true,
+            rule,
+        };
+        let mut egress_routes = vec![route("api.openai.com", "model-api"), route("chatgpt.com", "model-api")];
+        let mut files = vec![HomeFile {
+            path: ".codex/config.toml",
+            content: render::template(CONFIG_TEMPLATE.0, &Config::quiet())?,
+            private: true,
+        }];
+        let mut provisioned_env = BTreeMap::new();
+        match forwarded {
+            Some(asked) => {
+                provisioned_env.insert(token_ref.clone(), Provision { file: &CREDENTIAL_FILE });
+                if let Some(content) = dummy::build(host, asked, findings)? {
+                    files.push(HomeFile { path: ".codex/auth.json", content, private: true });
+                }
+            }
+            // Where a login inside the bottle happens. With forwarded credentials the host must
+            // stay closed: its 401 for a placeholder would sign the agent out.
+            None => egress_routes.push(route("auth.openai.com", "login")),
+        }
+        // Added to the client's roots. It does not read NODE_EXTRA_CA_CERTS, and SSL_CERT_FILE
+        // would replace the public roots.
+        let ca = VariableName::parse("CODEX_CA_CERTIFICATE").expect("a name of letters");
+        Ok(AgentProvisionPlan {
+            provider: self.name(),
+            egress_routes,
+            guest_env: BTreeMap::from([(ca, guest::EGRESS_CA.to_owned())]),
+            hidden_env_names: BTreeSet::new(),
+            provisioned_env,
+            displacing_env: DISPLACING.to_vec(),
+            files,
+            image: settings
+                .image
+                .clone()
+                .map_or(AgentImage::Generated(RECIPE), |image| AgentImage::Chosen(image.value)),
+            command: vec!["codex".to_owned()],
+            home: guest::HOME,
+        })
+    }
+}

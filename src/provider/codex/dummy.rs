@@ -1,0 +1,197 @@
+//! The dummy `auth.json`: the host's file with everything replaced that is not on a short list.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::host_file::{self, HostFile};
+use super::jwt;
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::facts::HostFacts;
+use crate::render::{self, RenderError};
+use crate::source::Span;
+
+/// The claim with the account, in both tokens.
+pub(super) const AUTH_CLAIM: &str = "https://api.openai.com/auth";
+
+/// Kept of [`AUTH_CLAIM`]: identifiers and the plan, no secrets. Current Codex refuses to start with
+/// an account that the service does not know, and a wrong plan would switch an employer's policy off.
+const KEPT_TEXTS: [&str; 4] = ["chatgpt_account_id", "chatgpt_user_id", "user_id", "chatgpt_plan_type"];
+
+/// Kept as well: it changes which hosts Codex may be routed to.
+const KEPT_FLAG: &str = "chatgpt_account_is_fedramp";
+
+/// Other credentials that the file may hold. Codex reads `null` as absent; a placeholder would be
+/// taken for a credential or make the file unreadable.
+const CREDENTIALS: [&str; 5] =
+    ["OPENAI_API_KEY", "agent_identity", "personal_access_token", "bedrock_api_key", "bedrock_access_keys"];
+
+const PLACEHOLDER: &str = "egress-placeholder";
+
+/// In the place of a `last_refresh` that Codex could not read. Without the key Codex sends no
+/// credential at all; its value matters only if `exp` cannot be read.
+const SOME_TIME: &str = "2026-01-01T00:00:00Z";
+
+/// Makes the dummy, or says why the host's file does not allow one.
+pub(super) fn build(host: &HostFacts, asked: Span, findings: &mut Findings) -> Result<Option<String>, RenderError> {
+    let Some(file) = host_file::read(host, asked, findings) else { return Ok(None) };
+    let text = render::json(&redact(&file))?;
+    if let Err(problem) = accepted(&text, file.expiry) {
+        findings.push(
+            Diagnostic::new(
+                Code::HostCredentials,
+                format!("the dummy auth file would not be read by Codex: {problem}"),
+            )
+            .at(asked, "asked for here")
+            .help("run `codex login --device-auth` on the host and build again"),
+        );
+        return Ok(None);
+    }
+    Ok(Some(text))
+}
+
+fn redact(file: &HostFile) -> Value {
+    let mut dummy: Map<String, Value> = Map::new();
+    for (key, value) in &file.root {
+        let kept = match key.as_str() {
+            "auth_mode" => json!("chatgpt"),
+            "last_refresh" => json!(readable_time(value)),
+            "tokens" => tokens(file, value),
+            key if CREDENTIALS.contains(&key) => Value::Null,
+            _ => placeholder(value),
+        };
+        dummy.insert(key.clone(), kept);
+    }
+    dummy.entry("OPENAI_API_KEY").or_insert(Value::Null);
+    dummy.entry("last_refresh").or_insert_with(|| json!(SOME_TIME));
+    Value::Object(dummy)
+}
+
+fn tokens(file: &HostFile, tokens: &Value) -> Value {
+    let mut dummy = Map::new();
+    for (key, value) in tokens.as_object().into_iter().flatten() {
+        let kept = match (key.as_str(), value) {
+            ("access_token" | "id_token", Value::String(token)) => {
+                json!(jwt::unsigned(&claims(&jwt::claims(token).unwrap_or_default(), file.expiry)))
+            }
+            ("account_id", Value::String(account)) => json!(account),
+            ("account_id", _) => Value::Null,
+            _ => placeholder(value),
+        };
+        dummy.insert(key.clone(), kept);
+    }
+    dummy.insert("refresh_token".into(), json!(PLACEHOLDER));
+    Value::Object(dummy)
+}
+
+/// Both tokens end when the host's access token does: a dummy that ends earlier makes Codex refresh,
+/// which must fail, and one that ends later hides that the real one has ended.
+fn claims(host: &Map<String, Value>, expiry: i64) -> Map<String, Value> {
+    let mut dummy = Map::new();
+    for (name, value) in host {
+        let kept = match (name.as_str(), value) {
+            (AUTH_CLAIM, Value::Object(claim)) => Value::Object(claim.iter().map(auth_claim).collect()),
+            _ => placeholder(value),
+        };
+        dummy.insert(name.clone(), kept);
+    }
+    dummy.insert("exp".into(), json!(expiry));
+    dummy
+}
+
+fn auth_claim((name, value): (&String, &Value)) -> (String, Value) {
+    let kept = match value {
+        Value::String(_) => KEPT_TEXTS.contains(&name.as_str()),
+        Value::Bool(_) => name == KEPT_FLAG,
+        _ => false,
+    };
+    (name.clone(), if kept { value.clone() } else { placeholder(value) })
+}
+
+/// A value of the same type that says nothing.
+fn placeholder(value: &Value) -> Value {
+    match value {
+        Value::Null => Value::Null,
+        Value::Bool(_) => Value::Bool(false),
+        Value::Number(_) => json!(0),
+        Value::String(_) => json!(PLACEHOLDER),
+        Value::Array(_) => json!([]),
+        Value::Object(_) => json!({}),
+    }
+}
+
+fn readable_time(value: &Value) -> String {
+    let time = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    time.map_or_else(|| SOME_TIME.to_owned(), |time| time.to_string())
+}
+
+/// The file as Codex 0.169 reads it (facts/agent-clients.md, 1.1), so that what is written is a
+/// login: a file that Codex cannot read makes it act as logged out without a word.
+#[derive(Deserialize)]
+struct AuthFile {
+    auth_mode: AuthMode,
+    #[serde(rename = "OPENAI_API_KEY")]
+    api_key: Option<String>,
+    tokens: Tokens,
+    last_refresh: String,
+}
+
+#[derive(Deserialize, PartialEq)]
+enum AuthMode {
+    #[serde(rename = "chatgpt")]
+    ChatGpt,
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    id_token: String,
+    access_token: String,
+    refresh_token: String,
+    #[serde(default)]
+    #[expect(dead_code, reason = "read for its type alone")]
+    account_id: Option<String>,
+}
+
+/// The claims that Codex reads of `id_token`, with the types that it insists on.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "read for their types alone")]
+struct IdClaims {
+    email: Option<String>,
+    #[serde(rename = "https://api.openai.com/profile")]
+    profile: Option<Profile>,
+    #[serde(rename = "https://api.openai.com/auth")]
+    auth: Option<AuthClaim>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "read for its type alone")]
+struct Profile {
+    email: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "read for their types alone")]
+struct AuthClaim {
+    chatgpt_plan_type: Option<String>,
+    chatgpt_user_id: Option<String>,
+    user_id: Option<String>,
+    chatgpt_account_id: Option<String>,
+    chatgpt_account_is_fedramp: Option<bool>,
+}
+
+fn accepted(text: &str, expiry: i64) -> Result<(), String> {
+    let file: AuthFile = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if file.auth_mode != AuthMode::ChatGpt || file.api_key.is_some() || file.tokens.refresh_token != PLACEHOLDER {
+        return Err("it is not a ChatGPT login without secrets".into());
+    }
+    file.last_refresh.parse::<Timestamp>().map_err(|_| "`last_refresh` is not a time")?;
+    for token in [&file.tokens.id_token, &file.tokens.access_token] {
+        let claims = jwt::claims(token).ok_or("a token is not a JWT")?;
+        if jwt::expiry(&claims) != Some(expiry) {
+            return Err("a token does not end when the host's does".into());
+        }
+    }
+    let claims = jwt::claims(&file.tokens.id_token).unwrap_or_default();
+    serde_json::from_value::<IdClaims>(Value::Object(claims)).map_err(|error| error.to_string())?;
+    Ok(())
+}

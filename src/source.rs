@@ -1,0 +1,98 @@
+//! Input texts and the places in them that diagnostics point at.
+
+/// Names one of the texts in [`Sources`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceId(pub(crate) u16);
+
+/// A half-open range of bytes in one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// The text that the range is in.
+    pub source: SourceId,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+/// A line and a column, both counted from 1; columns count characters, as editors do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// One input file.
+#[derive(Debug)]
+pub struct Source {
+    /// The path as the user would type it, for messages.
+    pub path: String,
+    /// The path from the folder of the manifest that is compiled, with `/`: the name that goes
+    /// into artifacts, the same on every machine.
+    pub reference: String,
+    /// The whole text.
+    pub text: String,
+}
+
+impl Source {
+    /// The folder part of [`Source::reference`], without a slash at its end; empty for the
+    /// manifest's own folder.
+    pub fn folder(&self) -> &str {
+        self.reference.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
+    /// A path that this source names, from the manifest's folder: without `.` steps and without
+    /// steps that `..` undoes.
+    pub fn resolve(&self, relative: &str) -> String {
+        let mut steps: Vec<&str> = Vec::new();
+        for step in self.folder().split('/').chain(relative.split('/')) {
+            match step {
+                "" | "." => {}
+                ".." if steps.last().is_some_and(|last| *last != "..") => {
+                    steps.pop();
+                }
+                step => steps.push(step),
+            }
+        }
+        steps.join("/")
+    }
+}
+
+/// All texts of one compilation, the manifest first, then its parents.
+#[derive(Debug, Default)]
+pub struct Sources(Vec<Source>);
+
+impl Sources {
+    /// Adds a text and returns the name for it.
+    ///
+    /// # Panics
+    /// At more than 65,536 texts; a chain of parents is cut long before.
+    pub fn add(&mut self, source: Source) -> SourceId {
+        let id = u16::try_from(self.0.len()).expect("a chain of parents is at most MAX_CHAIN long");
+        self.0.push(source);
+        SourceId(id)
+    }
+
+    /// The source of that name.
+    pub fn get(&self, id: SourceId) -> &Source {
+        &self.0[usize::from(id.0)]
+    }
+
+    /// Where a span starts.
+    pub fn position(&self, span: Span) -> Position {
+        let before = &self.get(span.source).text[..span.start as usize];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Position {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().filter(|&c| c != '\u{feff}').count() + 1,
+        }
+    }
+
+    /// `file:line:column` as it stands in artifacts.
+    pub fn reference(&self, span: Span) -> String {
+        let Position { line, column } = self.position(span);
+        format!("{}:{line}:{column}", self.get(span.source).reference)
+    }
+}
