@@ -99,11 +99,14 @@ impl Screen {
     }
 
     /// Findings, each a block of lines; warnings are left out with `--quiet`.
-    fn show(&self, findings: &[Diagnostic], sources: &Sources) {
+    fn show(&self, findings: &[Diagnostic], mut sources: Sources) {
+        for secret in findings.iter().filter(|diagnostic| diagnostic.code.may_point_at_secret()) {
+            secret.span().into_iter().for_each(|span| sources.mask(span));
+        }
         let renderer = Renderer::styled();
         for diagnostic in findings {
             if diagnostic.code.severity() == Severity::Error || !self.quiet {
-                say(format_args!("{}\n", human::render(diagnostic, sources, &renderer)));
+                say(format_args!("{}\n", human::render(diagnostic, &sources, &renderer)));
             }
         }
     }

@@ -297,10 +297,9 @@ fn replace(root: &Path, file: &Artifact) -> Result<()> {
         fs::rename(&temporary, &path)
     };
     attempt()
-        .map_err(|error| {
-            // Best effort: the error is what counts.
+        .inspect_err(|_| {
+            // Best effort: the first error is what counts.
             let _ = fs::remove_file(&temporary);
-            error
         })
         .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -38,15 +38,6 @@ const INTERNAL: [&str; 16] = [
 const SENSITIVE_HEADERS: [&str; 7] =
     ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "X-Goog-Api-Key", "X-Token", "Private-Token"];
 
-macro_rules! section {
-    ($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct $name { $($(#[$attribute])* $field: $type,)* }
-    };
-}
-
 /// The file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,10 +75,30 @@ pub struct Pipelock {
     sentry: Switch,
 }
 
-section!(Switch { enabled: bool });
-section!(Ssrf { ip_allowlist: BTreeSet<String>, });
-section!(FetchProxy { listen: String, timeout_seconds: u32, max_response_mb: u32, monitoring: Monitoring });
-section!(Monitoring {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Switch {
+    enabled: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ssrf {
+    ip_allowlist: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FetchProxy {
+    listen: String,
+    timeout_seconds: u32,
+    max_response_mb: u32,
+    monitoring: Monitoring,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Monitoring {
     max_url_length: u32,
     entropy_threshold: f64,
     subdomain_entropy_threshold: f64,
@@ -95,8 +106,11 @@ section!(Monitoring {
     max_data_per_minute: u32,
     blocklist: Vec<String>,
     subdomain_entropy_exclusions: Vec<String>,
-});
-section!(ForwardProxy {
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForwardProxy {
     enabled: bool,
     max_tunnel_seconds: u32,
     idle_timeout_seconds: u32,
@@ -104,8 +118,11 @@ section!(ForwardProxy {
     /// Known from 3.x on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sni_require_tls: Option<bool>,
-});
-section!(TlsInterception {
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsInterception {
     enabled: bool,
     ca_cert: String,
     ca_key: String,
@@ -113,26 +130,61 @@ section!(TlsInterception {
     cert_ttl: String,
     cert_cache_size: u32,
     max_response_bytes: u32,
-});
-section!(RequestBodyScanning {
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestBodyScanning {
     enabled: bool,
     action: String,
     max_body_bytes: u32,
     scan_headers: bool,
     header_mode: String,
     sensitive_headers: Vec<String>,
-});
-section!(Dlp { include_defaults: bool, scan_env: bool, min_env_secret_length: u32 });
-section!(SeedPhraseDetection { enabled: bool, min_words: u32, verify_checksum: bool });
-section!(ResponseScanning {
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dlp {
+    include_defaults: bool,
+    scan_env: bool,
+    min_env_secret_length: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SeedPhraseDetection {
+    enabled: bool,
+    min_words: u32,
+    verify_checksum: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResponseScanning {
     enabled: bool,
     action: String,
     include_defaults: bool,
     exempt_domains: Vec<String>,
     sse_streaming: SseStreaming,
-});
-section!(SseStreaming { enabled: bool, action: String, max_event_bytes: u32 });
-section!(Logging { format: String, output: String, include_allowed: bool, include_blocked: bool });
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SseStreaming {
+    enabled: bool,
+    action: String,
+    max_event_bytes: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Logging {
+    format: String,
+    output: String,
+    include_allowed: bool,
+    include_blocked: bool,
+}
 
 impl Pipelock {
     /// The file for these routes. Nothing without a route: pipelock refuses to start with an empty

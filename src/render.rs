@@ -58,7 +58,7 @@ fn format(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Erro
     let AutoEscape::Custom(ending) = state.auto_escape() else {
         return Err(invalid("a template without a dialect".into()));
     };
-    let dialect = Dialect::of_ending(&ending).ok_or_else(|| invalid(format!("no dialect for .{ending}")))?;
+    let dialect = Dialect::of_ending(ending).ok_or_else(|| invalid(format!("no dialect for .{ending}")))?;
     let written = match value.kind() {
         ValueKind::String if value.is_safe() => return Err(invalid("a template marks text as safe".into())),
         ValueKind::String => quote::string(value.as_str().unwrap_or_default(), dialect).map_err(invalid)?,

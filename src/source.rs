@@ -90,6 +90,15 @@ impl Sources {
         }
     }
 
+    /// Puts asterisks over a text that may be a secret, so that no message shows it. Places stay as
+    /// they are.
+    pub fn mask(&mut self, span: Span) {
+        let text = &mut self.0[usize::from(span.source.0)].text;
+        let range = span.start as usize..span.end as usize;
+        let stars = "*".repeat(range.len());
+        text.replace_range(range, &stars);
+    }
+
     /// `file:line:column` as it stands in artifacts.
     pub fn reference(&self, span: Span) -> String {
         let Position { line, column } = self.position(span);

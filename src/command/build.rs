@@ -72,7 +72,7 @@ impl Build {
                 None => None,
             };
             failed |= findings.has_errors();
-            screen.show(&findings.into_sorted(), &sources);
+            screen.show(&findings.into_sorted(), sources);
             trees.extend(tree.map(|tree| (manifest, tree)));
         }
         if failed {

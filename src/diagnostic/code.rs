@@ -135,6 +135,11 @@ codes! {
 }
 
 impl Code {
+    /// Whether the text that the finding points at may be a secret.
+    pub(crate) fn may_point_at_secret(self) -> bool {
+        self == Code::TokenRef
+    }
+
     /// Which of several errors at one place is told: the lowest.
     pub(crate) fn rank(self) -> u8 {
         match self {

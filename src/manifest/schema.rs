@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use super::Manifest;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::source::Span;
-use crate::yaml::{Node, Step};
+use crate::yaml::{Entry, Node, Step, Value};
 
 /// The schema as committed: `schema/bottle.schema.json`.
 pub const TEXT: &str = include_str!("../../schema/bottle.schema.json");
@@ -119,10 +119,10 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
             let name = property.as_str().unwrap_or_default();
             // A misspelt key is reported as such; that the right one is missing follows from it.
             let known = siblings(steps);
-            let misspelt = |entry: &crate::yaml::Entry| {
+            let misspelt = |entry: &Entry| {
                 !known.iter().any(|k| *k == entry.key.name) && nearest(&entry.key.name, std::iter::once(name)).is_some()
             };
-            let shadow = matches!(&node.value, crate::yaml::Value::Mapping(entries) if entries.iter().any(misspelt));
+            let shadow = matches!(&node.value, Value::Mapping(entries) if entries.iter().any(misspelt));
             if !shadow {
                 let owner = parent_key(root, steps).unwrap_or(node.span);
                 findings.push(
@@ -136,6 +136,8 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
             findings.push(wrong_type(node, error));
             broken.push(steps.to_vec());
         }
+        // That it is no string is said by another finding.
+        Kind::Enum { .. } if !matches!(node.value, Value::String(_)) => broken.push(steps.to_vec()),
         Kind::Enum { options } => {
             let options: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Json::as_str).collect();
             findings.push(unknown_value(node, &options));
@@ -144,14 +146,13 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
                 broken.push(steps.to_vec());
             }
         }
-        Kind::PropertyNames { error } => {
-            let name = error.instance().as_str().unwrap_or_default().to_owned();
-            if let Some(entry) = node.entry(&name) {
-                let at = entry.key.span;
-                findings.push(
-                    Diagnostic::new(Code::WrongForm, "the key does not have the form that it needs").at(at, "here"),
-                );
-            }
+        // Of a mapping's name, not of the mapping.
+        _ if error.schema_path().as_str().contains("/propertyNames/") => {
+            let entry = error.instance().as_str().and_then(|name| node.entry(name));
+            findings.push(
+                Diagnostic::new(Code::WrongForm, "the key does not have the form that it needs")
+                    .at(entry.map_or(node.span, |entry| entry.key.span), "here"),
+            );
         }
         // The value has the right type; a rule of ours says what is wrong with it in better words.
         _ => findings.push(
@@ -175,7 +176,6 @@ fn wrong_type(node: &Node, error: &ValidationError) -> Diagnostic {
     let diagnostic =
         Diagnostic::new(Code::WrongType, format!("{} stands where {expected} is expected", node.value.kind()))
             .at(node.span, format!("expected {expected}"));
-    use crate::yaml::Value;
     match (&node.value, expected) {
         (Value::Null, _) => diagnostic.help("give it a value or remove the key"),
         (Value::Bool(_) | Value::Integer(_) | Value::Float(_), "a string") => {
@@ -191,7 +191,7 @@ fn wrong_type(node: &Node, error: &ValidationError) -> Diagnostic {
 
 fn unknown_value(node: &Node, options: &[&str]) -> Diagnostic {
     let given = match &node.value {
-        crate::yaml::Value::String(text) => text.as_ref(),
+        Value::String(text) => text.as_ref(),
         _ => "",
     };
     let listed = options.iter().map(|option| format!("`{option}`")).collect::<Vec<_>>().join(", ");
