@@ -101,9 +101,11 @@ impl Findings {
         self.0.iter().any(|diagnostic| diagnostic.code.severity() == Severity::Error)
     }
 
-    /// Whether an error points at this very place.
-    pub fn has_error_at(&self, span: Span) -> bool {
-        self.0.iter().any(|diagnostic| diagnostic.span() == Some(span) && diagnostic.code.severity() == Severity::Error)
+    /// Whether an error points into this place.
+    pub fn has_error_within(&self, outer: Span) -> bool {
+        let inside = |inner: Span| inner.source == outer.source && outer.start <= inner.start && inner.end <= outer.end;
+        let is_error = |diagnostic: &&Diagnostic| diagnostic.code.severity() == Severity::Error;
+        self.0.iter().filter(is_error).any(|diagnostic| diagnostic.span().is_some_and(inside))
     }
 
     /// The findings by place. Two checks that see one mistake (the schema and a rule of ours, say)

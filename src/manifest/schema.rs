@@ -132,12 +132,21 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
                 );
             }
         }
-        Kind::Type { .. } => {
-            findings.push(wrong_type(node, error));
+        Kind::Type { kind } => {
+            let expected = match kind {
+                TypeKind::Single(JsonType::Boolean) => "`true` or `false`",
+                TypeKind::Single(JsonType::Array) => "a list",
+                TypeKind::Single(JsonType::Object) => "a mapping",
+                _ => "a string",
+            };
+            findings.push(wrong_type(root, steps, node, expected));
             broken.push(steps.to_vec());
         }
-        // That it is no string is said by another finding.
-        Kind::Enum { .. } if !matches!(node.value, Value::String(_)) => broken.push(steps.to_vec()),
+        // The validator says no more of a number among names.
+        Kind::Enum { .. } if !matches!(node.value, Value::String(_)) => {
+            findings.push(wrong_type(root, steps, node, "a string"));
+            broken.push(steps.to_vec());
+        }
         Kind::Enum { options } => {
             let options: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Json::as_str).collect();
             findings.push(unknown_value(node, &options));
@@ -165,17 +174,12 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
     }
 }
 
-fn wrong_type(node: &Node, error: &ValidationError) -> Diagnostic {
-    let expected = match error.kind() {
-        Kind::Type { kind: TypeKind::Single(JsonType::String) } => "a string",
-        Kind::Type { kind: TypeKind::Single(JsonType::Boolean) } => "`true` or `false`",
-        Kind::Type { kind: TypeKind::Single(JsonType::Array) } => "a list",
-        Kind::Type { kind: TypeKind::Single(JsonType::Object) } => "a mapping",
-        _ => "a value of another type",
-    };
+fn wrong_type(root: &Node, steps: &[Step], node: &Node, expected: &str) -> Diagnostic {
+    // Nothing has no place of its own; its key has.
+    let key = parent_key(root, steps).filter(|_| node.value == Value::Null);
+    let message = format!("{} stands where {expected} is expected", node.value.kind());
     let diagnostic =
-        Diagnostic::new(Code::WrongType, format!("{} stands where {expected} is expected", node.value.kind()))
-            .at(node.span, format!("expected {expected}"));
+        Diagnostic::new(Code::WrongType, message).at(key.unwrap_or(node.span), format!("expected {expected}"));
     match (&node.value, expected) {
         (Value::Null, _) => diagnostic.help("give it a value or remove the key"),
         (Value::Bool(_) | Value::Integer(_) | Value::Float(_), "a string") => {

@@ -201,7 +201,8 @@ fn check_routes(routes: &[Route], findings: &mut Findings) -> Vec<ManifestRoute>
 }
 
 fn check_paths(written: &Spanned<Vec<Spanned<String>>>, findings: &mut Findings) -> Vec<Spanned<PathPrefix>> {
-    if written.value.is_empty() {
+    // A list whose items have been refused is not an empty one.
+    if written.value.is_empty() && !findings.has_error_within(written.span) {
         findings.push(
             Diagnostic::new(Code::NoEffect, "an empty `path_allowlist` admits every path")
                 .at(written.span, "no prefix")

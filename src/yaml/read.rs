@@ -94,6 +94,15 @@ impl CharacterMarks {
 
 type Flow = std::ops::ControlFlow<()>;
 
+/// The key that waits for its value.
+enum PendingKey<'s> {
+    /// The next event is a key.
+    None,
+    /// The key has been reported; its value is dropped.
+    Refused,
+    Some(Key<'s>),
+}
+
 /// A container whose end has not been seen.
 enum Open<'s> {
     Sequence {
@@ -103,7 +112,7 @@ enum Open<'s> {
     Mapping {
         start: Span,
         entries: Vec<Entry<'s>>,
-        key: Option<Key<'s>>,
+        key: PendingKey<'s>,
     },
     /// A mapping or list in the place of a key: reported, its inside thrown away.
     ComplexKey {
@@ -139,7 +148,7 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
             }
             if *depth == 0 {
                 self.open.pop();
-                self.set_key(Key { span, name: Cow::Borrowed("") });
+                self.set_key(PendingKey::Refused);
             }
             return Flow::Continue(());
         }
@@ -183,7 +192,7 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
             }
             Event::SequenceStart(..) => return self.start(span, Open::Sequence { start: span, items: Vec::new() }),
             Event::MappingStart(..) => {
-                return self.start(span, Open::Mapping { start: span, entries: Vec::new(), key: None });
+                return self.start(span, Open::Mapping { start: span, entries: Vec::new(), key: PendingKey::None });
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
         }
@@ -211,7 +220,7 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
     }
 
     fn awaits_key(&self) -> bool {
-        matches!(self.open.last(), Some(Open::Mapping { key: None, .. }))
+        matches!(self.open.last(), Some(Open::Mapping { key: PendingKey::None, .. }))
     }
 
     fn start(&mut self, span: Span, container: Open<'s>) -> Flow {
@@ -285,10 +294,10 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
                     "a merge key (`<<`) copies another mapping",
                     "write the keys out, or share settings between bottles with `extends`",
                 );
-                Cow::Borrowed("")
+                None
             }
-            (Value::String(text), _) => text,
-            (Value::Invalid, _) => Cow::Borrowed(""),
+            (Value::String(text), _) => Some(text),
+            (Value::Invalid, _) => None,
             (other, text) => {
                 let text = text.unwrap_or_default();
                 self.refuse(
@@ -297,35 +306,35 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
                     &format!("a key must be a string and this is {}", other.kind()),
                     &format!("write \"{text}\" if the text is meant"),
                 );
-                Cow::Borrowed("")
+                None
             }
         };
-        self.set_key(Key { span: node.span, name });
+        self.set_key(name.map_or(PendingKey::Refused, |name| PendingKey::Some(Key { span: node.span, name })));
     }
 
-    /// An empty name marks a key that has been reported; its value is dropped.
-    fn set_key(&mut self, new: Key<'s>) {
+    fn set_key(&mut self, new: PendingKey<'s>) {
         let Some(Open::Mapping { entries, key, .. }) = self.open.last_mut() else { return };
-        if let Some(first) = entries.iter().find(|entry| !new.name.is_empty() && entry.key.name == new.name) {
+        *key = new;
+        let PendingKey::Some(Key { span, name }) = key else { return };
+        if let Some(first) = entries.iter().find(|entry| entry.key.name == *name) {
             self.findings.push(
-                Diagnostic::new(Code::DuplicateKey, format!("the key `{}` stands twice in this mapping", new.name))
-                    .at(new.span, "second")
-                    .and(first.key.span, "first")
-                    .help("keep one of the two"),
+                Diagnostic::new(
+                    Code::DuplicateKey,
+                    format!("the key `{}` stands twice in this mapping", name.escape_debug()),
+                )
+                .at(*span, "second")
+                .and(first.key.span, "first")
+                .help("keep one of the two"),
             );
-            *key = Some(Key { span: new.span, name: Cow::Borrowed("") });
-            return;
+            *key = PendingKey::Refused;
         }
-        *key = Some(new);
     }
 
     fn insert(&mut self, node: Node<'s>) {
         match self.open.last_mut() {
             Some(Open::Sequence { items, .. }) => items.push(node),
             Some(Open::Mapping { entries, key, .. }) => {
-                if let Some(key) = key.take()
-                    && !key.name.is_empty()
-                {
+                if let PendingKey::Some(key) = std::mem::replace(key, PendingKey::None) {
                     entries.push(Entry { key, value: node });
                 }
             }

@@ -1,0 +1,79 @@
+//! The contract: each `golden/<case>/` holds a manifest, the whole tree that it compiles to, and
+//! the warnings. `UPDATE=1 cargo test --test golden` rewrites them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let mut cases: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    cases
+}
+
+/// Every file below a folder by its path.
+fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(place) = open.pop() {
+        for entry in fs::read_dir(&place).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_manifest_compiles_to_its_golden_tree() {
+    let cases = cases();
+    assert!(cases.len() >= 10, "goldens are missing");
+    let mut drifted = Vec::new();
+    for case in cases {
+        let manifest = ["manifest.yaml", "manifest.md"].into_iter().find(|name| case.join(name).exists()).unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let run = Command::new(env!("CARGO_BIN_EXE_bottlec"))
+            .args(["build", manifest, "--hermetic", "--color", "never", "-o"])
+            .arg(out.path())
+            .current_dir(&case)
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{}: {}", case.display(), String::from_utf8_lossy(&run.stderr));
+        let screen = String::from_utf8(run.stderr).unwrap();
+        // The last lines say where the tree is, which differs in each run.
+        let warnings: String = screen
+            .split_inclusive('\n')
+            .filter(|line| !line.contains(&*out.path().to_string_lossy()) && !line.starts_with("bottlec: "))
+            .collect();
+
+        let mut compiled = files(out.path());
+        compiled.insert(PathBuf::from("warnings.txt"), warnings);
+        compiled.retain(|path, text| path != Path::new("warnings.txt") || !text.is_empty());
+        let golden = case.join("out");
+        if std::env::var_os("UPDATE").is_some() {
+            let _ = fs::remove_dir_all(&golden);
+            for (path, text) in &compiled {
+                let path = golden.join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+        }
+        let expected = files(&golden);
+        let paths: std::collections::BTreeSet<&PathBuf> = compiled.keys().chain(expected.keys()).collect();
+        for path in paths {
+            if compiled.get(path) != expected.get(path) {
+                let text = |tree: &BTreeMap<PathBuf, String>| tree.get(path).cloned().unwrap_or_default();
+                let (old, new) = (text(&expected), text(&compiled));
+                let diff = similar::TextDiff::from_lines(old.as_str(), new.as_str());
+                drifted.push(format!("{}\n{}", golden.join(path).display(), diff.unified_diff()));
+            }
+        }
+    }
+    assert!(drifted.is_empty(), "goldens drifted; UPDATE=1 accepts:\n{}", drifted.join("\n"));
+}

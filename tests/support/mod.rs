@@ -1,0 +1,96 @@
+//! What tests share: a manifest in a folder of its own, compiled through the public interface.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use bottlec::artifact::Tree;
+use bottlec::backend::Backend;
+use bottlec::compile::compile;
+use bottlec::facts::HostFacts;
+use bottlec::manifest::{self, Loaded};
+use tempfile::TempDir;
+
+/// Both backends, as `build` has them by default.
+pub(crate) const BOTH: [Backend; 2] = [Backend::Docker, Backend::Smolmachines];
+
+/// A compiled manifest.
+pub(crate) struct Compiled {
+    /// The tree, if there was no error.
+    pub(crate) tree: Option<Tree>,
+    /// `CODE line:column` of every finding, in order.
+    pub(crate) codes: Vec<String>,
+    /// The messages and helps, in the same order.
+    pub(crate) messages: Vec<String>,
+}
+
+impl Compiled {
+    /// The text of a file of the tree.
+    pub(crate) fn file(&self, path: &str) -> &str {
+        let tree = self.tree.as_ref().unwrap_or_else(|| panic!("no tree: {:?} {:?}", self.codes, self.messages));
+        let artifact = tree.artifacts.iter().find(|artifact| artifact.path == path);
+        &artifact.unwrap_or_else(|| panic!("no file {path}")).content
+    }
+}
+
+/// Compiles a manifest that stands alone, with the made-up account.
+pub(crate) fn compile_text(text: &str) -> Compiled {
+    compile_with(text, &HostFacts::hermetic(), &BOTH)
+}
+
+/// Compiles a manifest that stands alone.
+pub(crate) fn compile_with(text: &str, host: &HostFacts, backends: &[Backend]) -> Compiled {
+    let folder = folder(&[("bottle.yaml", text)]);
+    compile_file(&folder.path().join("bottle.yaml"), host, backends)
+}
+
+/// Compiles a manifest where it lies.
+pub(crate) fn compile_file(path: &Path, host: &HostFacts, backends: &[Backend]) -> Compiled {
+    let Loaded { sources, manifest, mut findings } = manifest::load(path).unwrap();
+    let bottle = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings));
+    let tree = bottle.and_then(|bottle| compile(&bottle, &sources, host, backends, &mut findings).unwrap());
+    let sorted = findings.into_sorted();
+    let codes = sorted.iter().map(|found| match found.span() {
+        Some(span) => {
+            let at = sources.position(span);
+            format!("{} {}:{}", found.code.as_str(), at.line, at.column)
+        }
+        None => found.code.as_str().to_owned(),
+    });
+    let codes = codes.collect();
+    let messages = sorted
+        .iter()
+        .map(|found| format!("{} ({})", found.message, found.help.as_deref().unwrap_or_default()))
+        .collect();
+    Compiled { tree, codes, messages }
+}
+
+/// A folder with these files, which is a project of its own.
+pub(crate) fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join(".git")).unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// Runs bottlec in a folder, with an environment of nothing but `HOME`, which is that folder.
+pub(crate) fn bottlec(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bottlec"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .output()
+        .unwrap()
+}
+
+/// What a run printed on stderr.
+pub(crate) fn screen(run: &Output) -> String {
+    String::from_utf8(run.stderr.clone()).unwrap()
+}
