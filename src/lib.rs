@@ -5,6 +5,8 @@
 //! [`artifact::Tree`], and [`output`] writes the tree. Only `manifest::load`, `facts` and `output`
 //! touch the machine. `docs/architecture.md` has the map.
 
+#![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
 pub mod artifact;
 pub mod backend;
 pub mod bottle;

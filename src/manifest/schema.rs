@@ -176,7 +176,7 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
 
 fn wrong_type(root: &Node, steps: &[Step], node: &Node, expected: &str) -> Diagnostic {
     // Nothing has no place of its own; its key has.
-    let key = parent_key(root, steps).filter(|_| node.value == Value::Null);
+    let key = parent_key(root, steps).filter(|_| node.span.start == node.span.end);
     let message = format!("{} stands where {expected} is expected", node.value.kind());
     let diagnostic =
         Diagnostic::new(Code::WrongType, message).at(key.unwrap_or(node.span), format!("expected {expected}"));
