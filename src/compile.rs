@@ -28,7 +28,6 @@ pub fn compile(
     let plan = bottle.provider.plan(&bottle.settings, host, findings)?;
     let egress = egress::merge(&plan, &bottle.routes, findings);
     environment::check(bottle, &plan, &egress, findings);
-    report_shared_exceptions(bottle, findings);
     let environment = Environment::of(bottle, &plan);
     let job = Job { bottle, plan: &plan, egress: &egress, environment: &environment, backends };
     backend::check(&job, findings);
@@ -66,23 +65,4 @@ pub fn compile(
         folders: vec!["agent/ca"],
         names_local_file: bottle.settings.image.as_ref().is_some_and(|image| image.value.is_local()),
     }))
-}
-
-/// pipelock has one list of exceptions for all hosts.
-fn report_shared_exceptions(bottle: &Bottle, findings: &mut Findings) {
-    for route in &bottle.routes {
-        if let Some(range) = route.ssrf_ip_allowlist.first() {
-            findings.push(
-                Diagnostic::new(
-                    Code::SharedSsrfException,
-                    format!(
-                        "pipelock lets every host of the bottle resolve to the private range {}, not `{}` alone",
-                        range.value, route.host.value
-                    ),
-                )
-                .at(range.span, "holds for all routes")
-                .help("keep the range as small as the service's own address"),
-            );
-        }
-    }
 }

@@ -105,6 +105,7 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
         }
         let tls_passthrough = own.tls_passthrough.as_ref().is_some_and(|passthrough| passthrough.value);
         report_interception(own, tls_passthrough, findings);
+        report_shared_exception(own, findings);
         let auth = own.auth.clone().map(|auth| egress.with_slot(auth.value));
         egress.routes.push(Route {
             host: own.host.value.clone(),
@@ -207,6 +208,23 @@ fn report_interception(route: &ManifestRoute, tls_passthrough: bool, findings: &
             .at(auth.span, "a credential on an opened host")
             .and(route.host.span, "opened, because `tls_passthrough` is not set")
             .help("add `pipelock: { tls_passthrough: true }`; the host is then checked by name and not scanned"),
+        );
+    }
+}
+
+/// pipelock has one list of exceptions for all hosts.
+fn report_shared_exception(route: &ManifestRoute, findings: &mut Findings) {
+    if let Some(range) = route.ssrf_ip_allowlist.first() {
+        findings.push(
+            Diagnostic::new(
+                Code::SharedSsrfException,
+                format!(
+                    "pipelock lets every host of the bottle resolve to the private range {}, not `{}` alone",
+                    range.value, route.host.value
+                ),
+            )
+            .at(range.span, "holds for all routes")
+            .help("keep the range as small as the service's own address"),
         );
     }
 }

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::artifact::{Artifact, INDEX, Tree};
 use crate::index::{FileEntry, Index, hash};
-use place::{Kind, kind, make_folder, refuse_detours};
+use place::{Kind, kind, make_folder, refuse_detours, refuse_detours_to_file};
 
 /// What a write did.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -57,10 +57,9 @@ pub fn folder(out: &Path, tree: &Tree) -> PathBuf {
 /// Says what is in the way.
 pub fn preflight(out: &Path, tree: &Tree) -> Result<()> {
     let root = folder(out, tree);
-    refuse_detours(&root, "")?;
+    refuse_detours_in(&root, tree)?;
     let owned = Owned::read(&root)?;
     for artifact in &tree.artifacts {
-        refuse_detours(&root, &artifact.path)?;
         let path = root.join(&artifact.path);
         match kind(&path)? {
             Kind::Missing => {}
@@ -74,8 +73,15 @@ pub fn preflight(out: &Path, tree: &Tree) -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+fn refuse_detours_in(root: &Path, tree: &Tree) -> Result<()> {
+    for artifact in &tree.artifacts {
+        refuse_detours_to_file(root, &artifact.path)?;
+    }
     for folder in &tree.folders {
-        refuse_detours(&root, &format!("{folder}/."))?;
+        refuse_detours(root, Path::new(folder))?;
     }
     Ok(())
 }
@@ -141,10 +147,9 @@ pub fn write(out: &Path, tree: &Tree) -> Result<Written> {
 /// What the file system says, with the path.
 pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> {
     let root = folder(out, tree);
-    refuse_detours(&root, "")?;
+    refuse_detours_in(&root, tree)?;
     let mut differences = BTreeMap::new();
     for artifact in &tree.artifacts {
-        refuse_detours(&root, &artifact.path)?;
         let path = root.join(&artifact.path);
         let difference = match kind(&path)? {
             Kind::Missing => Some(Difference::Missing),
@@ -207,7 +212,7 @@ impl Owned {
             if current.contains(path.as_str()) || !place::is_plain(path) {
                 continue;
             }
-            refuse_detours(root, path)?;
+            refuse_detours_to_file(root, path)?;
             let full = root.join(path);
             if kind(&full)? == Kind::File {
                 let known = hashes.contains(&hash(&fs::read(&full)?));
@@ -222,7 +227,7 @@ impl Owned {
         let crashed = kind(&root.join(PENDING))? != Kind::Missing;
         let known = self.hashes.keys().map(String::as_str).chain([INDEX]).filter(|_| crashed);
         for path in known.filter(|path| place::is_plain(path)).chain([PENDING]) {
-            refuse_detours(root, path)?;
+            refuse_detours_to_file(root, path)?;
             let temporary = temporary(&root.join(path));
             if kind(&temporary)? == Kind::File {
                 fs::remove_file(&temporary).with_context(|| format!("cannot remove {}", temporary.display()))?;

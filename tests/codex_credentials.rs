@@ -265,7 +265,7 @@ fn host_files_that_cannot_be_used_are_refused_in_words() {
         Ok(file.to_string().into_bytes())
     };
     let opaque = "host-opaque-token";
-    let table: [(Result<Vec<u8>, FileProblem>, &str, &str); 22] = [
+    let table = [
         (
             Err(FileProblem::Missing),
             "there is no Codex auth file at /home/somebody/.codex/auth.json",

@@ -27,32 +27,35 @@ pub(super) fn kind(path: &Path) -> Result<Kind> {
     }
 }
 
-/// Refuses links and everything else that is not a folder on the way from the bottle's folder,
-/// itself included, to a file.
-pub(super) fn refuse_detours(root: &Path, path: &str) -> Result<()> {
-    let mut place = root.to_owned();
-    let mut rest = Path::new(path).components().peekable();
-    loop {
+/// Refuses links and everything else that is not a folder from the bottle's folder, itself included,
+/// down to another folder.
+pub(super) fn refuse_detours(root: &Path, folder: &Path) -> Result<()> {
+    let steps = folder.components();
+    let places = steps.scan(root.to_owned(), |place, step| {
+        place.push(step);
+        Some(place.clone())
+    });
+    for place in std::iter::once(root.to_owned()).chain(places) {
         match kind(&place)? {
-            Kind::Missing => return Ok(()),
+            Kind::Missing => break,
             Kind::Folder => {}
-            Kind::File | Kind::Other => {
-                bail!(
-                    "{} is in the way and is not a folder (links are not followed): move it, or choose another folder with -o",
-                    place.display()
-                );
-            }
-        }
-        match rest.next() {
-            Some(step) if rest.peek().is_some() => place.push(step),
-            _ => break,
+            Kind::File | Kind::Other => bail!(
+                "{} is in the way and is not a folder (links are not followed): move it, or choose another folder with -o",
+                place.display()
+            ),
         }
     }
-    let last = root.join(path);
-    if kind(&last)? == Kind::Other {
+    Ok(())
+}
+
+/// The same on the way to a file, which may not be a link either.
+pub(super) fn refuse_detours_to_file(root: &Path, file: &str) -> Result<()> {
+    refuse_detours(root, Path::new(file).parent().unwrap_or(Path::new("")))?;
+    let place = root.join(file);
+    if kind(&place)? == Kind::Other {
         bail!(
             "{} is in the way and is a link or no file (links are not followed): move it, or choose another folder with -o",
-            last.display()
+            place.display()
         );
     }
     Ok(())

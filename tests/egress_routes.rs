@@ -1,0 +1,185 @@
+//! Egress: how provider and manifest routes become one list, which slots they get, and what crosses
+//! the wire.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{compile_text, compile_with};
+
+use bottlec::facts::HostFacts;
+
+fn routes(text: &str) -> Vec<Value> {
+    let compiled = compile_text(text);
+    let wire: Value = serde_yaml::from_str(compiled.file("egress/routes.yaml")).unwrap();
+    assert_eq!(wire.as_object().unwrap().len(), 1);
+    wire["routes"].as_array().unwrap().clone()
+}
+
+const CLAUDE: &str = "agent_provider: { template: claude, auth_token: AGENT }\n";
+const CODEX: &str = "agent_provider: { template: codex, forward_host_credentials: true }\n";
+
+#[test]
+fn provider_routes_come_first_then_the_manifests() {
+    let text = format!("{CODEX}egress:\n  routes:\n    - host: z.example\n    - host: a.example\n");
+    let hosts: Vec<_> = routes(&text).iter().map(|route| route["host"].clone()).collect();
+    assert_eq!(hosts, ["api.openai.com", "chatgpt.com", "z.example", "a.example"]);
+}
+
+#[test]
+fn slots_are_given_by_token_ref_in_order_of_first_use() {
+    let route = |host: &str, token: &str| {
+        format!(
+            "    - host: {host}\n      auth: {{ scheme: Bearer, token_ref: {token} }}\n      pipelock: {{ tls_passthrough: true }}\n"
+        )
+    };
+    let text = format!(
+        "{CODEX}egress:\n  routes:\n{}{}{}{}",
+        route("a.example", "B"),
+        route("b.example", "A"),
+        route("c.example", "B"),
+        "    - host: d.example\n"
+    );
+    let slots: Vec<_> = routes(&text).iter().map(|route| route["token_env"].clone()).collect();
+    assert_eq!(
+        slots,
+        [
+            json!("EGRESS_TOKEN_0"),
+            json!("EGRESS_TOKEN_0"),
+            json!("EGRESS_TOKEN_1"),
+            json!("EGRESS_TOKEN_2"),
+            json!("EGRESS_TOKEN_1"),
+            Value::Null
+        ]
+    );
+    let compiled = compile_text(&text);
+    assert!(compiled.file("egress/egress.env").ends_with("\nEGRESS_TOKEN_0\nEGRESS_TOKEN_1\nEGRESS_TOKEN_2\n"));
+    let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
+    assert_eq!(index["slots"][0]["token_ref"], "BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN");
+    assert_eq!(index["slots"][0]["source"]["host_file"]["json_pointer"], "/tokens/access_token");
+    assert_eq!(index["slots"][1], json!({ "slot": "EGRESS_TOKEN_1", "token_ref": "B", "source": "host_variable" }));
+}
+
+#[test]
+fn more_than_ten_slots_keep_their_order() {
+    let many: String = (0..12)
+        .map(|n| format!("    - host: h{n}.example\n      auth: {{ scheme: token, token_ref: T{n} }}\n      pipelock: {{ tls_passthrough: true }}\n"))
+        .collect();
+    let compiled = compile_text(&format!("egress:\n  routes:\n{many}"));
+    let names: Vec<&str> = compiled.file("egress/egress.env").lines().skip(1).collect();
+    assert_eq!(names, (0..12).map(|n| format!("EGRESS_TOKEN_{n}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn wire_has_schemes_and_slots_and_neither_token_refs_nor_empty_fields() {
+    let text = format!(
+        "{CLAUDE}egress:\n  routes:\n    - host: basic.example\n      path_allowlist: [/a, /b]\n      auth: {{ scheme: Basic, username: \"ro bot\", token_ref: SECRET_NAME }}\n      pipelock: {{ tls_passthrough: true, ssrf_ip_allowlist: [10.0.0.0/24] }}\n    - host: plain.example\n    - host: spliced.example\n      pipelock: {{ tls_passthrough: true }}\n"
+    );
+    assert_eq!(
+        routes(&text),
+        [
+            json!({ "host": "api.anthropic.com", "auth_scheme": "Bearer", "token_env": "EGRESS_TOKEN_0" }),
+            json!({ "host": "basic.example", "path_allowlist": ["/a", "/b"], "auth_scheme": "Basic", "auth_username": "ro bot", "token_env": "EGRESS_TOKEN_1" }),
+            json!({ "host": "plain.example" }),
+            json!({ "host": "spliced.example", "keep_authorization": true }),
+        ]
+    );
+    let compiled = compile_text(&text);
+    for path in [
+        "egress/routes.yaml",
+        "egress/egress.env",
+        "compose.yaml",
+        "Smolfile",
+        "pipelock/pipelock.yaml",
+        "agent/agent.env",
+    ] {
+        assert!(!compiled.file(path).contains("SECRET_NAME") && !compiled.file(path).contains("\"AGENT\""), "{path}");
+    }
+}
+
+#[test]
+fn a_manifest_route_narrows_a_provider_host_by_path() {
+    let text =
+        format!("{CODEX}egress:\n  routes:\n    - host: CHATGPT.com.\n      path_allowlist: [/backend-api/codex]\n");
+    let compiled = compile_text(&text);
+    assert!(compiled.codes.is_empty(), "{:?}", compiled.messages);
+    assert_eq!(
+        routes(&text)[1],
+        json!({ "host": "chatgpt.com", "path_allowlist": ["/backend-api/codex"], "auth_scheme": "Bearer", "token_env": "EGRESS_TOKEN_0" })
+    );
+    let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
+    assert_eq!(
+        index["routes"][1]["from"]["provider"],
+        json!({ "provider": "codex", "rule": "model-api", "narrowed_at": "bottle.yaml:4:13" })
+    );
+    assert!(
+        compiled
+            .file("pipelock/pipelock.yaml")
+            .contains("passthrough_domains:\n    - \"api.openai.com\"\n    - \"chatgpt.com\"\n")
+    );
+}
+
+#[test]
+fn any_other_difference_from_a_provider_route_is_a_conflict() {
+    let narrowed = "      path_allowlist: [/v1]\n";
+    for (provider, host, own, codes) in [
+        (CLAUDE, "api.anthropic.com", "auth: { scheme: Bearer, token_ref: AGENT }", &[] as &[&str]),
+        (CLAUDE, "api.anthropic.com", "auth: { scheme: Bearer, token_ref: OTHER }", &["BTL401 6:23"]),
+        (CLAUDE, "api.anthropic.com", "auth: { scheme: token, token_ref: AGENT }", &["BTL401 6:23"]),
+        (CLAUDE, "api.anthropic.com", "pipelock: { tls_passthrough: true }", &[]),
+        (CLAUDE, "api.anthropic.com", "pipelock: { tls_passthrough: false }", &["BTL401 6:36"]),
+        (CLAUDE, "api.anthropic.com", "pipelock: { ssrf_ip_allowlist: [10.0.0.0/24] }", &["BTL401 6:39"]),
+        (
+            "agent_provider: { template: claude }\n",
+            "platform.claude.com",
+            "auth: { scheme: Bearer, token_ref: T }",
+            &["BTL401 6:23"],
+        ),
+        (
+            "agent_provider: { template: codex }\n",
+            "auth.openai.com",
+            "auth: { scheme: Bearer, token_ref: T }",
+            &["BTL401 6:23"],
+        ),
+        (CODEX, "api.openai.com", "auth: { scheme: Bearer, token_ref: OPENAI_KEY }", &["BTL401 6:23"]),
+    ] {
+        let compiled =
+            compile_text(&format!("{provider}egress:\n  routes:\n    - host: {host}\n{narrowed}      {own}\n"));
+        assert_eq!(compiled.codes, codes, "{host} {own} {:?}", compiled.messages);
+        assert_eq!(compiled.tree.is_none(), !codes.is_empty(), "{host} {own}");
+        assert!(codes.is_empty() || compiled.messages[0].contains("its rule `"), "{:?}", compiled.messages);
+    }
+}
+
+#[test]
+fn a_route_that_repeats_the_providers_is_reported() {
+    let compiled =
+        compile_text("egress:\n  routes:\n    - host: api.anthropic.com\n      pipelock: { tls_passthrough: true }\n");
+    assert_eq!(compiled.codes, ["BTL217 3:13"]);
+    assert!(compiled.tree.is_some());
+}
+
+#[test]
+fn a_host_that_a_provider_no_longer_owns_is_the_manifests() {
+    // With forwarded credentials the login host is closed; a manifest that opens it says so itself.
+    let text = format!("{CODEX}egress:\n  routes:\n    - host: auth.openai.com\n");
+    assert_eq!(routes(&text)[2], json!({ "host": "auth.openai.com" }));
+}
+
+#[test]
+fn a_credential_on_an_opened_host_is_reported() {
+    let text = |pipelock: &str| {
+        format!("egress:\n  routes:\n    - host: a.example\n      auth: {{ scheme: Bearer, token_ref: T }}\n{pipelock}")
+    };
+    assert_eq!(compile_text(&text("")).codes, ["BTL402 4:23"]);
+    assert_eq!(compile_text(&text("      pipelock: { tls_passthrough: false }\n")).codes, ["BTL402 4:23"]);
+    assert!(compile_text(&text("      pipelock: { tls_passthrough: true }\n")).codes.is_empty());
+}
+
+#[test]
+fn merging_is_judged_in_the_same_run_as_everything_else() {
+    let text = format!(
+        "{CLAUDE}env: {{ HTTPS_PROXY: x }}\negress:\n  routes:\n    - host: api.anthropic.com\n      pipelock: {{ tls_passthrough: false }}\n    - host: \"*.example\"\n"
+    );
+    let compiled = compile_with(&text, &HostFacts::hermetic(), &support::BOTH);
+    assert_eq!(compiled.codes, ["BTL211 2:8", "BTL217 5:13", "BTL401 6:36", "BTL203 7:13"]);
+}
