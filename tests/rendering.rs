@@ -1,0 +1,249 @@
+//! Values cannot break out of their quoting: what a manifest says is what a parse of each output
+//! says, or it is a finding.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use bottlec::diagnostic::Findings;
+use bottlec::source::{Source, Sources};
+use bottlec::yaml;
+use proptest::prelude::*;
+use serde_json::Value;
+use support::compile_text;
+
+/// A text in YAML's double quotes, every character outside printable ASCII by its number.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            ' '..='~' => quoted.push(c),
+            c => quoted.push_str(&format!("\\U{:08X}", c as u32)),
+        }
+    }
+    quoted + "\""
+}
+
+/// The environment of the agent as `docker run --env-file` reads it: each line raw.
+fn env_file(text: &str) -> BTreeMap<&str, &str> {
+    text.split('\n').filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('=')).collect()
+}
+
+/// YAML through the reader of manifests, which is independent of the one that checked the output.
+fn other_reader(text: &str) -> Value {
+    let mut sources = Sources::default();
+    let id = sources.add(Source { path: "x".into(), reference: "x".into(), text: text.to_owned() });
+    let mut findings = Findings::default();
+    let node = yaml::read(text, id, 0, &mut findings).unwrap();
+    assert!(!findings.has_errors());
+    node.to_json()
+}
+
+/// Checks one text in each place that can hold it, in each output.
+fn survives(text: &str) {
+    // A value that starts with `?` is a question, not a text.
+    let text = text.trim_start_matches('?');
+    // One line, as a user and a question are.
+    let line: String = text.chars().filter(|c| !c.is_control()).collect();
+    let username = format!("u{}", line.replace(':', ""));
+    let manifest = format!(
+        "env:\n  PLACE: {}\n  ASKED: {}\negress:\n  routes:\n    - host: a.example\n      auth: {{ scheme: Basic, username: {}, token_ref: T }}\n      pipelock: {{ tls_passthrough: true }}\n",
+        quoted(&text.replace('$', "$$")),
+        quoted(&format!("?{line}")),
+        quoted(&username),
+    );
+    let compiled = compile_text(&manifest);
+    if text.contains(['\n', '\r', '\0']) {
+        assert_eq!(compiled.codes, ["BTL210 2:10"], "{text:?}");
+        return;
+    }
+    if text.ends_with(char::is_whitespace) {
+        assert_eq!(compiled.codes, ["BTL501 2:10"], "{text:?}");
+        return;
+    }
+    assert!(compiled.codes.is_empty(), "{text:?} {:?}", compiled.messages);
+    assert_eq!(env_file(compiled.file("agent/agent.env"))["PLACE"], text);
+
+    let machine = smolfile::parse(compiled.file("Smolfile")).unwrap();
+    let item = machine.env.iter().find(|item| item.starts_with("PLACE=")).unwrap();
+    // smolvm trims each item and splits it at the first `=`.
+    assert_eq!(item.trim().split_once('=').unwrap().1, text);
+
+    let compose = compiled.file("compose.yaml");
+    for reading in [serde_yaml::from_str(compose).unwrap(), other_reader(compose)] {
+        let reading: Value = reading;
+        let written = reading["services"]["agent"]["environment"]["PLACE"].as_str().unwrap();
+        assert!(!written.replace("$$", "").contains('$'), "compose would interpolate {written:?}");
+        assert_eq!(written.replace("$$", "$"), text);
+    }
+
+    let routes = compiled.file("egress/routes.yaml");
+    for reading in [serde_yaml::from_str(routes).unwrap(), other_reader(routes)] {
+        let reading: Value = reading;
+        assert_eq!(reading["routes"].as_array().unwrap().len(), 3);
+        assert_eq!(reading["routes"][2]["auth_username"], username);
+    }
+
+    let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
+    let asked = index["env"].as_array().unwrap().iter().find(|entry| entry["name"] == "ASKED").unwrap();
+    assert_eq!(asked["source"]["prompt"], line.trim());
+    // A review shows all that is there.
+    for path in ["compose.yaml", "Smolfile", "egress/routes.yaml", "bottle.json"] {
+        let hidden =
+            compiled.file(path).chars().find(|&c| "\u{200b}\u{202e}\u{2066}\u{feff}\u{a0}\u{85}\u{e0041}".contains(c));
+        assert_eq!(hidden, None, "{path}");
+    }
+}
+
+#[test]
+fn hostile_texts_come_out_as_they_went_in() {
+    let texts = [
+        "x",
+        "\"",
+        "'",
+        "\\",
+        "\\\\",
+        "\\\"",
+        "\"\"\"",
+        "'''",
+        "`",
+        "``",
+        "#",
+        "a # b",
+        "a #b",
+        "#!",
+        ": ",
+        "a: b",
+        "a:",
+        ":a",
+        "- a",
+        "-",
+        "--- a",
+        "...",
+        "*star",
+        "&anchor",
+        "!tag",
+        "!!str",
+        "!!python/object/apply:os.system [id]",
+        "%YAML 1.2",
+        "@at",
+        "|",
+        ">",
+        "|-",
+        "? key",
+        "[a",
+        "]",
+        "{a",
+        "}",
+        "{{ a }}",
+        "{% raw %}",
+        "{# c #}",
+        "{{",
+        "}}",
+        "${HOME}",
+        "$HOME",
+        "$$",
+        "$$$",
+        "${",
+        "$(id)",
+        "`id`",
+        "; rm -rf /",
+        "a\tb",
+        "\t",
+        "\u{1}",
+        "\u{7}",
+        "\u{8}",
+        "\u{b}",
+        "\u{c}",
+        "\u{1b}[31m",
+        "\u{7f}",
+        "\u{80}",
+        "\u{85}x",
+        "\u{9f}",
+        "\u{a0}x",
+        "\u{ad}",
+        "\u{200b}",
+        "\u{200f}",
+        "\u{2028}x",
+        "\u{2029}x",
+        "\u{202e}txt.exe",
+        "\u{2066}",
+        "\u{feff}",
+        "\u{fffe}",
+        "\u{ffff}",
+        "\u{e000}",
+        "\u{e0041}",
+        "\u{1f980}",
+        "\u{10ffff}",
+        "e\u{301}",
+        "true",
+        "null",
+        "~",
+        "0755",
+        "1e3",
+        ".inf",
+        "yes",
+        "2001-12-14",
+        "=",
+        "<<",
+        "\n[network]\nallow_cidrs = []",
+        "a\nB=c",
+        "a\rb",
+        "\",\n]\n[secrets]",
+        "\" }\n",
+        "a\\u0041",
+        "\\x41",
+        "%41",
+        "&amp;",
+        "<!--",
+        "-->",
+        "\u{130}",
+        "\u{131}",
+        "ﬁ",
+        "Å",
+    ];
+    assert!(texts.len() >= 100);
+    for text in texts {
+        survives(text);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_text_comes_out_as_it_went_in(text in any::<String>()) {
+        survives(&text);
+    }
+
+    #[test]
+    fn any_mix_of_syntax_comes_out_as_it_went_in(text in "[\"'\\\\{}%#:&*!|>$`=\\[\\], \t\u{85}\u{2028}a-c-]{0,24}") {
+        survives(&text);
+    }
+}
+
+#[test]
+fn templates_leave_quoting_to_the_formatter() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    let mut seen = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        seen += 1;
+        for word in ["safe", "autoescape", "escape", "tojson", "raw", "macro", "include", "import"] {
+            let used = text.split("{%").skip(1).chain(text.split("{{").skip(1)).any(|rest| {
+                let inside = rest.split(['}', '%']).next().unwrap_or_default();
+                inside.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|known| known == word)
+            });
+            assert!(!used, "{} uses `{word}`", path.display());
+        }
+        // A value inside quotes of the template's own would be quoted twice, or break out of them.
+        for (number, line) in text.lines().enumerate() {
+            assert!(!line.contains("\"{{") && !line.contains("'{{"), "{}:{}", path.display(), number + 1);
+        }
+    }
+    assert!(seen >= 7);
+}
