@@ -192,7 +192,7 @@ fn report_differences(provider: &str, route: &ProviderRoute, own: &ManifestRoute
 }
 
 /// pipelock scans the headers of a host that it opens and refuses a credential there with 403; the
-/// client's retries then end in 429 (facts/pipelock.md, section 4).
+/// client's retries then end in 429 (seen with pipelock 2.3.0).
 fn report_interception(route: &ManifestRoute, tls_passthrough: bool, findings: &mut Findings) {
     if let Some(auth) = &route.auth
         && !tls_passthrough

@@ -71,7 +71,7 @@ fn the_smolfile_crate_sees_what_we_mean() {
     }
 }
 
-/// What pipelock 2.3.0 knows, of what we may write (facts/pipelock.md, section 2).
+/// Top-level keys that pipelock 2.3.0 knows, of those that we may write; `sentry` is the one more.
 const PIPELOCK_2_3: [&str; 30] = [
     "version",
     "mode",

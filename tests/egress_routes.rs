@@ -176,6 +176,13 @@ fn a_credential_on_an_opened_host_is_reported() {
 }
 
 #[test]
+fn no_routes_make_no_pipelock_file() {
+    use bottlec::{bottle::BottleName, egress::Egress, manifest::PipelockTarget, pipelock::Pipelock};
+    let name = BottleName::parse("empty").unwrap();
+    assert!(Pipelock::of(&name, &Egress::default(), PipelockTarget::V2_3).is_none());
+}
+
+#[test]
 fn merging_is_judged_in_the_same_run_as_everything_else() {
     let text = format!(
         "{CLAUDE}env: {{ HTTPS_PROXY: x }}\negress:\n  routes:\n    - host: api.anthropic.com\n      pipelock: {{ tls_passthrough: false }}\n    - host: \"*.example\"\n"

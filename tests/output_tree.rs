@@ -279,6 +279,14 @@ fn two_bottles_of_one_build_share_neither_name_nor_network() {
 }
 
 #[test]
+fn an_option_without_effect_is_reported() {
+    let folder = folder(&[("plain.yaml", "name: plain\n")]);
+    let run = bottlec(folder.path(), &["build", "plain.yaml", "-o", "out", "--host-credentials", "nowhere"]);
+    assert_eq!(run.status.code(), Some(0));
+    assert!(screen(&run).contains("--host-credentials is not used"), "{}", screen(&run));
+}
+
+#[test]
 fn usage_and_input_errors_exit_with_2() {
     let folder = folder(&[("review.yaml", MANIFEST)]);
     for arguments in [

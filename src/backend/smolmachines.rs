@@ -1,5 +1,5 @@
 //! smolmachines: the `Smolfile`. Keys that every supported release knows, unless the manifest
-//! targets a later one (facts/smolvm.md, sections 1 to 3).
+//! targets a later one. Behaviour was read in smolvm 1.9.3 and measured with 1.32.2 (2026-11).
 
 use std::collections::BTreeMap;
 

@@ -62,6 +62,11 @@ impl Build {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
         let mut jobs = self.manifests.iter().map(|path| Job::load(path)).collect::<Result<Vec<_>>>()?;
         report_collisions(&mut jobs);
+        if self.host_credentials.is_some() && !jobs.iter().any(Job::wants_host_credentials) {
+            screen.note(format_args!(
+                "bottlec: --host-credentials is not used: no manifest says `forward_host_credentials: true`"
+            ));
+        }
         let mut trees = Vec::new();
         let mut failed = false;
         for job in jobs {
@@ -188,6 +193,10 @@ impl<'m> Job<'m> {
         let Loaded { sources, manifest: written, mut findings } = manifest::load(manifest)?;
         let bottle = written.and_then(|written| manifest::check(&written, &sources, &mut findings));
         Ok(Job { manifest, sources, findings, bottle })
+    }
+
+    fn wants_host_credentials(&self) -> bool {
+        self.bottle.as_ref().is_some_and(|bottle| bottle.settings.forward_host_credentials.is_some())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Claude Code. What it needs was measured with release 2.1.330: facts/agent-clients.md, section 2.
+//! Claude Code. What it needs was measured with release 2.1.330, run against a fake service (2026-11).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! Codex. What it needs was measured with releases 0.135.0 and 0.169.0: facts/agent-clients.md,
-//! section 1.
+//! Codex. What it needs was measured with releases 0.135.0 and 0.169.0, run against a fake service
+//! (2026-11).
 
 mod dummy;
 mod host_file;

@@ -125,7 +125,7 @@ fn readable_time(value: &Value) -> String {
     time.map_or_else(|| SOME_TIME.to_owned(), |time| time.to_string())
 }
 
-/// The file as Codex 0.169 reads it (facts/agent-clients.md, 1.1), so that what is written is a
+/// The file as Codex 0.169 was seen to read it (2026-11), so that what is written is a
 /// login: a file that Codex cannot read makes it act as logged out without a word.
 #[derive(Deserialize)]
 struct AuthFile {
