@@ -62,7 +62,22 @@ impl Source {
 
 /// All texts of one compilation, the manifest first, then its parents.
 #[derive(Debug, Default)]
-pub struct Sources(Vec<Source>);
+pub struct Sources(Vec<(Source, Lines)>);
+
+/// Where each line of a text starts, in bytes.
+#[derive(Debug)]
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Lines(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
+    }
+
+    /// The line that a byte is in, from 0.
+    fn holding(&self, byte: usize) -> usize {
+        self.0.partition_point(|&start| start <= byte) - 1
+    }
+}
 
 impl Sources {
     /// Adds a text and returns the name for it.
@@ -71,29 +86,38 @@ impl Sources {
     /// At more than 65,536 texts; a chain of parents is cut long before.
     pub fn add(&mut self, source: Source) -> SourceId {
         let id = u16::try_from(self.0.len()).expect("a chain of parents is at most MAX_CHAIN long");
-        self.0.push(source);
+        let lines = Lines::of(&source.text);
+        self.0.push((source, lines));
         SourceId(id)
     }
 
     /// The source of that name.
     pub fn get(&self, id: SourceId) -> &Source {
-        &self.0[usize::from(id.0)]
+        &self.0[usize::from(id.0)].0
+    }
+
+    /// The whole lines that a stretch of a text touches: their text, the number of the first one
+    /// from 1, and the byte that it starts at.
+    pub fn lines(&self, id: SourceId, start: u32, end: u32) -> (&str, usize, usize) {
+        let (source, lines) = &self.0[usize::from(id.0)];
+        let first = lines.holding(start as usize);
+        let last = lines.holding(end as usize);
+        let stop = lines.0.get(last + 1).copied().unwrap_or(source.text.len());
+        (&source.text[lines.0[first]..stop], first + 1, lines.0[first])
     }
 
     /// Where a span starts.
     pub fn position(&self, span: Span) -> Position {
-        let before = &self.get(span.source).text[..span.start as usize];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Position {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().filter(|&c| c != '\u{feff}').count() + 1,
-        }
+        let (source, lines) = &self.0[usize::from(span.source.0)];
+        let line = lines.holding(span.start as usize);
+        let before = &source.text[lines.0[line]..span.start as usize];
+        Position { line: line + 1, column: before.chars().filter(|&c| c != '\u{feff}').count() + 1 }
     }
 
     /// Puts asterisks over a text that may be a secret, so that no message shows it. Places stay as
     /// they are.
     pub fn mask(&mut self, span: Span) {
-        let text = &mut self.0[usize::from(span.source.0)].text;
+        let text = &mut self.0[usize::from(span.source.0)].0.text;
         let range = span.start as usize..span.end as usize;
         let stars = "*".repeat(range.len());
         text.replace_range(range, &stars);

@@ -11,7 +11,7 @@ use bottlec::facts::{FileProblem, HostCredentials, HostFacts};
 use bottlec::secret::Secret;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::{BOTH, Compiled, bottlec, compile_with, folder, screen};
+use support::{BOTH, Compiled, bottlec, compile_with, folder, programs, screen};
 
 const MANIFEST: &str = "name: codex\nagent_provider:\n  template: codex\n  forward_host_credentials: true\n";
 /// 2100-01-01: tests that run the program go by the real clock.
@@ -360,10 +360,9 @@ fn an_account_that_codex_would_stumble_over_is_a_warning() {
 }
 
 #[test]
-fn the_host_file_is_looked_for_where_codex_keeps_it_and_only_if_asked() {
-    let quiet = "name: quiet\nagent_provider:\n  template: codex\n";
+fn the_host_file_is_looked_for_where_codex_keeps_it() {
     let file = host_file().to_string();
-    let folder = folder(&[("bottle.yaml", MANIFEST), ("quiet.yaml", quiet)]);
+    let folder = folder(&[("bottle.yaml", MANIFEST)]);
     let run = |variables: &[(&str, &Path)], manifest: &str| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bottlec"));
         command.args(["build", manifest, "-o", "out"]).current_dir(folder.path()).env_clear();
@@ -385,11 +384,42 @@ fn the_host_file_is_looked_for_where_codex_keeps_it_and_only_if_asked() {
     fs::remove_dir(home.join(".codex/auth.json")).unwrap();
     fs::write(home.join(".codex/auth.json"), file).unwrap();
     assert_eq!(run(&[("HOME", &home)], "bottle.yaml").status.code(), Some(0));
-    // Not asked for: a FIFO there would hang whoever opens it.
-    fs::remove_file(home.join(".codex/auth.json")).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(home.join(".codex/auth.json")).status().unwrap();
-    assert!(made.success());
-    assert_eq!(run(&[("HOME", &home)], "quiet.yaml").status.code(), Some(0));
+}
+
+#[test]
+fn the_host_file_is_not_even_looked_at_unless_asked_for() {
+    let quiet = "name: codex\nagent_provider:\n  template: codex\n";
+    let host = host_file().to_string();
+    let folder = folder(&[("asks.yaml", MANIFEST), ("quiet.yaml", quiet), ("kept/auth.json", &host)]);
+    for strace in programs("BOTTLEC_STRACE_BINS") {
+        let touched = |manifest: &str, more: &[&str]| {
+            let run = std::process::Command::new(&strace)
+                .args([
+                    "-f",
+                    "-o",
+                    "calls",
+                    "-e",
+                    "trace=%file",
+                    env!("CARGO_BIN_EXE_bottlec"),
+                    "build",
+                    manifest,
+                    "-o",
+                    "out",
+                ])
+                .args(more)
+                .current_dir(folder.path())
+                .env("CODEX_HOME", folder.path().join("kept"))
+                .output()
+                .unwrap();
+            assert!(run.status.success(), "{}", screen(&run));
+            let calls = fs::read_to_string(folder.path().join("calls")).unwrap();
+            // The name is that of an output, too.
+            calls.lines().any(|call| call.contains("kept"))
+        };
+        assert!(touched("asks.yaml", &[]), "the trace shows what is opened");
+        assert!(!touched("quiet.yaml", &[]));
+        assert!(!touched("asks.yaml", &["--hermetic"]));
+    }
 }
 
 /// JSON of any shape whose texts can be told from ours.

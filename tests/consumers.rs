@@ -9,17 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
-
-/// The programs that a variable names, separated by colons.
-fn programs(variable: &str) -> Vec<PathBuf> {
-    let Some(paths) = std::env::var_os(variable) else {
-        let required = std::env::var_os("BOTTLEC_CONSUMERS").is_some_and(|value| value == "required");
-        assert!(!required, "{variable} is not set");
-        eprintln!("SKIPPED: {variable} is not set");
-        return Vec::new();
-    };
-    std::env::split_paths(&paths).collect()
-}
+use support::programs;
 
 /// A copy of every compiled golden bottle, with its case's folder above it.
 fn bottles() -> (tempfile::TempDir, Vec<PathBuf>) {

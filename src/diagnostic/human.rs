@@ -18,13 +18,18 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, renderer: &Renderer) -
             continue;
         }
         shown.push(label.span.source);
-        let source = sources.get(label.span.source);
-        let mut snippet = Snippet::source(source.text.as_str()).path(source.path.as_str());
+        // Only the lines that are shown: a large text with many findings would take long.
+        let here = diagnostic.labels.iter().filter(|other| other.span.source == label.span.source);
+        let start = here.clone().map(|label| label.span.start).min().unwrap_or_default();
+        let end = here.map(|label| label.span.end).max().unwrap_or_default();
+        let (text, line, offset) = sources.lines(label.span.source, start, end);
+        let path = sources.get(label.span.source).path.as_str();
+        let mut snippet = Snippet::source(text).line_start(line).path(path);
         for (index, label) in
             diagnostic.labels.iter().enumerate().filter(|(_, other)| other.span.source == label.span.source)
         {
             let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-            let range = label.span.start as usize..label.span.end as usize;
+            let range = label.span.start as usize - offset..label.span.end as usize - offset;
             snippet = snippet.annotation(kind.span(range).label(label.text.as_str()));
         }
         group = group.element(snippet);

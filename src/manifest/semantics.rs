@@ -167,6 +167,7 @@ fn check_env(
 
 fn check_routes(routes: &[Route], findings: &mut Findings) -> Vec<ManifestRoute> {
     let mut checked: Vec<ManifestRoute> = Vec::new();
+    let mut seen: BTreeMap<Host, Span> = BTreeMap::new();
     for route in routes {
         let Route { host, path_allowlist, auth, pipelock } = route;
         let RoutePipelock { tls_passthrough, ssrf_ip_allowlist } = pipelock.clone().unwrap_or_default();
@@ -180,15 +181,16 @@ fn check_routes(routes: &[Route], findings: &mut Findings) -> Vec<ManifestRoute>
         }
         let Some(written) = host else { continue };
         let Some(host) = take(Host::parse(&written.value), Code::Host, written.span, findings) else { continue };
-        if let Some(first) = checked.iter().find(|known| known.host.value == host) {
+        if let Some(first) = seen.get(&host) {
             findings.push(
                 Diagnostic::new(Code::DuplicateHost, format!("two routes for `{host}`"))
                     .at(written.span, "second")
-                    .and(first.host.span, "first")
+                    .and(*first, "first")
                     .help("merge the two into one route"),
             );
             continue;
         }
+        seen.insert(host.clone(), written.span);
         checked.push(ManifestRoute {
             host: Spanned { value: host, span: written.span },
             path_allowlist: paths,

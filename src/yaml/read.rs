@@ -2,6 +2,7 @@
 //! leaves out.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Marks};
 
@@ -113,6 +114,7 @@ enum Open<'s> {
         start: Span,
         entries: Vec<Entry<'s>>,
         key: PendingKey<'s>,
+        seen: BTreeMap<Cow<'s, str>, Span>,
     },
     /// A mapping or list in the place of a key: reported, its inside thrown away.
     ComplexKey {
@@ -192,7 +194,10 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
             }
             Event::SequenceStart(..) => return self.start(span, Open::Sequence { start: span, items: Vec::new() }),
             Event::MappingStart(..) => {
-                return self.start(span, Open::Mapping { start: span, entries: Vec::new(), key: PendingKey::None });
+                return self.start(
+                    span,
+                    Open::Mapping { start: span, entries: Vec::new(), key: PendingKey::None, seen: BTreeMap::new() },
+                );
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
         }
@@ -313,17 +318,17 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
     }
 
     fn set_key(&mut self, new: PendingKey<'s>) {
-        let Some(Open::Mapping { entries, key, .. }) = self.open.last_mut() else { return };
+        let Some(Open::Mapping { key, seen, .. }) = self.open.last_mut() else { return };
         *key = new;
         let PendingKey::Some(Key { span, name }) = key else { return };
-        if let Some(first) = entries.iter().find(|entry| entry.key.name == *name) {
+        if let Some(first) = seen.insert(name.clone(), *span) {
             self.findings.push(
                 Diagnostic::new(
                     Code::DuplicateKey,
                     format!("the key `{}` stands twice in this mapping", name.escape_debug()),
                 )
                 .at(*span, "second")
-                .and(first.key.span, "first")
+                .and(first, "first")
                 .help("keep one of the two"),
             );
             *key = PendingKey::Refused;

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use bottlec::artifact::Tree;
@@ -88,6 +88,17 @@ pub(crate) fn bottlec(folder: &Path, arguments: &[&str]) -> Output {
         .env("HOME", folder)
         .output()
         .unwrap()
+}
+
+/// The programs that a variable names, separated by colons.
+pub(crate) fn programs(variable: &str) -> Vec<PathBuf> {
+    let Some(paths) = std::env::var_os(variable) else {
+        let required = std::env::var_os("BOTTLEC_CONSUMERS").is_some_and(|value| value == "required");
+        assert!(!required, "{variable} is not set");
+        eprintln!("SKIPPED: {variable} is not set");
+        return Vec::new();
+    };
+    std::env::split_paths(&paths).collect()
 }
 
 /// What a run printed on stderr.
