@@ -1,5 +1,7 @@
 //! `extends`: how a child's keys lie over its parent's.
 
+use std::collections::BTreeSet;
+
 use super::{AgentProvider, Egress, Manifest, Network, Targets};
 
 /// The most bottles that one chain of `extends` may have.
@@ -18,10 +20,9 @@ pub fn overlay(child: Manifest, parent: Manifest) -> Manifest {
             Network { subnet: subnet.or(parent.subnet) }
         }),
         env: both(env, parent.env, |child, mut merged| {
-            for (name, value) in child {
-                merged.retain(|known, _| known.value != name.value);
-                merged.insert(name, value);
-            }
+            let own: BTreeSet<&str> = child.keys().map(|name| name.value.as_str()).collect();
+            merged.retain(|name, _| !own.contains(name.value.as_str()));
+            merged.extend(child);
             merged
         }),
         egress: both(egress, parent.egress, |child, parent| {

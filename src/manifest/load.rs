@@ -42,12 +42,11 @@ pub fn project_root(manifest: &Path) -> Result<PathBuf> {
 pub fn load(path: &Path) -> Result<Loaded> {
     let root = project_root(path)?;
     let mut loader = Loader { root, sources: Sources::default(), findings: Findings::default(), chain: Vec::new() };
-    let bytes = read_bounded(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let reference = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let id = loader.add(path, reference, bytes);
-    let canonical = path.canonicalize().with_context(|| format!("cannot resolve {}", path.display()))?;
+    let canonical = path.canonicalize().with_context(|| format!("cannot read {}", path.display()))?;
     loader.chain.push((canonical, path.display().to_string()));
-    let manifest = loader.resolve(id, path);
+    let reference = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let top = loader.read(path, reference).with_context(|| format!("cannot read {}", path.display()))?;
+    let manifest = loader.with_parents(top);
     if let Some(manifest) = &manifest {
         loader.check_dockerfile(manifest, path);
     }
@@ -62,43 +61,62 @@ struct Loader {
     chain: Vec<(PathBuf, String)>,
 }
 
+/// One bottle as its file has it.
+struct Bottle {
+    id: SourceId,
+    path: PathBuf,
+    manifest: Option<Manifest>,
+}
+
 impl Loader {
-    fn add(&mut self, path: &Path, reference: String, bytes: Vec<u8>) -> SourceId {
-        let (text, bad) = match String::from_utf8(bytes) {
+    fn read(&mut self, path: &Path, reference: String) -> Result<Bottle> {
+        let bytes = read_bounded(path)?;
+        // What was cut off in the middle of a character is too large, not out of form.
+        let is_whole = bytes.len() <= yaml::MAX_BYTES;
+        let (text, bad_byte) = match String::from_utf8(bytes) {
             Ok(text) => (text, None),
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
-                (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(valid))
+                (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(valid).filter(|_| is_whole))
             }
         };
         let id = self.sources.add(Source { path: path.display().to_string(), reference, text });
-        if let Some(at) = bad {
-            let start = u32::try_from(at).unwrap_or(u32::MAX);
-            self.findings.push(
-                Diagnostic::new(Code::NotUtf8, "the file is not UTF-8 text")
-                    .at(Span { source: id, start, end: start + 3 }, "the first bad byte")
-                    .help("save the file as UTF-8"),
-            );
-        }
-        id
+        let manifest = match bad_byte {
+            None => parse::parse(&self.sources, id, &mut self.findings),
+            Some(at) => {
+                // In the text it is a replacement character, three bytes long.
+                let start = u32::try_from(at).unwrap_or(u32::MAX);
+                self.findings.push(
+                    Diagnostic::new(Code::NotUtf8, "the file is not UTF-8 text")
+                        .at(Span { source: id, start, end: start + 3 }, "the first bad byte")
+                        .help("save the file as UTF-8"),
+                );
+                None
+            }
+        };
+        Ok(Bottle { id, path: path.to_owned(), manifest })
     }
 
-    fn resolve(&mut self, id: SourceId, path: &Path) -> Option<Manifest> {
-        if self.findings.has_errors() && self.sources.get(id).text.contains('\u{fffd}') {
-            return None;
-        }
-        let manifest = parse::parse(&self.sources, id, &mut self.findings)?;
-        let Some(extends) = manifest.extends.clone() else { return Some(manifest) };
-        match self.parent(&extends, id, path) {
-            Ok((parent_id, parent_path)) => {
-                let parent = self.resolve(parent_id, &parent_path)?;
-                Some(extends::overlay(manifest, parent))
+    /// The bottle laid over its parents. Nothing if one of them cannot be used: to judge the child
+    /// without its parent would report what is not wrong.
+    fn with_parents(&mut self, child: Bottle) -> Option<Manifest> {
+        let Bottle { mut id, mut path, manifest } = child;
+        let mut merged = manifest?;
+        let mut next = merged.extends.clone();
+        while let Some(extends) = next {
+            match self.parent(&extends, id, &path) {
+                Ok(parent) => {
+                    let manifest = parent.manifest?;
+                    (id, path, next) = (parent.id, parent.path, manifest.extends.clone());
+                    merged = extends::overlay(merged, manifest);
+                }
+                Err(diagnostic) => {
+                    self.findings.push(*diagnostic);
+                    return Some(merged);
+                }
             }
-            Err(diagnostic) => {
-                self.findings.push(*diagnostic);
-                Some(manifest)
-            }
         }
+        Some(merged)
     }
 
     /// Finds and reads the bottle that `extends` names.
@@ -107,7 +125,9 @@ impl Loader {
         extends: &Spanned<String>,
         child: SourceId,
         child_path: &Path,
-    ) -> Result<(SourceId, PathBuf), Box<Diagnostic>> {
+    ) -> Result<Bottle, Box<Diagnostic>> {
+        let chain = self.chain.iter().map(|(_, shown)| shown.as_str()).collect::<Vec<_>>().join(" -> ");
+        let reached = if self.chain.len() > 1 { format!(" (reached by {chain})") } else { String::new() };
         let refuse = |message: String, help: &str| {
             Box::new(Diagnostic::new(Code::Extends, message).at(extends.span, "named here").help(help))
         };
@@ -134,7 +154,7 @@ impl Loader {
             };
             if !canonical.starts_with(&self.root) {
                 return Err(refuse(
-                    format!("`{candidate}` lies outside the project"),
+                    format!("`{candidate}` lies outside the project{reached}"),
                     "copy the bottle into the project; nothing outside it is read",
                 ));
             }
@@ -158,21 +178,17 @@ impl Loader {
                     "flatten the chain",
                 ));
             }
-            let bytes = read_bounded(&path)
-                .map_err(|error| refuse(format!("cannot read `{candidate}`: {error}"), "check the file"))?;
-            self.chain.push((canonical, shown.display().to_string()));
             let reference = self.sources.get(child).resolve(candidate);
-            let id = self.add(&shown, reference, bytes);
-            return Ok((id, shown));
+            self.chain.push((canonical, shown.display().to_string()));
+            return self.read(&shown, reference).map_err(|error| {
+                let message = format!("cannot read `{candidate}`: {error}");
+                Box::new(Diagnostic::new(Code::Extends, message).at(extends.span, "named here").help("check the file"))
+            });
         }
-        let chain: Vec<&str> = self.chain.iter().map(|(_, shown)| shown.as_str()).collect();
+        let looked_in = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         Err(refuse(
-            format!("the bottle `{}` that {} extends is not there", name.escape_debug(), chain.join(" -> ")),
-            &format!(
-                "looked for {} in {}",
-                candidates.join(", "),
-                if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.display()
-            ),
+            format!("the bottle `{}` is not there{reached}", name.escape_debug()),
+            &format!("looked for {} in {}", candidates.join(", "), looked_in.display()),
         ))
     }
 
