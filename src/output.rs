@@ -130,13 +130,11 @@ pub fn write(out: &Path, tree: &Tree) -> Result<Written> {
             Stale::Edited(path) => written.left.push(path),
         }
     }
-    if is_current(&root, index) {
-        fs::remove_file(&pending).with_context(|| format!("cannot remove {}", pending.display()))?;
-    } else {
+    if !is_current(&root, index) {
         replace(&root, index)?;
         written.changed.push(index.path.clone());
-        fs::remove_file(&pending).with_context(|| format!("cannot remove {}", pending.display()))?;
     }
+    fs::remove_file(&pending).with_context(|| format!("cannot remove {}", pending.display()))?;
     written.unchanged = tree.artifacts.len() - written.changed.len();
     Ok(written)
 }

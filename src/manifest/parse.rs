@@ -12,14 +12,13 @@ use crate::yaml;
 pub fn parse(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option<Manifest> {
     let source = sources.get(id);
     let text = source.text.as_str();
-    let at_start = Span { source: id, start: 0, end: u32::from(!text.is_empty()) };
+    let first = text.chars().next().map_or(0, char::len_utf8);
+    let at_start = Span { source: id, start: 0, end: u32::try_from(first).unwrap_or(0) };
     if text.len() > yaml::MAX_BYTES {
         findings.push(
-            Diagnostic::new(
-                Code::Limit,
-                format!("the file has {} bytes and a manifest at most {}", text.len(), yaml::MAX_BYTES),
-            )
-            .at(at_start, ""),
+            Diagnostic::new(Code::Limit, format!("the file has more than {} bytes", yaml::MAX_BYTES))
+                .at(at_start, "")
+                .help("a manifest is one bottle; is this another file?"),
         );
         return None;
     }
@@ -36,14 +35,12 @@ pub fn parse(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option
     } else {
         0..text.len()
     };
-    let mut root = yaml::read(&text[range.clone()], id, range.start, findings)
-        .unwrap_or(yaml::Node { span: at_start, value: yaml::Value::Invalid });
-    match root.value {
-        yaml::Value::Invalid if findings.has_errors() => return None,
+    let mut root = yaml::read(&text[range.clone()], id, range.start, findings)?;
+    if root.value == yaml::Value::Null {
         // An empty file is a bottle with every default.
-        yaml::Value::Invalid | yaml::Value::Null => return Some(Manifest::default()),
-        _ => schema::validate(&mut root, findings),
+        return Some(Manifest::default());
     }
+    schema::validate(&mut root, findings);
     if !root.is_valid() {
         return None;
     }

@@ -16,8 +16,8 @@ pub const MAX_BYTES: usize = 1 << 20;
 /// How deep lists and mappings may nest.
 pub const MAX_DEPTH: usize = 64;
 
-/// Reads the YAML in `text`, which starts at byte `offset` of its source. Returns nothing when no
-/// tree can be made of it; what is wrong is in `findings` either way.
+/// Reads the YAML in `text`, which starts at byte `offset` of its source; without a document it is
+/// null. Returns nothing when no tree can be made of it. What is wrong is in `findings` either way.
 pub fn read<'s>(text: &'s str, source: SourceId, offset: usize, findings: &mut Findings) -> Option<Node<'s>> {
     let place = |start: usize, end: usize| Span {
         source,
@@ -57,7 +57,7 @@ pub fn read<'s>(text: &'s str, source: SourceId, offset: usize, findings: &mut F
             }
         }
     }
-    builder.root
+    builder.root.or(Some(Node { span: place(0, 0), value: Value::Null }))
 }
 
 /// Characters that readers of YAML forbid, fold or hide: all of C0 but tab and line breaks, DEL,
