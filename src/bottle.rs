@@ -143,6 +143,17 @@ pub struct Auth {
     pub token_ref: TokenRef,
 }
 
+/// A credential as a manifest names it.
+#[derive(Clone, Debug)]
+pub struct WrittenAuth {
+    /// What it is.
+    pub value: Auth,
+    /// Where its scheme stands.
+    pub span: Span,
+    /// Where its token ref stands.
+    pub token_span: Span,
+}
+
 /// A route of the manifest.
 #[derive(Clone, Debug)]
 pub struct ManifestRoute {
@@ -151,9 +162,11 @@ pub struct ManifestRoute {
     /// The paths; empty for any.
     pub path_allowlist: Vec<Spanned<PathPrefix>>,
     /// The credential.
-    pub auth: Option<Spanned<Auth>>,
+    pub auth: Option<WrittenAuth>,
     /// What the manifest says about passthrough, if it does.
     pub tls_passthrough: Option<Spanned<bool>>,
     /// Private ranges that the host may resolve to.
     pub ssrf_ip_allowlist: Vec<Spanned<IpNet>>,
+    /// Whether a part of it was refused: what is left does not say what was meant.
+    pub is_partial: bool,
 }

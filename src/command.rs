@@ -1,6 +1,11 @@
 //! The command line: what was typed, and what each command's exit code means.
 
 mod build;
+mod check;
+mod init;
+mod rule;
+mod schema;
+mod shell;
 
 use std::process::ExitCode;
 
@@ -37,6 +42,12 @@ struct Screen {
 #[derive(Subcommand)]
 enum Command {
     Build(build::Build),
+    Check(check::Check),
+    Init(init::Init),
+    Rule(rule::Rule),
+    Schema(schema::PrintSchema),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 clean, 1 findings or differences, 2 usage, input/output or internal error.";
@@ -56,6 +67,12 @@ pub fn main() -> ExitCode {
     screen.choose_color();
     let result = match arguments.command {
         Command::Build(build) => build.run(&screen),
+        Command::Check(check) => check.run(&screen),
+        Command::Init(init) => init.run(&screen),
+        Command::Rule(rule) => rule.run(),
+        Command::Schema(schema) => schema.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     };
     match result {
         Ok(Status::Clean) => ExitCode::SUCCESS,
@@ -81,6 +98,13 @@ fn say(line: std::fmt::Arguments) {
     let _ = writeln!(anstream::stderr(), "{line}");
 }
 
+/// Puts asterisks over what findings say may be a secret.
+fn mask_secrets(findings: &[Diagnostic], sources: &mut Sources) {
+    for secret in findings.iter().filter(|diagnostic| diagnostic.code.may_point_at_secret()) {
+        secret.span().into_iter().for_each(|span| sources.mask(span));
+    }
+}
+
 impl Screen {
     fn choose_color(&self) {
         match self.color {
@@ -100,12 +124,10 @@ impl Screen {
 
     /// Findings, each a block of lines; warnings are left out with `--quiet`.
     fn show(&self, findings: &[Diagnostic], mut sources: Sources) {
-        for secret in findings.iter().filter(|diagnostic| diagnostic.code.may_point_at_secret()) {
-            secret.span().into_iter().for_each(|span| sources.mask(span));
-        }
+        mask_secrets(findings, &mut sources);
         let renderer = Renderer::styled();
         for diagnostic in findings {
-            if diagnostic.code.severity() == Severity::Error || !self.quiet {
+            if diagnostic.severity == Severity::Error || !self.quiet {
                 say(format_args!("{}\n", human::render(diagnostic, &sources, &renderer)));
             }
         }

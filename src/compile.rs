@@ -5,14 +5,29 @@ use crate::artifact::{Artifact, INDEX, Tree};
 use crate::backend::{self, Backend, Job};
 use crate::bottle::Bottle;
 use crate::diagnostic::{Code, Diagnostic, Findings};
-use crate::egress;
+use crate::egress::{self, Egress};
 use crate::environment::{self, Environment};
 use crate::facts::{HostCredentials, HostFacts};
 use crate::guest;
 use crate::index::{Compiled, Index};
 use crate::pipelock::Pipelock;
+use crate::plan::AgentProvisionPlan;
 use crate::render::{self, RenderError};
 use crate::source::Sources;
+
+/// A bottle with all that its provider brings: everything is known, nothing is rendered.
+pub struct Linked<'b> {
+    bottle: &'b Bottle,
+    /// The provider's plan.
+    pub plan: AgentProvisionPlan,
+    /// The merged routes.
+    pub egress: Egress,
+    environment: Environment,
+    pipelock: Option<Pipelock>,
+    backends: &'b [Backend],
+    /// Whether the account is made up.
+    hermetic: bool,
+}
 
 /// Compiles a bottle. Problems are findings; with an error among them there is no tree.
 ///
@@ -25,6 +40,20 @@ pub fn compile(
     backends: &[Backend],
     findings: &mut Findings,
 ) -> Result<Option<Tree>, RenderError> {
+    let linked = link(bottle, host, backends, findings)?;
+    if findings.has_errors() { Ok(None) } else { linked.render(sources) }
+}
+
+/// Joins a bottle and its provider's plan and judges the whole.
+///
+/// # Errors
+/// A file of the plan does not read back as what was meant: a defect of bottlec.
+pub fn link<'b>(
+    bottle: &'b Bottle,
+    host: &HostFacts,
+    backends: &'b [Backend],
+    findings: &mut Findings,
+) -> Result<Linked<'b>, RenderError> {
     let plan = bottle.provider.plan(&bottle.settings, host, findings)?;
     let egress = egress::merge(&plan, &bottle.routes, findings);
     environment::check(bottle, &plan, &egress, findings);
@@ -35,34 +64,43 @@ pub fn compile(
     if pipelock.is_none() {
         findings.push(Diagnostic::new(Code::NoRoutes, "the bottle has no route").help("add one under `egress.routes`"));
     }
-    let Some(pipelock) = pipelock.filter(|_| !findings.has_errors()) else { return Ok(None) };
+    // Without forwarded credentials there is nothing that a made-up account could stand for.
+    let hermetic = matches!(host.credentials, HostCredentials::Synthetic) && !plan.provisioned_env.is_empty();
+    Ok(Linked { bottle, plan, egress, environment, pipelock, backends, hermetic })
+}
 
-    let mut artifacts = backend::render(&job)?;
-    artifacts.push(Artifact::private("agent/agent.env", environment.file()?));
-    for file in &plan.files {
-        let path = format!("agent/home/{}", file.path);
-        artifacts.push(Artifact { path, content: file.content.clone(), private: file.private });
+impl Linked<'_> {
+    /// Every artifact; nothing without a route.
+    fn render(&self, sources: &Sources) -> Result<Option<Tree>, RenderError> {
+        let Linked { bottle, plan, egress, environment, pipelock, backends, hermetic } = self;
+        let Some(pipelock) = pipelock else { return Ok(None) };
+        let job = Job { bottle, plan, egress, environment, backends };
+        let mut artifacts = backend::render(&job)?;
+        artifacts.push(Artifact::private("agent/agent.env", environment.file()?));
+        for file in &plan.files {
+            let path = format!("agent/home/{}", file.path);
+            artifacts.push(Artifact { path, content: file.content.clone(), private: file.private });
+        }
+        artifacts.push(Artifact::public("egress/routes.yaml", egress.wire()?));
+        artifacts.push(Artifact::public("egress/egress.env", environment::egress_file(egress)?));
+        artifacts.push(Artifact::public("pipelock/pipelock.yaml", pipelock.render()?));
+        artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+
+        let compiled = Compiled {
+            bottle,
+            plan,
+            egress,
+            built_in_env: guest::environment(bottle.subnet).into_keys().collect(),
+            hermetic: *hermetic,
+            sources,
+        };
+        let index = Index::of(&compiled, &artifacts);
+        artifacts.push(Artifact::public(INDEX, render::json(&index)?));
+        Ok(Some(Tree {
+            name: bottle.name.clone(),
+            artifacts,
+            folders: vec!["agent/ca"],
+            names_local_file: bottle.settings.image.as_ref().is_some_and(|image| image.value.is_local()),
+        }))
     }
-    artifacts.push(Artifact::public("egress/routes.yaml", egress.wire()?));
-    artifacts.push(Artifact::public("egress/egress.env", environment::egress_file(&egress)?));
-    artifacts.push(Artifact::public("pipelock/pipelock.yaml", pipelock.render()?));
-    artifacts.sort_by(|a, b| a.path.cmp(&b.path));
-
-    let compiled = Compiled {
-        bottle,
-        plan: &plan,
-        egress: &egress,
-        built_in_env: guest::environment(bottle.subnet).into_keys().collect(),
-        // Without forwarded credentials there is nothing that a made-up account could stand for.
-        hermetic: matches!(host.credentials, HostCredentials::Synthetic) && !plan.provisioned_env.is_empty(),
-        sources,
-    };
-    let index = Index::of(&compiled, &artifacts);
-    artifacts.push(Artifact::public(INDEX, render::json(&index)?));
-    Ok(Some(Tree {
-        name: bottle.name.clone(),
-        artifacts,
-        folders: vec!["agent/ca"],
-        names_local_file: bottle.settings.image.as_ref().is_some_and(|image| image.value.is_local()),
-    }))
 }

@@ -2,11 +2,18 @@
 //! them for a terminal; no check prints.
 
 mod code;
+pub mod concise;
+pub mod github;
 pub mod human;
+pub mod json;
+pub mod located;
+mod page;
+pub mod sarif;
 
 use std::collections::BTreeSet;
 
 pub use code::{Code, Severity};
+pub use page::{Example, Page};
 
 use crate::source::Span;
 
@@ -24,6 +31,8 @@ pub struct Label {
 pub struct Diagnostic {
     /// Which rule.
     pub code: Code,
+    /// How grave it is: as the rule says, unless somebody asked for more.
+    pub severity: Severity,
     /// What is wrong, in one sentence without a full stop.
     pub message: String,
     /// Where; the first is the place that the finding is sorted and reported by. A finding about a
@@ -36,7 +45,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A finding without a place yet.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Diagnostic { code, message: message.into(), labels: Vec::new(), help: None }
+        Diagnostic { code, severity: code.severity(), message: message.into(), labels: Vec::new(), help: None }
     }
 
     /// Where the finding is.
@@ -96,15 +105,32 @@ impl Findings {
         self.0.push(diagnostic);
     }
 
+    /// Keeps those for which `condition` holds.
+    pub fn retain(&mut self, condition: impl FnMut(&Diagnostic) -> bool) {
+        self.0.retain(condition);
+    }
+
+    /// Makes errors of the warnings (`--strict`).
+    pub fn escalate(&mut self) {
+        for diagnostic in &mut self.0 {
+            diagnostic.severity = Severity::Error;
+        }
+    }
+
+    /// How many of them are errors.
+    pub fn error_count(&self) -> usize {
+        self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+    }
+
     /// Whether one of them is an error.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|diagnostic| diagnostic.code.severity() == Severity::Error)
+        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
     /// Whether an error points into this place.
     pub fn has_error_within(&self, outer: Span) -> bool {
         let inside = |inner: Span| inner.source == outer.source && outer.start <= inner.start && inner.end <= outer.end;
-        let is_error = |diagnostic: &&Diagnostic| diagnostic.code.severity() == Severity::Error;
+        let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
         self.0.iter().filter(is_error).any(|diagnostic| diagnostic.span().is_some_and(inside))
     }
 
@@ -114,7 +140,7 @@ impl Findings {
         let mut all = self.0;
         all.sort_by(|a, b| (a.span(), a.code.rank(), &a.message).cmp(&(b.span(), b.code.rank(), &b.message)));
         let mut told = BTreeSet::new();
-        all.retain(|diagnostic| match (diagnostic.code.severity(), diagnostic.span()) {
+        all.retain(|diagnostic| match (diagnostic.severity, diagnostic.span()) {
             (Severity::Error, Some(span)) => told.insert(span),
             _ => true,
         });

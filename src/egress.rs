@@ -104,7 +104,9 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
             continue;
         }
         let tls_passthrough = own.tls_passthrough.as_ref().is_some_and(|passthrough| passthrough.value);
-        report_interception(own, tls_passthrough, findings);
+        if !own.is_partial {
+            report_interception(own, tls_passthrough, findings);
+        }
         report_shared_exception(own, findings);
         let auth = own.auth.clone().map(|auth| egress.with_slot(auth.value));
         egress.routes.push(Route {

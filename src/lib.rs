@@ -7,6 +7,7 @@
 
 #![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+pub mod allow;
 pub mod artifact;
 pub mod backend;
 pub mod bottle;
@@ -19,6 +20,7 @@ pub mod facts;
 pub mod guest;
 pub mod host;
 pub mod index;
+pub mod lint;
 pub mod manifest;
 pub mod network;
 pub mod output;

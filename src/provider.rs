@@ -26,6 +26,12 @@ pub trait Provider: Sync {
         None
     }
 
+    /// The lines of a first manifest that choose it, with comments.
+    fn first_settings(&self) -> &'static str;
+
+    /// Variables that hold a credential of it.
+    fn credential_variables(&self) -> &'static [&'static str];
+
     /// What the agent needs. Problems with the host's credentials are findings.
     ///
     /// # Errors
@@ -65,6 +71,11 @@ pub fn find(name: Option<&str>) -> Option<&'static dyn Provider> {
     }
 }
 
+/// The name of the provider that a manifest without `template` gets.
+pub fn default_name() -> &'static str {
+    ALL[0].name()
+}
+
 /// The names of the providers for which `condition` holds.
 pub fn names(condition: impl Fn(&dyn Provider) -> bool) -> Vec<&'static str> {
     ALL.iter().filter(|provider| condition(**provider)).map(|provider| provider.name()).collect()
@@ -73,5 +84,5 @@ pub fn names(condition: impl Fn(&dyn Provider) -> bool) -> Vec<&'static str> {
 /// The schema of `agent_provider.template`.
 pub(crate) fn template_schema(_: &mut SchemaGenerator) -> Schema {
     let names = names(|_| true);
-    json_schema!({ "type": "string", "enum": names, "default": names[0] })
+    json_schema!({ "type": "string", "enum": names, "default": default_name() })
 }

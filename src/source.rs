@@ -16,7 +16,7 @@ pub struct Span {
 }
 
 /// A line and a column, both counted from 1; columns count characters, as editors do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Position {
     /// Line, from 1.
     pub line: usize,
@@ -112,6 +112,16 @@ impl Sources {
         let line = lines.holding(span.start as usize);
         let before = &source.text[lines.0[line]..span.start as usize];
         Position { line: line + 1, column: before.chars().filter(|&c| c != '\u{feff}').count() + 1 }
+    }
+
+    /// The names of all texts.
+    pub fn ids(&self) -> impl Iterator<Item = SourceId> + use<> {
+        (0..u16::try_from(self.0.len()).unwrap_or(u16::MAX)).map(SourceId)
+    }
+
+    /// One past where a span ends.
+    pub fn end_position(&self, span: Span) -> Position {
+        self.position(Span { start: span.end, ..span })
     }
 
     /// Puts asterisks over a text that may be a secret, so that no message shows it. Places stay as

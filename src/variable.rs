@@ -60,10 +60,8 @@ impl TokenRef {
     /// What is not a name, and what looks like a token put in the place of its name. The text is
     /// not repeated in the message: it may be a secret.
     pub fn parse(text: &str) -> Result<TokenRef, Refusal> {
-        const SHAPES: [&str; 12] =
-            ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat", "xoxb", "xoxp", "sk_live_", "AKIA", "eyJ"];
         let help = "write the name of the host variable that holds the token, such as `GITEA_TOKEN`";
-        if SHAPES.iter().any(|shape| text.starts_with(shape)) || text.len() > 100 {
+        if looks_like_token(text) || text.len() > 100 {
             return Err(Refusal::new("this looks like a token, not like the name of a variable", help));
         }
         VariableName::parse(text)
@@ -81,6 +79,30 @@ impl fmt::Display for TokenRef {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// Whether a text has the shape of a token that some service gives out.
+pub fn looks_like_token(text: &str) -> bool {
+    const SHAPES: [&str; 17] = [
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "github_pat_",
+        "glpat",
+        "xoxb",
+        "xoxp",
+        "sk_live_",
+        "AKIA",
+        "eyJ",
+        "sk-",
+        "npm_",
+        "pypi-",
+        "AIza",
+        "-----BEGIN",
+    ];
+    SHAPES.iter().any(|shape| text.starts_with(shape))
 }
 
 /// What a variable of the agent is bound to.

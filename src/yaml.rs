@@ -8,4 +8,4 @@ mod scalar;
 
 pub use deserialize::Spanned;
 pub use node::{Entry, Key, Node, Step, Value};
-pub use read::{MAX_BYTES, MAX_DEPTH, read};
+pub use read::{MAX_BYTES, MAX_DEPTH, read, scalar_ranges};

@@ -1,8 +1,12 @@
 //! Documents tell the truth about the code, as far as a program can tell.
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use bottlec::diagnostic::{Code, Example};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -57,23 +61,56 @@ fn examples_compile_without_a_finding() {
     let mut seen = 0;
     for entry in fs::read_dir(root().join("examples")).unwrap() {
         let path = entry.unwrap().path();
-        let out = tempfile::tempdir().unwrap();
         let run = std::process::Command::new(env!("CARGO_BIN_EXE_bottlec"))
-            .arg("build")
+            .args(["check", "--strict"])
             .arg(&path)
-            .args(["--hermetic", "-q", "-o"])
-            .arg(out.path())
             .output()
             .unwrap();
-        assert!(run.status.success() && run.stderr.is_empty(), "{}", String::from_utf8_lossy(&run.stderr));
+        assert!(run.status.success() && run.stdout.is_empty(), "{}", String::from_utf8_lossy(&run.stdout));
         seen += 1;
     }
     assert!(seen >= 2);
 }
 
 #[test]
+fn every_rule_has_a_page_whose_examples_do_what_it_says() {
+    // About the bytes of the file, the host, several bottles at once, or a defect: no manifest shows them.
+    let without_manifest = ["BTL105", "BTL006", "BTL008", "BTL303", "BTL304", "BTL305", "BTL403", "BTL502"];
+    let pages = fs::read_dir(root().join("docs/rules")).unwrap().count();
+    assert_eq!(pages, Code::ALL.len(), "a page a rule");
+    for code in Code::ALL {
+        let page = code.page();
+        let name = code.as_str();
+        assert!(page.text().starts_with(&format!("# {name}: ")), "{name}");
+        assert!(page.what().len() > 20, "{name}");
+        let examples = page.examples();
+        if without_manifest.contains(&name) {
+            assert!(examples.is_empty(), "{name}");
+            continue;
+        }
+        let bad = examples.iter().filter(|example| example.breached_at.is_some()).count();
+        assert_eq!((bad, examples.len()), (1, 2), "{name}: a bad and a good manifest");
+        for Example { breached_at, text } in examples {
+            let (manifest, parents) = text.split_once("# file: ").unwrap_or((&text, ""));
+            let (parent, parent_text) = parents.split_once('\n').unwrap_or(("unused.yaml", ""));
+            let folder = support::folder(&[("bottle.yaml", manifest), (parent, parent_text)]);
+            let run = support::bottlec(folder.path(), &["check", "--format", "concise", "bottle.yaml"]);
+            let said = String::from_utf8(run.stdout).unwrap();
+            match breached_at {
+                Some(place) => {
+                    let severity = code.severity().as_str();
+                    assert!(said.starts_with(&format!("bottle.yaml:{place}: {severity}[{name}] ")), "{name} {said}");
+                    assert_eq!(said.lines().count(), 1, "{name} {said}");
+                }
+                None => assert_eq!(said, "", "{name}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn codes_are_unique_and_in_order() {
-    let codes: Vec<&str> = bottlec::diagnostic::Code::ALL.iter().map(|code| code.as_str()).collect();
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     let distinct: BTreeSet<&str> = codes.iter().copied().collect();
     assert_eq!(distinct.len(), codes.len());
     assert!(codes.iter().all(|code| code.len() == 6 && code.starts_with("BTL")));

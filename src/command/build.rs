@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use similar::TextDiff;
 
 use super::{Screen, Status};
+use crate::allow;
 use crate::artifact::Tree;
 use crate::backend::Backend;
 use crate::bottle::Bottle;
@@ -76,6 +77,8 @@ impl Build {
                     .with_context(|| format!("internal error in {}: please report it", manifest.display()))?,
                 None => None,
             };
+            // Comments that allow lint are not idle: only `check` lints.
+            let _ = allow::silence(&sources, &mut findings);
             failed |= findings.has_errors();
             screen.show(&findings.into_sorted(), sources);
             trees.extend(tree.map(|tree| (manifest, tree)));

@@ -1,12 +1,24 @@
 //! The rules that findings belong to. A code never changes its meaning and is never used again.
 
+use super::page::Page;
+
 /// How grave a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Nothing is written.
     Error,
     /// The output is written and means what the manifest says, but probably not what its author wants.
     Warning,
+}
+
+impl Severity {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
 }
 
 macro_rules! codes {
@@ -22,6 +34,11 @@ macro_rules! codes {
             /// The stable code, as printed.
             pub fn as_str(self) -> &'static str {
                 match self { $(Code::$name => $code),* }
+            }
+
+            /// What the rule is about: its page in `docs/rules/`.
+            pub fn page(self) -> Page {
+                match self { $(Code::$name => Page::new(include_str!(concat!("../../docs/rules/", $code, ".md")))),* }
             }
 
             /// How grave a breach is.
@@ -132,12 +149,41 @@ codes! {
     Inexpressible = "BTL501" Error,
     /// Two bottles of one build claim the same thing.
     BottleCollision = "BTL502" Error,
+
+    // Lint.
+    /// A spliced host without a credential.
+    SplicedWithoutCredential = "BTL601" Warning,
+    /// One token for hosts of different domains.
+    TokenAcrossDomains = "BTL602" Warning,
+    /// A value of `env` that looks like a credential.
+    SecretInEnv = "BTL603" Warning,
+    /// A credential for a code forge.
+    WritableForge = "BTL604" Warning,
+    /// A host that pipelock refuses by its name.
+    RefusedByPipelock = "BTL605" Warning,
+    /// A host that looks like another.
+    LookAlikeHost = "BTL606" Warning,
+    /// A prefix that admits every path.
+    AdmitsEverything = "BTL607" Warning,
+    /// A variable named like another provider's credential.
+    OtherProvidersCredential = "BTL608" Warning,
+    /// A tool that reads its roots from a variable that is not set.
+    ToolCertificate = "BTL609" Warning,
+    /// An allow comment that allows nothing.
+    UnusedAllow = "BTL701" Warning,
+    /// An allow comment without a reason.
+    AllowWithoutReason = "BTL702" Warning,
 }
 
 impl Code {
     /// Whether the text that the finding points at may be a secret.
     pub(crate) fn may_point_at_secret(self) -> bool {
-        self == Code::TokenRef
+        matches!(self, Code::TokenRef | Code::SecretInEnv)
+    }
+
+    /// The rule of that code, whatever its case.
+    pub fn parse(text: &str) -> Option<Code> {
+        Code::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(text))
     }
 
     /// Which of several errors at one place is told: the lowest.

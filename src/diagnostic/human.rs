@@ -7,7 +7,7 @@ use crate::source::Sources;
 
 /// One diagnostic as a block of lines without a line break at its end.
 pub fn render(diagnostic: &Diagnostic, sources: &Sources, renderer: &Renderer) -> String {
-    let level = match diagnostic.code.severity() {
+    let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };

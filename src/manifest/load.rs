@@ -40,12 +40,21 @@ pub fn project_root(manifest: &Path) -> Result<PathBuf> {
 /// When the manifest itself cannot be read. What is wrong with a parent is a finding at the line
 /// that names it.
 pub fn load(path: &Path) -> Result<Loaded> {
+    let bytes = read_bounded(path).with_context(|| format!("cannot read {}", path.display()))?;
+    load_bytes(path, bytes)
+}
+
+/// Takes the bytes of a manifest that would lie at `path`, and reads its parents.
+///
+/// # Errors
+/// When the folder of `path` cannot be resolved.
+pub fn load_bytes(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
     let root = project_root(path)?;
     let mut loader = Loader { root, sources: Sources::default(), findings: Findings::default(), chain: Vec::new() };
-    let canonical = path.canonicalize().with_context(|| format!("cannot read {}", path.display()))?;
+    let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     loader.chain.push((canonical, path.display().to_string()));
     let reference = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let top = loader.read(path, reference).with_context(|| format!("cannot read {}", path.display()))?;
+    let top = loader.take(path, reference, bytes);
     let manifest = loader.with_parents(top);
     if let Some(manifest) = &manifest {
         loader.check_dockerfile(manifest, path);
@@ -69,8 +78,7 @@ struct Bottle {
 }
 
 impl Loader {
-    fn read(&mut self, path: &Path, reference: String) -> Result<Bottle> {
-        let bytes = read_bounded(path)?;
+    fn take(&mut self, path: &Path, reference: String, bytes: Vec<u8>) -> Bottle {
         // What was cut off in the middle of a character is too large, not out of form.
         let is_whole = bytes.len() <= yaml::MAX_BYTES;
         let (text, bad_byte) = match String::from_utf8(bytes) {
@@ -94,7 +102,7 @@ impl Loader {
                 None
             }
         };
-        Ok(Bottle { id, path: path.to_owned(), manifest })
+        Bottle { id, path: path.to_owned(), manifest }
     }
 
     /// The bottle laid over its parents. Nothing if one of them cannot be used: to judge the child
@@ -179,11 +187,13 @@ impl Loader {
                 ));
             }
             let reference = self.sources.get(child).resolve(candidate);
-            self.chain.push((canonical, shown.display().to_string()));
-            return self.read(&shown, reference).map_err(|error| {
-                let message = format!("cannot read `{candidate}`: {error}");
-                Box::new(Diagnostic::new(Code::Extends, message).at(extends.span, "named here").help("check the file"))
-            });
+            return match read_bounded(&shown) {
+                Ok(bytes) => {
+                    self.chain.push((canonical, shown.display().to_string()));
+                    Ok(self.take(&shown, reference, bytes))
+                }
+                Err(error) => Err(refuse(format!("cannot read `{candidate}`: {error}{reached}"), "check the file")),
+            };
         }
         let looked_in = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         Err(refuse(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{AgentProvider, Egress, Manifest, Network, Route, RoutePipelock, Scheme as WrittenScheme, Targets};
-use crate::bottle::{Auth, Bottle, BottleName, ImageChoice, ManifestRoute, Scheme, Settings, Variable};
+use crate::bottle::{Auth, Bottle, BottleName, ImageChoice, ManifestRoute, Scheme, Settings, Variable, WrittenAuth};
 use crate::diagnostic::{Code, Diagnostic, Findings, Refusal};
 use crate::host::Host;
 use crate::network::{Subnet, parse_ssrf_exception};
@@ -171,6 +171,8 @@ fn check_routes(routes: &[Route], findings: &mut Findings) -> Vec<ManifestRoute>
     for route in routes {
         let Route { host, path_allowlist, auth, pipelock } = route;
         let RoutePipelock { tls_passthrough, ssrf_ip_allowlist } = pipelock.clone().unwrap_or_default();
+        let errors = findings.error_count();
+        let written_auth = auth.is_some();
         let auth = auth.as_ref().and_then(|auth| check_auth(auth, findings));
         let paths = path_allowlist.as_ref().map(|paths| check_paths(paths, findings)).unwrap_or_default();
         let mut ssrf = Vec::new();
@@ -179,6 +181,7 @@ fn check_routes(routes: &[Route], findings: &mut Findings) -> Vec<ManifestRoute>
                 ssrf.push(Spanned { value, span: range.span });
             }
         }
+        let is_partial = findings.error_count() > errors || (written_auth && auth.is_none());
         let Some(written) = host else { continue };
         let Some(host) = take(Host::parse(&written.value), Code::Host, written.span, findings) else { continue };
         if let Some(first) = seen.get(&host) {
@@ -197,6 +200,7 @@ fn check_routes(routes: &[Route], findings: &mut Findings) -> Vec<ManifestRoute>
             auth,
             tls_passthrough,
             ssrf_ip_allowlist: ssrf,
+            is_partial,
         });
     }
     checked
@@ -238,7 +242,7 @@ fn check_paths(written: &Spanned<Vec<Spanned<String>>>, findings: &mut Findings)
     paths
 }
 
-fn check_auth(auth: &super::Auth, findings: &mut Findings) -> Option<Spanned<Auth>> {
+fn check_auth(auth: &super::Auth, findings: &mut Findings) -> Option<WrittenAuth> {
     let super::Auth { scheme, token_ref, username } = auth;
     let token_ref = token_ref.as_ref().and_then(|token| spanned_token_ref(token, findings))?;
     let written = scheme.as_ref()?;
@@ -271,7 +275,8 @@ fn check_auth(auth: &super::Auth, findings: &mut Findings) -> Option<Spanned<Aut
             return None;
         }
     };
-    Some(Spanned { value: Auth { scheme, token_ref: token_ref.value }, span: written.span })
+    let Spanned { value: token_ref, span: token_span } = token_ref;
+    Some(WrittenAuth { value: Auth { scheme, token_ref }, span: written.span, token_span })
 }
 
 fn spanned_token_ref(written: &Spanned<String>, findings: &mut Findings) -> Option<Spanned<TokenRef>> {

@@ -47,6 +47,20 @@ impl Provider for Claude {
         true
     }
 
+    fn first_settings(&self) -> &'static str {
+        "\
+agent_provider:
+  template: claude
+  # The name of the host variable that holds a token of `claude setup-token`. Without it, sign in
+  # inside the bottle.
+  auth_token: CLAUDE_OAUTH_TOKEN
+"
+    }
+
+    fn credential_variables(&self) -> &'static [&'static str] {
+        &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"]
+    }
+
     fn plan(&self, settings: &Settings, _: &HostFacts, _: &mut Findings) -> Result<AgentProvisionPlan, RenderError> {
         let variable = |name: &str| VariableName::parse(name).expect("a name of letters");
         let route = |host: &str, auth: Option<Auth>, rule: &'static str| ProviderRoute {

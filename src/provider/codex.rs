@@ -98,6 +98,20 @@ impl Provider for Codex {
         Some(&CREDENTIAL_FILE)
     }
 
+    fn first_settings(&self) -> &'static str {
+        "\
+agent_provider:
+  template: codex
+  # Egress signs in as the host's ChatGPT user (`codex login` on the host). Without it, sign in
+  # inside the bottle.
+  forward_host_credentials: true
+"
+    }
+
+    fn credential_variables(&self) -> &'static [&'static str] {
+        &["OPENAI_API_KEY", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN"]
+    }
+
     fn plan(
         &self,
         settings: &Settings,

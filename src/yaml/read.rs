@@ -60,6 +60,21 @@ pub fn read<'s>(text: &'s str, source: SourceId, offset: usize, findings: &mut F
     builder.root.or(Some(Node { span: place(0, 0), value: Value::Null }))
 }
 
+/// Where the scalars of a text stand, in bytes: what is inside of one is no comment. As far as the text
+/// can be read.
+pub fn scalar_ranges(text: &str) -> Vec<std::ops::Range<usize>> {
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let marks = CharacterMarks::new(body, text.len() - body.len());
+    let mut parser = Parser::new_from_str(body);
+    let mut ranges = Vec::new();
+    while let Some(Ok((event, at))) = parser.next_event() {
+        if let Event::Scalar(..) = event {
+            ranges.push(marks.byte(at.start.index())..marks.byte(at.end.index()));
+        }
+    }
+    ranges
+}
+
 /// Characters that readers of YAML forbid, fold or hide: all of C0 but tab and line breaks, DEL,
 /// C1, the Unicode line breaks, the byte order mark and non-characters.
 fn is_refused(c: char) -> bool {

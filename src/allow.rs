@@ -1,0 +1,88 @@
+//! `# bottlec: allow CODE reason`: a comment that silences one warning on its line.
+
+use crate::diagnostic::{Code, Diagnostic, Findings, Severity};
+use crate::source::{SourceId, Sources, Span};
+use crate::yaml;
+
+/// What starts a comment to bottlec.
+const MARK: &str = "# bottlec:";
+
+/// A comment to bottlec.
+pub struct Allow {
+    span: Span,
+    line: usize,
+    code: Option<Code>,
+    has_reason: bool,
+    used: bool,
+}
+
+/// Takes the allowed warnings out of the findings. The comments come back, with what they were good for.
+#[must_use]
+pub fn silence(sources: &Sources, findings: &mut Findings) -> Vec<Allow> {
+    let mut allows: Vec<Allow> = sources.ids().flat_map(|id| allows(sources, id)).collect();
+    findings.retain(|diagnostic| {
+        let Some(span) = diagnostic.span().filter(|_| diagnostic.severity == Severity::Warning) else { return true };
+        let line = sources.position(span).line;
+        let here = |allow: &&mut Allow| {
+            allow.span.source == span.source && allow.line == line && allow.code == Some(diagnostic.code)
+        };
+        let allow = allows.iter_mut().find(here);
+        if let Some(allow) = allow {
+            allow.used = true;
+            return false;
+        }
+        true
+    });
+    allows
+}
+
+/// Reports comments of the manifest itself that allow nothing or give no reason. A parent's comments may
+/// be about routes that a child replaces.
+pub fn report(allows: &[Allow], findings: &mut Findings) {
+    for Allow { span, line: _, code, has_reason, used } in
+        allows.iter().filter(|allow| allow.span.source == SourceId(0))
+    {
+        let (rule, message, help) = match code.map(Code::as_str) {
+            None => (
+                Code::UnusedAllow,
+                "this comment to bottlec is not understood".to_owned(),
+                "write `# bottlec: allow BTL601 reason`, with the code of a warning".to_owned(),
+            ),
+            Some(code) if !used => (
+                Code::UnusedAllow,
+                format!("there is no {code} on this line to allow"),
+                "remove the comment; it allows what stands on its own line".to_owned(),
+            ),
+            Some(code) if !has_reason => (
+                Code::AllowWithoutReason,
+                format!("{code} is allowed without a reason"),
+                format!("write why: `# bottlec: allow {code} reason`"),
+            ),
+            Some(_) => continue,
+        };
+        findings.push(Diagnostic::new(rule, message).at(*span, "").help(help));
+    }
+}
+
+fn allows(sources: &Sources, id: SourceId) -> Vec<Allow> {
+    let text = &sources.get(id).text;
+    if !text.contains(MARK) {
+        return Vec::new();
+    }
+    let quoted = yaml::scalar_ranges(text);
+    let in_scalar = |at: usize| quoted.iter().any(|range| range.contains(&at));
+    let found = text.match_indices(MARK).filter(|(at, _)| !in_scalar(*at));
+    found
+        .map(|(start, _)| {
+            let end = text[start..].find(['\n', '\r']).map_or(text.len(), |length| start + length);
+            let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+            let span = Span { source: id, start: place(start), end: place(start + text[start..end].trim_end().len()) };
+            let mut words = text[start + MARK.len()..end].split_whitespace();
+            let code = match (words.next(), words.next()) {
+                (Some("allow"), Some(code)) => Code::parse(code).filter(|code| code.severity() == Severity::Warning),
+                _ => None,
+            };
+            Allow { span, line: sources.position(span).line, code, has_reason: words.next().is_some(), used: false }
+        })
+        .collect()
+}

@@ -1,0 +1,26 @@
+//! `bottlec schema`: the JSON Schema of a manifest.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result};
+
+use super::Status;
+use crate::manifest::schema;
+
+/// Print the JSON Schema of a manifest
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct PrintSchema {}
+
+const EXAMPLES: &str = "\
+Examples:
+  bottlec schema > bottle.schema.json
+  bottlec schema | jq '.properties | keys'";
+
+impl PrintSchema {
+    #[expect(clippy::unused_self, reason = "every command runs alike")]
+    pub(super) fn run(&self) -> Result<Status> {
+        std::io::stdout().write_all(schema::TEXT.as_bytes()).context("cannot write to stdout")?;
+        Ok(Status::Clean)
+    }
+}

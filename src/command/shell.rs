@@ -1,0 +1,59 @@
+//! `bottlec completions` and `bottlec man`: what shells and man(1) want to know of the command line.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use super::{Arguments, Status};
+
+/// Print a completion script
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  bottlec completions bash > ~/.local/share/bash-completion/completions/bottlec
+  bottlec completions zsh > ~/.zfunc/_bottlec
+  bottlec completions fish > ~/.config/fish/completions/bottlec.fish")]
+pub(super) struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+impl Completions {
+    pub(super) fn run(&self) -> Result<Status> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Arguments::command(), "bottlec", &mut script);
+        std::io::stdout().write_all(&script).context("cannot write to stdout")?;
+        Ok(Status::Clean)
+    }
+}
+
+/// Print the man page, or write a page for each command into a folder
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  bottlec man | man -l -
+  bottlec man ~/.local/share/man/man1")]
+pub(super) struct Man {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+impl Man {
+    pub(super) fn run(&self) -> Result<Status> {
+        let command = Arguments::command();
+        match &self.folder {
+            Some(folder) => clap_mangen::generate_to(command, folder)
+                .with_context(|| format!("cannot write to {}", folder.display()))?,
+            None => {
+                let mut page = Vec::new();
+                clap_mangen::Man::new(command).render(&mut page).context("cannot make the page")?;
+                std::io::stdout().write_all(&page).context("cannot write to stdout")?;
+            }
+        }
+        Ok(Status::Clean)
+    }
+}

@@ -1,0 +1,52 @@
+//! The page of a rule: what it is about, why, a manifest that breaches it and one that does not. The
+//! pages are Markdown files in `docs/rules/`, compiled in, so that the program and the documents say
+//! the same.
+
+/// A rule's page.
+#[derive(Clone, Copy, Debug)]
+pub struct Page(&'static str);
+
+/// A manifest on a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// Where the rule is breached, `line:column`; nothing for a manifest that is right.
+    pub breached_at: Option<String>,
+    /// The manifest, and its parents each under a line `# file: NAME`.
+    pub text: String,
+}
+
+impl Page {
+    pub(super) fn new(text: &'static str) -> Self {
+        Page(text)
+    }
+
+    /// The whole page.
+    pub fn text(self) -> &'static str {
+        self.0
+    }
+
+    /// The rule in a few words: the first line without its code.
+    pub fn title(self) -> &'static str {
+        let line = self.0.lines().next().unwrap_or_default();
+        line.split_once(": ").map_or(line, |(_, title)| title)
+    }
+
+    /// What the rule is about: the first paragraph.
+    pub fn what(self) -> String {
+        let paragraph = self.0.split("\n\n").nth(1).unwrap_or_default();
+        paragraph.replace('\n', " ")
+    }
+
+    /// The manifests: blocks that start with ```` ```yaml bad LINE:COLUMN ```` or ```` ```yaml good ````.
+    pub fn examples(self) -> Vec<Example> {
+        let mut examples = Vec::new();
+        let mut lines = self.0.lines();
+        while let Some(line) = lines.next() {
+            let Some(words) = line.strip_prefix("```yaml ") else { continue };
+            let breached_at = words.strip_prefix("bad ").map(str::to_owned);
+            let text = lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
+            examples.push(Example { breached_at, text });
+        }
+        examples
+    }
+}

@@ -1,0 +1,96 @@
+//! Findings as SARIF 2.1.0 (OASIS), which code scanning reads.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::located::{Located, Place};
+use super::{Code, Severity};
+
+/// The findings as one SARIF log, with the help of the rules that they breach.
+pub fn render(findings: &[Located]) -> String {
+    let breached: BTreeMap<Code, usize> = {
+        let mut codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
+        codes.sort();
+        codes.dedup();
+        codes.into_iter().enumerate().map(|(index, code)| (code, index)).collect()
+    };
+    let rules: Vec<Value> = breached.keys().map(|code| rule(*code)).collect();
+    let results: Vec<Value> = findings.iter().map(|finding| result(finding, breached[&finding.code])).collect();
+    let log = json!({
+        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": { "name": "bottlec", "semanticVersion": env!("CARGO_PKG_VERSION"), "rules": rules } },
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    });
+    let mut text = serde_json::to_string_pretty(&log).expect("text and numbers are JSON");
+    text.push('\n');
+    text
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+fn rule(code: Code) -> Value {
+    let page = code.page();
+    json!({
+        "id": code.as_str(),
+        "shortDescription": { "text": page.title() },
+        "fullDescription": { "text": page.what() },
+        "help": { "text": page.text(), "markdown": page.text() },
+        "defaultConfiguration": { "level": level(code.severity()) },
+    })
+}
+
+fn result(finding: &Located, rule_index: usize) -> Value {
+    let Located { place, code, severity, message, help, related } = finding;
+    let text = match help {
+        Some(help) => format!("{message}. Remedy: {help}"),
+        None => message.clone(),
+    };
+    let related: Vec<Value> = related
+        .iter()
+        .map(|related| json!({ "physicalLocation": location(&related.place), "message": { "text": related.message } }))
+        .collect();
+    json!({
+        "ruleId": code.as_str(),
+        "ruleIndex": rule_index,
+        "level": level(*severity),
+        "message": { "text": text },
+        "locations": place.iter().map(|place| json!({ "physicalLocation": location(place) })).collect::<Vec<_>>(),
+        "relatedLocations": related,
+    })
+}
+
+fn location(place: &Place) -> Value {
+    json!({
+        "artifactLocation": { "uri": uri(&place.file) },
+        "region": {
+            "startLine": place.start.line,
+            "startColumn": place.start.column,
+            "endLine": place.end.line,
+            "endColumn": place.end.column,
+        },
+    })
+}
+
+/// A path as a relative reference of RFC 3986.
+fn uri(path: &str) -> String {
+    let mut uri = String::new();
+    for byte in path.strip_prefix("./").unwrap_or(path).bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri
+}

@@ -1,0 +1,230 @@
+//! Lint: what compiles and is probably not meant. Every finding is a warning and can be allowed on its
+//! line. Pure, like all checks.
+
+use std::collections::BTreeMap;
+
+use unicode_security::MixedScript as _;
+
+use crate::bottle::{Bottle, ManifestRoute};
+use crate::compile::Linked;
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::host::Host;
+use crate::plan::AgentProvisionPlan;
+use crate::provider;
+use crate::source::Span;
+use crate::variable::{Binding, TokenRef, looks_like_token};
+
+/// Hosts of code forges on which a credential can write.
+const FORGES: [&str; 10] = [
+    "github.com",
+    "api.github.com",
+    "uploads.github.com",
+    "gitlab.com",
+    "bitbucket.org",
+    "api.bitbucket.org",
+    "codeberg.org",
+    "gitea.com",
+    "dev.azure.com",
+    "git.sr.ht",
+];
+
+/// Tools that read their roots from a variable of their own: a host that they call, or its parent
+/// domain, and the variable.
+const TOOL_CERTIFICATES: [(&str, &str, &str); 5] = [
+    ("crates.io", "cargo", "CARGO_HTTP_CAINFO"),
+    ("amazonaws.com", "the AWS command line", "AWS_CA_BUNDLE"),
+    ("deno.land", "Deno", "DENO_CERT"),
+    ("jsr.io", "Deno", "DENO_CERT"),
+    ("googleapis.com", "gRPC", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"),
+];
+
+/// Judges a bottle.
+pub fn lint(bottle: &Bottle, linked: &Linked, findings: &mut Findings) {
+    let own = |route: &&ManifestRoute| !route.is_partial && !is_provider_host(&linked.plan, &route.host.value);
+    let routes: Vec<&ManifestRoute> = bottle.routes.iter().filter(own).collect();
+    for route in &routes {
+        spliced_without_credential(route, findings);
+        writable_forge(route, findings);
+        refused_by_pipelock(route, findings);
+        look_alike(route, &linked.plan, findings);
+        tool_certificate(route, bottle, findings);
+    }
+    for route in &bottle.routes {
+        admits_everything(route, findings);
+    }
+    token_across_domains(&routes, &linked.plan, findings);
+    secret_in_env(bottle, findings);
+    credential_of_another_provider(bottle, findings);
+}
+
+fn is_provider_host(plan: &AgentProvisionPlan, host: &Host) -> bool {
+    plan.egress_routes.iter().any(|route| route.host == *host)
+}
+
+fn warn(findings: &mut Findings, code: Code, at: Span, message: String, help: &str) {
+    findings.push(Diagnostic::new(code, message).at(at, "").help(help));
+}
+
+fn spliced_without_credential(route: &ManifestRoute, findings: &mut Findings) {
+    if let Some(passthrough) = route.tls_passthrough.as_ref().filter(|passthrough| passthrough.value)
+        && route.auth.is_none()
+    {
+        let message = format!(
+            "nobody scans what the agent sends to `{}`, and its own `Authorization` goes through",
+            route.host.value
+        );
+        warn(
+            findings,
+            Code::SplicedWithoutCredential,
+            passthrough.span,
+            message,
+            "remove `tls_passthrough`, or allow it with the reason",
+        );
+    }
+}
+
+fn writable_forge(route: &ManifestRoute, findings: &mut Findings) {
+    if let Some(auth) = &route.auth
+        && FORGES.contains(&route.host.value.as_str())
+    {
+        let message =
+            format!("with this credential the agent can write to `{}`, as far as the token allows", route.host.value);
+        warn(
+            findings,
+            Code::WritableForge,
+            auth.span,
+            message,
+            "use a token that can only read, and allow this with that reason",
+        );
+    }
+}
+
+fn refused_by_pipelock(route: &ManifestRoute, findings: &mut Findings) {
+    let host = route.host.value.as_str();
+    let known_suffix =
+        psl::suffix(host.as_bytes()).filter(|suffix| suffix.is_known() && suffix.as_bytes() == host.as_bytes());
+    if known_suffix.is_some() {
+        let message = format!("`{host}` is a public suffix: anybody can register a name below it");
+        warn(findings, Code::RefusedByPipelock, route.host.span, message, "name the host itself");
+    }
+    // pipelock looks at labels of eight characters and more, except the last two.
+    let labels: Vec<&str> = host.split('.').collect();
+    let judged = labels.len().saturating_sub(2);
+    if let Some(label) = labels[..judged].iter().find(|label| label.len() >= 8 && entropy(label) > 4.0) {
+        let message = format!("pipelock takes the label `{label}` for smuggled data and refuses the host");
+        warn(findings, Code::RefusedByPipelock, route.host.span, message, "use a name without a random label");
+    }
+}
+
+/// Shannon entropy in bits a character.
+fn entropy(text: &str) -> f64 {
+    let mut counts: BTreeMap<char, f64> = BTreeMap::new();
+    text.chars().for_each(|c| *counts.entry(c).or_default() += 1.0);
+    let length: f64 = counts.values().sum();
+    counts.values().map(|count| -(count / length) * (count / length).log2()).sum()
+}
+
+fn look_alike(route: &ManifestRoute, plan: &AgentProvisionPlan, findings: &mut Findings) {
+    let host = route.host.value.as_str();
+    let near = plan.egress_routes.iter().find(|owned| strsim::damerau_levenshtein(owned.host.as_str(), host) == 1);
+    if let Some(owned) = near {
+        let message = format!("`{host}` is one letter away from the provider's `{}`", owned.host);
+        let help = format!("did you mean `{}`?", owned.host);
+        warn(findings, Code::LookAlikeHost, route.host.span, message, &help);
+    }
+    let mixed = host.split('.').filter_map(|label| idna::punycode::decode_to_string(label.strip_prefix("xn--")?));
+    if let Some(label) = mixed.into_iter().find(|label| !label.is_single_script()) {
+        let message = format!("`{host}` mixes scripts: people see `{}`", label.escape_debug());
+        warn(findings, Code::LookAlikeHost, route.host.span, message, "make sure that it is the host that is meant");
+    }
+}
+
+fn tool_certificate(route: &ManifestRoute, bottle: &Bottle, findings: &mut Findings) {
+    let host = route.host.value.as_str();
+    let is_below = |domain: &str| host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+    for (_, tool, variable) in TOOL_CERTIFICATES.iter().filter(|(domain, ..)| is_below(domain)) {
+        if !bottle.env.keys().any(|name| name.as_str() == *variable) {
+            let message = format!("{tool} will not trust egress's certificate for `{host}`");
+            let help = format!("add `{variable}: {}` under `env`", crate::guest::CA_BUNDLE);
+            warn(findings, Code::ToolCertificate, route.host.span, message, &help);
+        }
+    }
+}
+
+fn admits_everything(route: &ManifestRoute, findings: &mut Findings) {
+    if let Some(path) = route.path_allowlist.iter().find(|path| path.value.as_str() == "/") {
+        let message = "the prefix `/` admits every path".to_owned();
+        warn(findings, Code::AdmitsEverything, path.span, message, "remove `path_allowlist` if every path is meant");
+    }
+}
+
+fn token_across_domains(routes: &[&ManifestRoute], plan: &AgentProvisionPlan, findings: &mut Findings) {
+    let mut first: BTreeMap<&TokenRef, (&Host, Option<Span>)> = BTreeMap::new();
+    for route in &plan.egress_routes {
+        if let Some(auth) = &route.auth {
+            first.entry(&auth.token_ref).or_insert((&route.host, None));
+        }
+    }
+    for route in routes {
+        let Some(auth) = &route.auth else { continue };
+        let (host, span) = *first.entry(&auth.value.token_ref).or_insert((&route.host.value, Some(auth.token_span)));
+        if domain(host) != domain(&route.host.value) {
+            let message = format!(
+                "the token `{}` goes to `{}` and to `{host}`, which belong to different domains",
+                auth.value.token_ref, route.host.value
+            );
+            let mut diagnostic = Diagnostic::new(Code::TokenAcrossDomains, message).at(auth.token_span, "here as well");
+            if let Some(span) = span {
+                diagnostic = diagnostic.and(span, "first here");
+            }
+            findings.push(diagnostic.help("use a token of its own for each service"));
+        }
+    }
+}
+
+/// The part of a name that somebody registered.
+fn domain(host: &Host) -> &str {
+    psl::domain_str(host.as_str()).unwrap_or(host.as_str())
+}
+
+fn secret_in_env(bottle: &Bottle, findings: &mut Findings) {
+    for (name, variable) in &bottle.env {
+        let Binding::Literal(text) = &variable.binding else { continue };
+        // Long, of the letters that keys are made of, and more random than words or hexadecimal.
+        let of_key = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
+        let random = text.len() >= 24
+            && text.chars().all(of_key)
+            && text.contains(|c: char| c.is_ascii_digit())
+            && entropy(text) > 4.2;
+        if looks_like_token(text) || random {
+            let message = format!("the value of `{name}` looks like a credential");
+            let help = "remove it: name a host variable with `${NAME}`, or let egress send it with `auth`; if it was a token, revoke it";
+            warn(findings, Code::SecretInEnv, variable.value_span, message, help);
+        }
+    }
+}
+
+fn credential_of_another_provider(bottle: &Bottle, findings: &mut Findings) {
+    let others = || provider::ALL.iter().filter(|other| other.name() != bottle.provider.name());
+    let owner =
+        |name: &str| others().find(|other| other.credential_variables().contains(&name)).map(|other| other.name());
+    let mut report = |name: &str, span: Span| {
+        if let Some(owner) = owner(name) {
+            let message = format!(
+                "`{name}` is a credential of the provider `{owner}`, and this bottle's is `{}`",
+                bottle.provider.name()
+            );
+            warn(findings, Code::OtherProvidersCredential, span, message, "remove it, or allow it with the reason");
+        }
+    };
+    for (name, variable) in &bottle.env {
+        match &variable.binding {
+            Binding::Host(host) if host != name => report(host.as_str(), variable.value_span),
+            _ => {}
+        }
+        report(name.as_str(), variable.name_span);
+    }
+    for auth in bottle.routes.iter().filter_map(|route| route.auth.as_ref()) {
+        report(auth.value.token_ref.as_str(), auth.token_span);
+    }
+}
