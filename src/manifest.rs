@@ -35,19 +35,24 @@ pub struct Manifest {
     #[schemars(extend("minLength" = 1, "examples" = ["base", "../shared/base.yaml"]))]
     pub extends: Option<Spanned<String>>,
     /// The agent and how it signs in.
+    #[schemars(extend("default" = {}, "examples" = [{ "auth_token": "AGENT_TOKEN" }]))]
     pub agent_provider: Option<AgentProvider>,
     /// The network that agent and egress share.
+    #[schemars(extend("default" = {}, "examples" = [{ "subnet": "10.200.7.0/24" }]))]
     pub network: Option<Network>,
     /// Variables of the agent. A value is text, or `${HOST_VAR}` (the host's variable, bound at
     /// launch), or `?` with an optional question (asked at launch). `$$` stands for `$`.
     #[schemars(extend(
         "propertyNames" = { "pattern": variable::PATTERN },
+        "default" = {},
         "examples" = [{ "EDITOR": "vim", "REVIEWER": "${USER}", "TICKET": "?Which ticket is this for" }]
     ))]
     pub env: Option<BTreeMap<Spanned<String>, Spanned<String>>>,
     /// What the agent may reach.
+    #[schemars(extend("default" = {}, "examples" = [{ "routes": [{ "host": "api.example.com" }] }]))]
     pub egress: Option<Egress>,
     /// The releases that the output is for.
+    #[schemars(extend("default" = {}, "examples" = [{ "pipelock": "3", "smolvm": "1.33" }]))]
     pub targets: Option<Targets>,
 }
 
@@ -65,7 +70,7 @@ pub struct AgentProvider {
     pub auth_token: Option<Spanned<String>>,
     /// Whether egress signs in as the host's user, from the agent's own credential file on the
     /// host. Nothing of that file is read unless this is true.
-    #[schemars(extend("default" = false))]
+    #[schemars(extend("default" = false, "examples" = [true]))]
     pub forward_host_credentials: Option<Spanned<bool>>,
     /// A Dockerfile to build the agent's image from. Without it one is generated that installs a
     /// pinned release of the client.
@@ -90,6 +95,7 @@ pub struct Network {
 #[serde(deny_unknown_fields)]
 pub struct Egress {
     /// One entry for each host beside those of the provider.
+    #[schemars(extend("default" = [], "examples" = [[{ "host": "api.example.com", "path_allowlist": ["/v1"] }]]))]
     pub routes: Option<Vec<Route>>,
 }
 
@@ -105,8 +111,10 @@ pub struct Route {
     #[schemars(inner(regex(pattern = path_prefix::PATTERN)), extend("examples" = [["/v1/models"]]))]
     pub path_allowlist: Option<Spanned<Vec<Spanned<String>>>>,
     /// The credential that egress puts on requests to this host.
+    #[schemars(extend("examples" = [{ "scheme": "Bearer", "token_ref": "API_TOKEN" }]))]
     pub auth: Option<Auth>,
     /// How pipelock treats this host.
+    #[schemars(extend("default" = {}, "examples" = [{ "tls_passthrough": true }]))]
     pub pipelock: Option<RoutePipelock>,
 }
 
@@ -115,7 +123,7 @@ pub struct Route {
 #[serde(deny_unknown_fields)]
 pub struct Auth {
     /// The scheme of the `Authorization` header.
-    #[schemars(required)]
+    #[schemars(required, extend("examples" = ["Bearer"]))]
     pub scheme: Option<Spanned<Scheme>>,
     /// The name of the host variable that holds the token. Never the token.
     #[schemars(required, extend("pattern" = variable::PATTERN, "maxLength" = 100, "examples" = ["GITEA_TOKEN"]))]
@@ -143,7 +151,7 @@ pub enum Scheme {
 pub struct RoutePipelock {
     /// Whether pipelock splices connections to this host instead of opening them. What is spliced
     /// is not scanned; a credential on a host that is opened is refused.
-    #[schemars(extend("default" = false))]
+    #[schemars(extend("default" = false, "examples" = [true]))]
     pub tls_passthrough: Option<Spanned<bool>>,
     /// Private ranges that this host may resolve to.
     #[schemars(extend("default" = [], "examples" = [["10.20.0.0/16"]]))]
@@ -155,10 +163,10 @@ pub struct RoutePipelock {
 #[serde(deny_unknown_fields)]
 pub struct Targets {
     /// Which pipelock reads the file; only keys that it knows are written.
-    #[schemars(extend("default" = "2.3"))]
+    #[schemars(extend("default" = "2.3", "examples" = ["3"]))]
     pub pipelock: Option<Spanned<PipelockTarget>>,
     /// Which smolvm reads the Smolfile; only keys that it knows are written.
-    #[schemars(extend("default" = "1.9"))]
+    #[schemars(extend("default" = "1.9", "examples" = ["1.33"]))]
     pub smolvm: Option<Spanned<SmolvmTarget>>,
 }
 

@@ -84,5 +84,5 @@ pub fn names(condition: impl Fn(&dyn Provider) -> bool) -> Vec<&'static str> {
 /// The schema of `agent_provider.template`.
 pub(crate) fn template_schema(_: &mut SchemaGenerator) -> Schema {
     let names = names(|_| true);
-    json_schema!({ "type": "string", "enum": names, "default": default_name() })
+    json_schema!({ "type": "string", "enum": names, "default": default_name(), "examples": [default_name()] })
 }

@@ -1,20 +1,132 @@
-//! The committed schema is the one that the types make. `UPDATE=1 cargo test` rewrites it.
+//! The committed schemas: made from the types, complete for editors, and as strict as bottlec itself.
+//! `UPDATE=1 cargo test --test schema` rewrites them.
 
 use std::fs;
 use std::path::Path;
 
+use bottlec::bottle::BottleName;
+use bottlec::host::Host;
 use bottlec::manifest::schema;
+use bottlec::network::Subnet;
+use bottlec::path_prefix::PathPrefix;
+use bottlec::variable::{TokenRef, VariableName};
+use proptest::prelude::*;
+use serde_json::Value;
 
 #[test]
-fn committed_schema_is_made_from_the_types() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/bottle.schema.json");
-    let made = schema::generate();
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(&path, &made).unwrap();
+fn committed_schemas_are_made_from_the_types() {
+    for (name, made) in [("bottle", schema::generate()), ("validator", schema::generate_for_validator())] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.schema.json"));
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, &made).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap();
+        assert!(
+            committed == made,
+            "{} is not what the types say; run: UPDATE=1 cargo test --test schema",
+            path.display()
+        );
     }
-    let committed = fs::read_to_string(&path).unwrap();
-    assert!(
-        committed == made,
-        "schema/bottle.schema.json is not what the types say; run: UPDATE=1 cargo test --test schema"
-    );
+}
+
+/// Every key of the schema with its path.
+fn keys<'s>(schema: &'s Value, path: &str, found: &mut Vec<(String, &'s Value)>) {
+    for (name, key) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}/{name}");
+        found.push((path.clone(), key));
+        keys(key, &path, found);
+        keys(&key["items"], &path, found);
+    }
+}
+
+#[test]
+fn every_key_is_described_with_an_example_that_fits() {
+    let schema: Value = serde_json::from_str(schema::TEXT).unwrap();
+    let mut found = Vec::new();
+    keys(&schema, "", &mut found);
+    assert!(found.len() > 20, "{found:?}");
+    for (path, key) in found {
+        assert!(key["description"].as_str().is_some_and(|text| text.len() > 15 && !text.contains('\n')), "{path}");
+        let validator = jsonschema::validator_for(key).unwrap();
+        let examples = key["examples"].as_array().unwrap_or_else(|| panic!("{path} has no example"));
+        for example in examples.iter().chain(key.get("default")) {
+            assert!(validator.is_valid(example), "{path} {example}");
+        }
+        // What is left out means something, or there is no default to tell.
+        let no_default = [
+            "name",
+            "extends",
+            "auth",
+            "auth_token",
+            "dockerfile",
+            "image",
+            "subnet",
+            "host",
+            "scheme",
+            "token_ref",
+            "username",
+            "path_allowlist",
+        ];
+        let name = path.rsplit('/').next().unwrap();
+        assert_eq!(key.get("default").is_none(), no_default.contains(&name), "{path}");
+    }
+}
+
+#[test]
+fn schema_is_draft_07_and_stands_alone() {
+    let schema: Value = serde_json::from_str(schema::TEXT).unwrap();
+    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+    assert!(!schema::TEXT.contains("\"$ref\"") && !schema::TEXT.contains("\"format\""));
+    assert!(jsonschema::meta::is_valid(&schema));
+}
+
+/// Validators of the published schema, each for the key of one type.
+struct Published {
+    name: jsonschema::Validator,
+    variable: jsonschema::Validator,
+    token_ref: jsonschema::Validator,
+    host: jsonschema::Validator,
+    path: jsonschema::Validator,
+    subnet: jsonschema::Validator,
+}
+
+fn published() -> Published {
+    let schema: Value = serde_json::from_str(schema::TEXT).unwrap();
+    let part = |pointer: &str| jsonschema::validator_for(schema.pointer(pointer).unwrap()).unwrap();
+    let route = "/properties/egress/properties/routes/items/properties";
+    Published {
+        name: part("/properties/name"),
+        variable: part("/properties/env/propertyNames"),
+        token_ref: part(&format!("{route}/auth/properties/token_ref")),
+        host: part(&format!("{route}/host")),
+        path: part(&format!("{route}/path_allowlist/items")),
+        subnet: part("/properties/network/properties/subnet"),
+    }
+}
+
+/// What bottlec takes, editors take: the types that parse values accept nothing that the published
+/// patterns refuse, so the compiled validator can do without the patterns.
+#[test]
+fn types_are_as_strict_as_the_published_patterns() {
+    let texts = prop_oneof![
+        "[a-zA-Z0-9_./:$-]{0,12}",
+        "[a-z0-9-]{1,64}(\\.[a-z0-9-]{1,8}){0,3}\\.?",
+        "/[a-z%;.!$&'()*+,/:=@_~ -]{0,10}",
+        "(10|172|192)\\.[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,2}/[0-9]{1,2}",
+        any::<String>(),
+    ];
+    let published = published();
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(5000));
+    runner
+        .run(&texts, |text| {
+            let value = Value::from(text.as_str());
+            prop_assert!(BottleName::parse(&text).is_err() || published.name.is_valid(&value));
+            prop_assert!(VariableName::parse(&text).is_err() || published.variable.is_valid(&value));
+            prop_assert!(TokenRef::parse(&text).is_err() || published.token_ref.is_valid(&value));
+            prop_assert!(Host::parse(&text).is_err() || published.host.is_valid(&value));
+            prop_assert!(PathPrefix::parse(&text).is_err() || published.path.is_valid(&value));
+            prop_assert!(Subnet::parse(&text).is_err() || published.subnet.is_valid(&value));
+            Ok(())
+        })
+        .unwrap();
 }
