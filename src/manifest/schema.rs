@@ -1,5 +1,7 @@
 //! The JSON Schema of a manifest: made from the types, committed, and compiled into the validator.
 
+use std::collections::BTreeMap;
+
 use jsonschema::JsonType;
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
@@ -110,6 +112,7 @@ fn flowing_text(schema: &mut Schema) {
 pub(super) fn validate(root: &mut Node, findings: &mut Findings) {
     let json = root.to_json();
     let mut broken = Vec::new();
+    let mut missing: BTreeMap<Span, Vec<String>> = BTreeMap::new();
     for error in Validator::iter_errors(&json) {
         let steps: Vec<Step> = error
             .instance_path()
@@ -122,11 +125,41 @@ pub(super) fn validate(root: &mut Node, findings: &mut Findings) {
         if (1..=steps.len()).any(|end| root.at(&steps[..end]).is_none_or(|node| !node.is_valid())) {
             continue;
         }
-        report(root, &steps, &error, findings, &mut broken);
+        match error.kind() {
+            Kind::Required { property } => {
+                if let Some(owner) = lacking(root, &steps, property.as_str().unwrap_or_default()) {
+                    missing.entry(owner).or_default().push(property.as_str().unwrap_or_default().to_owned());
+                }
+            }
+            _ => report(root, &steps, &error, findings, &mut broken),
+        }
+    }
+    for (owner, names) in missing {
+        let (noun, verb) = if names.len() == 1 { ("key", "is") } else { ("keys", "are") };
+        let names = listed(names.iter().map(String::as_str));
+        findings.push(
+            Diagnostic::new(Code::MissingKey, format!("the {noun} {names} {verb} missing"))
+                .at(owner, format!("needs {names}"))
+                .help(format!("add {names}")),
+        );
     }
     for steps in broken {
         root.invalidate(&steps);
     }
+}
+
+/// The place that lacks a key. None if a misspelt key is there: it is reported as such, and that the right
+/// one is missing follows from it.
+fn lacking(root: &Node, steps: &[Step], name: &str) -> Option<Span> {
+    let node = root.at(steps)?;
+    let known = siblings(steps);
+    let misspelt = |entry: &Entry| {
+        !known.iter().any(|k| *k == entry.key.name) && nearest(&entry.key.name, std::iter::once(name)).is_some()
+    };
+    if matches!(&node.value, Value::Mapping(entries) if entries.iter().any(misspelt)) {
+        return None;
+    }
+    Some(parent_key(root, steps).unwrap_or(node.span))
 }
 
 fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut Findings, broken: &mut Vec<Vec<Step>>) {
@@ -137,23 +170,6 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
                 let Some(entry) = node.entry(name) else { continue };
                 findings.push(unknown_key(steps, name, entry.key.span, &siblings(steps)));
                 broken.push(child(steps, name));
-            }
-        }
-        Kind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            // A misspelt key is reported as such; that the right one is missing follows from it.
-            let known = siblings(steps);
-            let misspelt = |entry: &Entry| {
-                !known.iter().any(|k| *k == entry.key.name) && nearest(&entry.key.name, std::iter::once(name)).is_some()
-            };
-            let shadow = matches!(&node.value, Value::Mapping(entries) if entries.iter().any(misspelt));
-            if !shadow {
-                let owner = parent_key(root, steps).unwrap_or(node.span);
-                findings.push(
-                    Diagnostic::new(Code::MissingKey, format!("the key `{name}` is missing"))
-                        .at(owner, format!("needs `{name}`"))
-                        .help(format!("add `{name}:`")),
-                );
             }
         }
         Kind::Type { kind } => {
@@ -204,6 +220,7 @@ fn wrong_type(root: &Node, steps: &[Step], node: &Node, expected: &str) -> Diagn
         (Value::String(_), "`true` or `false`") => {
             diagnostic.help("write `true` or `false`, in lower case and without quotes")
         }
+        (_, "a mapping") => diagnostic.help("write `key: value` lines below the key"),
         (_, "a list") => diagnostic.help("write one `- ` item a line"),
         _ => diagnostic,
     }
@@ -214,7 +231,7 @@ fn unknown_value(node: &Node, options: &[&str]) -> Diagnostic {
         Value::String(text) => text.as_ref(),
         _ => "",
     };
-    let listed = options.iter().map(|option| format!("`{option}`")).collect::<Vec<_>>().join(", ");
+    let listed = listed(options.iter().copied());
     let diagnostic = Diagnostic::new(Code::UnknownValue, format!("`{}` is not one of {listed}", given.escape_debug()))
         .at(node.span, "unknown value");
     match nearest(given, options.iter().copied()) {
@@ -268,7 +285,10 @@ fn unknown_key(steps: &[Step], name: &str, at: Span, known: &[String]) -> Diagno
         .at(at, "unknown key");
     match nearest(name, known.iter().map(String::as_str)) {
         Some(right) => diagnostic.help(format!("did you mean `{right}`?")),
-        None => diagnostic.help(format!("the keys here are {}", known.join(", "))),
+        None => diagnostic.help(match known {
+            [only] => format!("the only key here is `{only}`"),
+            _ => format!("the keys here are {}", listed(known.iter().map(String::as_str))),
+        }),
     }
 }
 
@@ -282,9 +302,21 @@ fn siblings(steps: &[Step]) -> Vec<String> {
     place["properties"].as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
 }
 
+fn listed<'o>(names: impl Iterator<Item = &'o str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The option that was probably meant: one edit away, or with the same beginning, or much alike.
 fn nearest<'o>(given: &str, options: impl Iterator<Item = &'o str>) -> Option<&'o str> {
     let options: Vec<&str> = options.collect();
-    similar::get_close_matches(given, &options, 1, 0.6).first().copied()
+    let begins_alike = |option: &&&str| {
+        let shared = given.chars().zip(option.chars()).take_while(|(a, b)| a == b).count();
+        shared >= 4
+    };
+    let near = options.iter().find(|option| strsim::damerau_levenshtein(given, option) == 1);
+    let mut alike = options.iter().filter(begins_alike);
+    let alike = alike.next().filter(|_| alike.next().is_none());
+    near.or(alike).copied().or_else(|| similar::get_close_matches(given, &options, 1, 0.7).first().copied())
 }
 
 fn child(steps: &[Step], name: &str) -> Vec<Step> {

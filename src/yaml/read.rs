@@ -49,15 +49,31 @@ pub fn read<'s>(text: &'s str, source: SourceId, offset: usize, findings: &mut F
             Err(error) => {
                 let at = marks.byte(error.marker().index());
                 let end = text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
-                findings.push(
-                    Diagnostic::new(Code::YamlSyntax, format!("this is not YAML: {}", error.info()))
-                        .at(place(at, end), "the reader stopped here"),
-                );
+                let diagnostic = Diagnostic::new(Code::YamlSyntax, format!("this is not YAML: {}", error.info()))
+                    .at(place(at, end), "the reader stopped here");
+                findings.push(match remedy(error.info()) {
+                    Some(remedy) => diagnostic.help(remedy),
+                    None => diagnostic,
+                });
                 return None;
             }
         }
     }
     builder.root.or(Some(Node { span: place(0, 0), value: Value::Null }))
+}
+
+/// What usually mends a mistake that the parser reports in these words.
+fn remedy(said: &str) -> Option<&'static str> {
+    const REMEDIES: [(&str, &str); 7] = [
+        ("tabs disallowed", "indent with spaces"),
+        ("mapping values are not allowed", "put the value in double quotes: it has `: ` in it"),
+        ("did not find expected key", "give the line the indentation of its neighbours"),
+        ("did not find expected '-'", "give the line the indentation of its neighbours"),
+        ("quoted scalar", "close the quotes on the same line"),
+        ("node content", "close the bracket, or write what is missing before it"),
+        ("did not find expected ','", "close the bracket, or put a comma between the items"),
+    ];
+    REMEDIES.iter().find(|(words, _)| said.contains(words)).map(|(_, remedy)| *remedy)
 }
 
 /// Where the scalars of a text stand, in bytes: what is inside of one is no comment. As far as the text

@@ -1,0 +1,55 @@
+//! What `check` says of each broken manifest in `tests/diagnostics/`, word for word. `UPDATE=1 cargo test
+//! --test diagnostics` rewrites the texts; read them before you keep them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bottlec::diagnostic::Code;
+
+fn manifests() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics");
+    let mut found: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "md"));
+    found.sort();
+    found
+}
+
+#[test]
+fn every_broken_manifest_gets_its_words() {
+    let mut different = Vec::new();
+    let mut codes: BTreeSet<Code> = BTreeSet::new();
+    let manifests = manifests();
+    assert!(manifests.len() >= 120, "{}", manifests.len());
+    for manifest in manifests {
+        let run = Command::new(env!("CARGO_BIN_EXE_bottlec"))
+            .args(["check", "--color", "never"])
+            .arg(manifest.file_name().unwrap())
+            .current_dir(manifest.parent().unwrap())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(run.stdout).unwrap() + &String::from_utf8(run.stderr).unwrap();
+        assert!(matches!(run.status.code(), Some(0 | 1)), "{}: {said}", manifest.display());
+        codes.extend(Code::ALL.iter().copied().filter(|code| said.contains(&format!("[{}]", code.as_str()))));
+        let expected = manifest.with_extension("txt");
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&expected, &said).unwrap();
+        }
+        if fs::read_to_string(&expected).unwrap_or_default() != said {
+            different.push(format!("{}:\n{said}", manifest.display()));
+        }
+    }
+    assert!(different.is_empty(), "UPDATE=1 accepts:\n{}", different.join("\n"));
+    // The host's file, several bottles at once, and what cannot happen as long as the code is right.
+    let elsewhere = ["BTL105", "BTL303", "BTL304", "BTL305", "BTL403", "BTL502"];
+    let missing: Vec<&str> = Code::ALL.iter().filter(|code| !codes.contains(code)).map(|code| code.as_str()).collect();
+    assert_eq!(missing, elsewhere);
+}
+
+#[test]
+fn twelve_mistakes_make_twelve_findings() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics/twelve-mistakes.txt");
+    let said = fs::read_to_string(path).unwrap();
+    assert_eq!(said.matches("error[").count() + said.matches("warning[").count(), 12, "{said}");
+}
