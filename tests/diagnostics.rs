@@ -31,6 +31,7 @@ fn every_broken_manifest_gets_its_words() {
             .unwrap();
         let said = String::from_utf8(run.stdout).unwrap() + &String::from_utf8(run.stderr).unwrap();
         assert!(matches!(run.status.code(), Some(0 | 1)), "{}: {said}", manifest.display());
+        assert!(!said.is_empty(), "{} is not broken", manifest.display());
         codes.extend(Code::ALL.iter().copied().filter(|code| said.contains(&format!("[{}]", code.as_str()))));
         let expected = manifest.with_extension("txt");
         if std::env::var_os("UPDATE").is_some() {

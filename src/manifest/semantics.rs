@@ -71,7 +71,7 @@ fn check_settings(
     sources: &Sources,
     findings: &mut Findings,
 ) -> Settings {
-    let AgentProvider { template: _, auth_token, forward_host_credentials, dockerfile, image } = written;
+    let AgentProvider { template, auth_token, forward_host_credentials, dockerfile, image } = written;
     let mut refuse_setting = |span: Span, key: &str, takers: Vec<&str>| {
         let takers = takers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         findings.push(
