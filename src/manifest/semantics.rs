@@ -74,11 +74,12 @@ fn check_settings(
     let AgentProvider { template, auth_token, forward_host_credentials, dockerfile, image } = written;
     let mut refuse_setting = |span: Span, key: &str, takers: Vec<&str>| {
         let takers = takers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        findings.push(
-            Diagnostic::new(Code::ProviderSetting, format!("the provider `{}` takes no `{key}`", provider.name()))
-                .at(span, "")
-                .help(format!("remove it, or choose a provider that takes it: {takers}")),
-        );
+        let message = format!("the provider `{}` takes no `{key}`", provider.name());
+        let mut diagnostic = Diagnostic::new(Code::ProviderSetting, message).at(span, "would have no effect");
+        if let Some(template) = template {
+            diagnostic = diagnostic.and(template.span, "the provider");
+        }
+        findings.push(diagnostic.help(format!("remove it, or choose a provider that takes it: {takers}")));
     };
     if let Some(token) = auth_token
         && !provider.takes_auth_token()
