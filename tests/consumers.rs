@@ -157,3 +157,137 @@ fn a_yaml_1_1_reader_sees_the_same() {
         }
     }
 }
+
+/// Manifests that other validators must judge as the published schema does: path and verdict.
+fn judged_by_the_schema() -> Vec<(PathBuf, bool)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut judged = Vec::new();
+    let glob =
+        |folder: &str| fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    for case in glob("golden") {
+        judged.extend(Some((case.join("manifest.yaml"), true)).filter(|(path, _)| path.exists()));
+    }
+    judged.extend(glob("examples").into_iter().map(|path| (path, true)));
+    for path in glob("tests/diagnostics").into_iter().filter(|path| path.extension().is_some_and(|end| end == "yaml")) {
+        let said = fs::read_to_string(path.with_extension("txt")).unwrap();
+        let is_about_yaml = path.file_name().unwrap().to_string_lossy().starts_with("yaml-") || said.contains("[BTL00");
+        // Of what bottlec refuses by a rule of its own a schema may know less, never more.
+        if !is_about_yaml && said.contains("[BTL10") {
+            judged.push((path, false));
+        } else if !said.contains("error[") {
+            judged.push((path, true));
+        }
+    }
+    assert!(judged.len() > 60);
+    judged
+}
+
+#[test]
+fn check_jsonschema_judges_by_our_schema_as_we_do() {
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/bottle.schema.json");
+    for program in programs("BOTTLEC_CHECK_JSONSCHEMA_BINS") {
+        let judged = judged_by_the_schema();
+        let run = Command::new(&program)
+            .args(["--output-format", "json", "--schemafile"])
+            .arg(&schema)
+            .args(judged.iter().map(|(path, _)| path))
+            .output()
+            .unwrap();
+        let said: Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!(said["parse_errors"].as_array().map(Vec::len), Some(0), "{said}");
+        let refused: Vec<&str> =
+            said["errors"].as_array().unwrap().iter().map(|error| error["filename"].as_str().unwrap()).collect();
+        for (path, good) in judged {
+            assert_eq!(refused.contains(&path.to_str().unwrap()), !good, "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn ajv_judges_by_our_schema_as_we_do() {
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/bottle.schema.json");
+    for program in programs("BOTTLEC_AJV_BINS") {
+        let judged = judged_by_the_schema();
+        let mut command = Command::new(&program);
+        command.args(["validate", "--spec=draft7", "--strict=true", "--errors=no", "-s"]).arg(&schema);
+        judged.iter().for_each(|(path, _)| {
+            command.arg("-d").arg(path);
+        });
+        let run = command.output().unwrap();
+        let said = String::from_utf8(run.stdout).unwrap() + &String::from_utf8(run.stderr).unwrap();
+        for (path, good) in judged {
+            let verdict = if good { "valid" } else { "invalid" };
+            assert!(
+                said.lines().any(|line| line == format!("{} {verdict}", path.display())),
+                "{} is not {verdict}: {said:.600}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn pre_commit_runs_our_hooks() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for pre_commit in programs("BOTTLEC_PRE_COMMIT_BINS") {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = |name: &str| folder.path().join(name);
+        let git = |place: &Path, arguments: &[&str]| {
+            let run = Command::new("git")
+                .args(["-c", "user.name=t", "-c", "user.email=t@t.invalid", "-c", "commit.gpgsign=false"])
+                .args(arguments)
+                .current_dir(place)
+                .output()
+                .unwrap();
+            assert!(run.status.success(), "{arguments:?} {}", String::from_utf8_lossy(&run.stderr));
+            String::from_utf8(run.stdout).unwrap()
+        };
+        // The hooks as they are in the work tree, in a repository of their own; the `-system` twins run
+        // the bottlec that was just built.
+        fs::create_dir(repo("hooks")).unwrap();
+        fs::copy(root.join(".pre-commit-hooks.yaml"), repo("hooks").join(".pre-commit-hooks.yaml")).unwrap();
+        git(&repo("hooks"), &["init", "-q"]);
+        git(&repo("hooks"), &["add", "-A"]);
+        git(&repo("hooks"), &["commit", "-q", "-m", "hooks"]);
+        let revision = git(&repo("hooks"), &["rev-parse", "HEAD"]);
+
+        fs::create_dir(repo("user")).unwrap();
+        let config = format!(
+            "repos:\n  - repo: {}\n    rev: {}    hooks:\n      - id: bottlec-check-system\n      - id: bottlec-golden-system\n        args: [team.bottle.yaml, -o, golden]\n",
+            repo("hooks").display(),
+            revision
+        );
+        fs::write(repo("user").join(".pre-commit-config.yaml"), config).unwrap();
+        fs::write(repo("user").join("team.bottle.yaml"), "name: team\n").unwrap();
+        git(&repo("user"), &["init", "-q"]);
+        let built = support::bottlec(&repo("user"), &["build", "team.bottle.yaml", "--hermetic", "-o", "golden"]);
+        assert!(built.status.success(), "{}", support::screen(&built));
+        git(&repo("user"), &["add", "-A"]);
+        let program_folder = Path::new(env!("CARGO_BIN_EXE_bottlec")).parent().unwrap();
+        let path = std::env::join_paths(
+            std::iter::once(program_folder.to_owned()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+        )
+        .unwrap();
+        let hooks = || {
+            let run = Command::new(&pre_commit)
+                .args(["run", "--all-files", "--color", "never"])
+                .current_dir(repo("user"))
+                .env("PATH", &path)
+                .env("PRE_COMMIT_HOME", repo("cache"))
+                .output()
+                .unwrap();
+            (run.status.success(), String::from_utf8(run.stdout).unwrap() + &String::from_utf8(run.stderr).unwrap())
+        };
+        let (success, said) = hooks();
+        assert!(success && said.matches("Passed").count() == 2, "{said}");
+        // A mistake, and a tree that is no longer what the manifest compiles to.
+        fs::write(repo("user").join("team.bottle.yaml"), "name: team\nnetwork: { subnet: 10.1.1.0/24 }\n").unwrap();
+        git(&repo("user"), &["add", "-A"]);
+        let (success, said) = hooks();
+        assert!(!success && said.contains("Passed") && said.contains("10.1.1.0/24"), "{said}");
+        fs::write(repo("user").join("team.bottle.yaml"), "nme: team\n").unwrap();
+        git(&repo("user"), &["add", "-A"]);
+        let (success, said) = hooks();
+        assert!(!success && said.contains("did you mean `name`?"), "{said}");
+    }
+}

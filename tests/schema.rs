@@ -5,11 +5,14 @@ use std::fs;
 use std::path::Path;
 
 use bottlec::bottle::BottleName;
+use bottlec::diagnostic::Findings;
 use bottlec::host::Host;
 use bottlec::manifest::schema;
 use bottlec::network::Subnet;
 use bottlec::path_prefix::PathPrefix;
+use bottlec::source::{Source, Sources};
 use bottlec::variable::{TokenRef, VariableName};
+use bottlec::yaml;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -129,4 +132,42 @@ fn types_are_as_strict_as_the_published_patterns() {
             Ok(())
         })
         .unwrap();
+}
+
+/// The broken manifests that are YAML, with what `check` says of them.
+fn broken() -> Vec<(String, Value, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics");
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let said = fs::read_to_string(path.with_extension("txt")).unwrap();
+            // What the reader of YAML refuses never meets a schema.
+            let is_about_yaml = path.file_name().unwrap().to_string_lossy().starts_with("yaml-");
+            if !said.contains("[BTL00") && !is_about_yaml {
+                let text = fs::read_to_string(&path).unwrap();
+                let mut sources = Sources::default();
+                let id = sources.add(Source { path: String::new(), reference: String::new(), text: text.clone() });
+                let tree = yaml::read(&text, id, 0, &mut Findings::default()).unwrap();
+                found.push((path.display().to_string(), tree.to_json(), said));
+            }
+        }
+    }
+    assert!(found.len() > 100);
+    found
+}
+
+#[test]
+fn the_published_schema_refuses_what_a_schema_can() {
+    let schema: Value = serde_json::from_str(schema::TEXT).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (path, manifest, said) in broken() {
+        let own: Vec<&str> = said.split("BTL10").skip(1).collect();
+        if !own.is_empty() {
+            assert!(!validator.is_valid(&manifest), "{path}: bottlec refuses it by the schema, editors do not");
+        }
+        if !said.contains("error[") {
+            assert!(validator.is_valid(&manifest), "{path}: warnings are beyond a schema");
+        }
+    }
 }

@@ -1,0 +1,91 @@
+//! The smaller commands: `init`, `schema`, `rule`, `completions`, `man`, and help.
+
+mod support;
+
+use std::fs;
+
+use bottlec::diagnostic::Code;
+use support::{bottlec, folder, screen};
+
+fn stdout(run: &std::process::Output) -> String {
+    String::from_utf8(run.stdout.clone()).unwrap()
+}
+
+#[test]
+fn init_writes_a_manifest_that_passes_the_strict_check_and_never_overwrites() {
+    for template in ["claude", "codex"] {
+        let folder = folder(&[]);
+        let run = bottlec(folder.path(), &["init", "--template", template]);
+        assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
+        let text = fs::read_to_string(folder.path().join("bottle.yaml")).unwrap();
+        assert!(text.starts_with("# yaml-language-server: $schema="), "{text}");
+        assert!(text.contains(&format!("template: {template}")), "{text}");
+        let check = bottlec(folder.path(), &["check", "--strict", "bottle.yaml"]);
+        assert_eq!((check.status.code(), stdout(&check).as_str()), (Some(0), ""), "{}", screen(&check));
+        assert_eq!(bottlec(folder.path(), &["build", "bottle.yaml", "--hermetic", "-o", "out"]).status.code(), Some(0));
+
+        let again = bottlec(folder.path(), &["init", "--template", "claude"]);
+        assert_eq!(again.status.code(), Some(2));
+        assert!(screen(&again).contains("is there already"), "{}", screen(&again));
+        assert_eq!(fs::read_to_string(folder.path().join("bottle.yaml")).unwrap(), text);
+        assert_eq!(stdout(&bottlec(folder.path(), &["init", "--template", template, "-"])), text);
+    }
+    let folder = folder(&[]);
+    let unknown = bottlec(folder.path(), &["init", "--template", "gemini"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(screen(&unknown).contains("claude, codex"), "{}", screen(&unknown));
+    std::os::unix::fs::symlink("nowhere", folder.path().join("link.yaml")).unwrap();
+    assert_eq!(bottlec(folder.path(), &["init", "link.yaml"]).status.code(), Some(2), "a link is there already");
+}
+
+#[test]
+fn schema_prints_the_committed_schema() {
+    let folder = folder(&[]);
+    let run = bottlec(folder.path(), &["schema"]);
+    assert_eq!(stdout(&run), include_str!("../schema/bottle.schema.json"));
+}
+
+#[test]
+fn rule_explains_each_code_and_lists_all() {
+    let folder = folder(&[]);
+    for code in Code::ALL {
+        let run = bottlec(folder.path(), &["rule", &code.as_str().to_lowercase()]);
+        assert_eq!(stdout(&run), code.page().text());
+    }
+    let list = stdout(&bottlec(folder.path(), &["rule"]));
+    assert_eq!(list.lines().count(), Code::ALL.len());
+    assert!(list.contains("BTL203  error    not an exact host\n"), "{list}");
+    let unknown = bottlec(folder.path(), &["rule", "BTL20"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(screen(&unknown).contains("did you mean BTL20"), "{}", screen(&unknown));
+    let far = bottlec(folder.path(), &["rule", "E0308"]);
+    assert!(screen(&far).contains("`bottlec rule` lists all"), "{}", screen(&far));
+}
+
+#[test]
+fn completions_and_man_pages_know_every_command() {
+    let folder = folder(&[]);
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = stdout(&bottlec(folder.path(), &["completions", shell]));
+        assert!(["build", "check", "rule", "schema"].iter().all(|command| script.contains(command)), "{shell}");
+    }
+    let page = stdout(&bottlec(folder.path(), &["man"]));
+    assert!(page.contains(".TH bottlec 1") && page.contains("Exit codes"), "{page}");
+    fs::create_dir(folder.path().join("pages")).unwrap();
+    assert_eq!(bottlec(folder.path(), &["man", "pages"]).status.code(), Some(0));
+    for name in ["bottlec.1", "bottlec-build.1", "bottlec-check.1", "bottlec-init.1"] {
+        assert!(folder.path().join("pages").join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let folder = folder(&[]);
+    for command in ["build", "check", "init", "rule", "schema", "completions", "man"] {
+        let run = bottlec(folder.path(), &[command, "--help"]);
+        assert_eq!(run.status.code(), Some(0));
+        assert!(stdout(&run).contains("Examples:\n  bottlec "), "{command}: {}", stdout(&run));
+    }
+    let version = stdout(&bottlec(folder.path(), &["--version"]));
+    assert_eq!(version, format!("bottlec {}\n", env!("CARGO_PKG_VERSION")));
+}
