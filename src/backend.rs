@@ -43,12 +43,12 @@ impl Job<'_> {
 }
 
 /// Reports what a chosen backend cannot express.
-pub fn check(job: &Job, findings: &mut Findings) {
-    if job.wants(Backend::Docker) {
-        docker::check(job, findings);
+pub fn check(bottle: &Bottle, backends: &[Backend], findings: &mut Findings) {
+    if backends.contains(&Backend::Docker) {
+        docker::check(bottle, findings);
     }
-    if job.wants(Backend::Smolmachines) {
-        smolmachines::check(job, findings);
+    if backends.contains(&Backend::Smolmachines) {
+        smolmachines::check(bottle, findings);
     }
 }
 

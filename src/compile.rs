@@ -22,8 +22,6 @@ pub struct Linked<'b> {
     pub plan: AgentProvisionPlan,
     /// The merged routes.
     pub egress: Egress,
-    environment: Environment,
-    pipelock: Option<Pipelock>,
     backends: &'b [Backend],
     /// Whether the account is made up.
     hermetic: bool,
@@ -57,24 +55,22 @@ pub fn link<'b>(
     let plan = bottle.provider.plan(&bottle.settings, host, findings)?;
     let egress = egress::merge(&plan, &bottle.routes, findings);
     environment::check(bottle, &plan, &egress, findings);
-    let environment = Environment::of(bottle, &plan);
-    let job = Job { bottle, plan: &plan, egress: &egress, environment: &environment, backends };
-    backend::check(&job, findings);
-    let pipelock = Pipelock::of(&bottle.name, &egress, bottle.pipelock);
-    if pipelock.is_none() {
+    backend::check(bottle, backends, findings);
+    if egress.routes.is_empty() {
         findings.push(Diagnostic::new(Code::NoRoutes, "the bottle has no route").help("add one under `egress.routes`"));
     }
     // Without forwarded credentials there is nothing that a made-up account could stand for.
     let hermetic = matches!(host.credentials, HostCredentials::Synthetic) && !plan.provisioned_env.is_empty();
-    Ok(Linked { bottle, plan, egress, environment, pipelock, backends, hermetic })
+    Ok(Linked { bottle, plan, egress, backends, hermetic })
 }
 
 impl Linked<'_> {
     /// Every artifact; nothing without a route.
     fn render(&self, sources: &Sources) -> Result<Option<Tree>, RenderError> {
-        let Linked { bottle, plan, egress, environment, pipelock, backends, hermetic } = self;
-        let Some(pipelock) = pipelock else { return Ok(None) };
-        let job = Job { bottle, plan, egress, environment, backends };
+        let Linked { bottle, plan, egress, backends, hermetic } = self;
+        let Some(pipelock) = Pipelock::of(&bottle.name, egress, bottle.pipelock) else { return Ok(None) };
+        let environment = Environment::of(bottle, plan);
+        let job = Job { bottle, plan, egress, environment: &environment, backends };
         let mut artifacts = backend::render(&job)?;
         artifacts.push(Artifact::private("agent/agent.env", environment.file()?));
         for file in &plan.files {

@@ -78,7 +78,6 @@ struct EnvFile<'e> {
 /// Reports names and bindings of the manifest that fight the plan, or would bring a credential to
 /// the agent.
 pub fn check(bottle: &Bottle, plan: &AgentProvisionPlan, egress: &Egress, findings: &mut Findings) {
-    let built_in = guest::environment(bottle.subnet);
     let signs = !egress.slots.is_empty() && plan.egress_routes.iter().any(|route| route.auth.is_some());
     for (name, variable) in &bottle.env {
         let at = variable.name_span;
@@ -92,7 +91,7 @@ pub fn check(bottle: &Bottle, plan: &AgentProvisionPlan, egress: &Egress, findin
                 .at(at, "")
                 .help("remove it; egress brings the credential"),
             );
-        } else if built_in.contains_key(name) || plan.guest_env.contains_key(name) || guest::is_reserved(name) {
+        } else if guest::owns(name) || plan.guest_env.contains_key(name) || guest::is_reserved(name) {
             findings.push(
                 Diagnostic::new(Code::OwnedVariable, format!("the plan owns the variable `{name}`"))
                     .at(at, "")

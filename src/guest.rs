@@ -23,27 +23,40 @@ pub const EGRESS_PORT: u16 = 9099;
 /// they cannot be mounted; a fresh copy at each start brings the current placeholder.
 pub const START: &str = r#"cp -R /bottle/home/. "$HOME"/ && exec "$@""#;
 
+/// The variables that bottlec sets in every agent.
+const VARIABLES: [&str; 12] = [
+    "HOME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+];
+
 /// Variables that lead every client to egress and make it trust egress's certificate.
 pub fn environment(subnet: Subnet) -> BTreeMap<VariableName, String> {
     let proxy = format!("http://{}:{EGRESS_PORT}", subnet.egress());
     let direct = "localhost,127.0.0.1,::1".to_owned();
-    [
-        ("HOME", HOME.to_owned()),
-        ("HTTP_PROXY", proxy.clone()),
-        ("HTTPS_PROXY", proxy.clone()),
-        ("http_proxy", proxy.clone()),
-        ("https_proxy", proxy),
-        ("NO_PROXY", direct.clone()),
-        ("no_proxy", direct),
-        ("NODE_EXTRA_CA_CERTS", EGRESS_CA.to_owned()),
-        ("SSL_CERT_FILE", CA_BUNDLE.to_owned()),
-        ("REQUESTS_CA_BUNDLE", CA_BUNDLE.to_owned()),
-        ("CURL_CA_BUNDLE", CA_BUNDLE.to_owned()),
-        ("GIT_SSL_CAINFO", CA_BUNDLE.to_owned()),
-    ]
-    .into_iter()
-    .map(|(name, value)| (VariableName::parse(name).expect("a name of letters"), value))
-    .collect()
+    let value = |variable: &str| match variable {
+        "HOME" => HOME.to_owned(),
+        "NO_PROXY" | "no_proxy" => direct.clone(),
+        "NODE_EXTRA_CA_CERTS" => EGRESS_CA.to_owned(),
+        "SSL_CERT_FILE" | "REQUESTS_CA_BUNDLE" | "CURL_CA_BUNDLE" | "GIT_SSL_CAINFO" => CA_BUNDLE.to_owned(),
+        _ => proxy.clone(),
+    };
+    let name = |variable: &str| VariableName::parse(variable).expect("a name of letters");
+    VARIABLES.iter().map(|variable| (name(variable), value(variable))).collect()
+}
+
+/// Whether bottlec sets the variable in every agent.
+pub fn owns(name: &VariableName) -> bool {
+    VARIABLES.contains(&name.as_str())
 }
 
 /// Whether a manifest must leave a variable of this name alone though the plan does not set it: it

@@ -168,7 +168,7 @@ fn token_across_domains(routes: &[&ManifestRoute], plan: &AgentProvisionPlan, fi
     for route in routes {
         let Some(auth) = &route.auth else { continue };
         let (host, span) = *first.entry(&auth.value.token_ref).or_insert((&route.host.value, Some(auth.token_span)));
-        if domain(host) != domain(&route.host.value) {
+        if *host != route.host.value && domain(host) != domain(&route.host.value) {
             let message = format!(
                 "the token `{}` goes to `{}` and to `{host}`, which belong to different domains",
                 auth.value.token_ref, route.host.value

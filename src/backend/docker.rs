@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Backend, Job};
 use crate::artifact::Artifact;
-use crate::bottle::ImageChoice;
+use crate::bottle::{Bottle, ImageChoice};
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::guest;
 use crate::manifest::PipelockTarget;
@@ -174,8 +174,8 @@ struct Range {
 struct Volume {}
 
 /// Reports what a container cannot be given.
-pub(super) fn check(job: &Job, findings: &mut Findings) {
-    if let Some(image) = &job.bottle.settings.image
+pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
+    if let Some(image) = &bottle.settings.image
         && let ImageChoice::Archive(_) = image.value
     {
         findings.push(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Job;
 use crate::artifact::Artifact;
-use crate::bottle::ImageChoice;
+use crate::bottle::{Bottle, ImageChoice};
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::guest;
 use crate::manifest::SmolvmTarget;
@@ -69,8 +69,8 @@ struct Secret {
 }
 
 /// Reports values that the file cannot carry: smolvm trims each `NAME=value`.
-pub(super) fn check(job: &Job, findings: &mut Findings) {
-    for (name, variable) in &job.bottle.env {
+pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
+    for (name, variable) in &bottle.env {
         if let Binding::Literal(text) = &variable.binding
             && text.ends_with(char::is_whitespace)
         {
