@@ -20,7 +20,8 @@ fn main() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/sixty-lines.yaml");
     let time = |program: &str, argument: &str| -> Duration {
         let start = Instant::now();
-        let status = Command::new(program).arg(argument).arg(&manifest).stdout(Stdio::null()).status().expect("it starts");
+        let status =
+            Command::new(program).arg(argument).arg(&manifest).stdout(Stdio::null()).status().expect("it starts");
         assert!(status.success(), "{program} {argument}");
         start.elapsed()
     };
@@ -30,9 +31,12 @@ fn main() {
         floor();
         check();
     }
-    let mut ratios: Vec<f64> = (0..PAIRS).map(|_| floor().as_secs_f64()).map(|floor| check().as_secs_f64() / floor).collect();
+    let mut ratios: Vec<f64> =
+        (0..PAIRS).map(|_| floor().as_secs_f64()).map(|floor| check().as_secs_f64() / floor).collect();
     ratios.sort_by(f64::total_cmp);
     let [low, median, high] = [PAIRS / 4, PAIRS / 2, PAIRS * 3 / 4].map(|index| ratios[index]);
-    println!("check of a 60-line manifest: {median:.2} times the floor (middle half {low:.2} to {high:.2}), goal {GOAL}");
+    println!(
+        "check of a 60-line manifest: {median:.2} times the floor (middle half {low:.2} to {high:.2}), goal {GOAL}"
+    );
     std::process::exit(i32::from(median > GOAL));
 }

@@ -47,23 +47,29 @@ pub fn load(path: &Path) -> Result<Loaded> {
 /// Takes the bytes of a manifest that would lie at `path`, and reads its parents.
 ///
 /// # Errors
-/// When the folder of `path` cannot be resolved.
+/// When a folder on the way to a parent cannot be resolved.
 pub fn load_bytes(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
-    let root = project_root(path)?;
-    let mut loader = Loader { root, sources: Sources::default(), findings: Findings::default(), chain: Vec::new() };
-    let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    loader.chain.push((canonical, path.display().to_string()));
+    let mut loader = Loader {
+        top: path.to_owned(),
+        root: None,
+        sources: Sources::default(),
+        findings: Findings::default(),
+        chain: Vec::new(),
+    };
     let reference = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let top = loader.take(path, reference, bytes);
-    let manifest = loader.with_parents(top);
+    let manifest = loader.with_parents(top)?;
     if let Some(manifest) = &manifest {
-        loader.check_dockerfile(manifest, path);
+        loader.check_dockerfile(manifest)?;
     }
     Ok(Loaded { sources: loader.sources, manifest, findings: loader.findings })
 }
 
 struct Loader {
-    root: PathBuf,
+    /// The manifest's own path.
+    top: PathBuf,
+    /// The project's folder; looked for when a manifest names another file.
+    root: Option<PathBuf>,
     sources: Sources,
     findings: Findings,
     /// Canonical path and shown path of each bottle so far, child first.
@@ -107,24 +113,38 @@ impl Loader {
 
     /// The bottle laid over its parents. Nothing if one of them cannot be used: to judge the child
     /// without its parent would report what is not wrong.
-    fn with_parents(&mut self, child: Bottle) -> Option<Manifest> {
+    fn with_parents(&mut self, child: Bottle) -> Result<Option<Manifest>> {
         let Bottle { mut id, mut path, manifest } = child;
-        let mut merged = manifest?;
+        let Some(mut merged) = manifest else { return Ok(None) };
         let mut next = merged.extends.clone();
         while let Some(extends) = next {
-            match self.parent(&extends, id, &path) {
+            let root = self.root()?;
+            match self.parent(&extends, id, &path, &root) {
                 Ok(parent) => {
-                    let manifest = parent.manifest?;
+                    let Some(manifest) = parent.manifest else { return Ok(None) };
                     (id, path, next) = (parent.id, parent.path, manifest.extends.clone());
                     merged = extends::overlay(merged, manifest);
                 }
                 Err(diagnostic) => {
                     self.findings.push(*diagnostic);
-                    return Some(merged);
+                    return Ok(Some(merged));
                 }
             }
         }
-        Some(merged)
+        Ok(Some(merged))
+    }
+
+    fn root(&mut self) -> Result<PathBuf> {
+        let root = match self.root.take() {
+            Some(root) => root,
+            None => {
+                let canonical = self.top.canonicalize().unwrap_or_else(|_| self.top.clone());
+                self.chain.push((canonical, self.top.display().to_string()));
+                project_root(&self.top)?
+            }
+        };
+        self.root = Some(root.clone());
+        Ok(root)
     }
 
     /// Finds and reads the bottle that `extends` names.
@@ -133,6 +153,7 @@ impl Loader {
         extends: &Spanned<String>,
         child: SourceId,
         child_path: &Path,
+        root: &Path,
     ) -> Result<Bottle, Box<Diagnostic>> {
         let chain = self.chain.iter().map(|(_, shown)| shown.as_str()).collect::<Vec<_>>().join(" -> ");
         let reached = if self.chain.len() > 1 { format!(" (reached by {chain})") } else { String::new() };
@@ -160,7 +181,7 @@ impl Loader {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(refuse(format!("cannot resolve `{candidate}`: {error}"), "check the path")),
             };
-            if !canonical.starts_with(&self.root) {
+            if !canonical.starts_with(root) {
                 return Err(refuse(
                     format!("`{candidate}` lies outside the project{reached}"),
                     "copy the bottle into the project; nothing outside it is read",
@@ -203,22 +224,24 @@ impl Loader {
     }
 
     /// The file is the engine's to read; bottlec only makes sure that it is there and inside.
-    fn check_dockerfile(&mut self, manifest: &Manifest, manifest_path: &Path) {
+    fn check_dockerfile(&mut self, manifest: &Manifest) -> Result<()> {
         let Some(dockerfile) = manifest.agent_provider.as_ref().and_then(|provider| provider.dockerfile.as_ref())
         else {
-            return;
+            return Ok(());
         };
+        let root = self.root()?;
         let source = self.sources.get(dockerfile.span.source);
-        let path = folder_of(manifest_path).join(source.folder()).join(&dockerfile.value);
+        let path = folder_of(&self.top).join(source.folder()).join(&dockerfile.value);
         let (message, help) = match path.canonicalize() {
-            Ok(real) if !real.starts_with(&self.root) => {
+            Ok(real) if !real.starts_with(&root) => {
                 ("the Dockerfile lies outside the project", "move it into the project")
             }
             Ok(real) if !real.is_file() => ("the Dockerfile is not a file", "name the file itself"),
-            Ok(_) => return,
+            Ok(_) => return Ok(()),
             Err(_) => ("the Dockerfile is not there", "the path counts from the folder of the manifest that names it"),
         };
         self.findings.push(Diagnostic::new(Code::Path, message).at(dockerfile.span, "").help(help));
+        Ok(())
     }
 }
 
