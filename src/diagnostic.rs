@@ -97,47 +97,53 @@ impl Refusal {
 
 /// All findings of one run.
 #[derive(Debug, Default)]
-pub struct Findings(Vec<Diagnostic>);
+pub struct Findings {
+    all: Vec<Diagnostic>,
+    errors: usize,
+}
 
 impl Findings {
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        self.errors += usize::from(diagnostic.severity == Severity::Error);
+        self.all.push(diagnostic);
     }
 
     /// Keeps those for which `condition` holds.
     pub fn retain(&mut self, condition: impl FnMut(&Diagnostic) -> bool) {
-        self.0.retain(condition);
+        self.all.retain(condition);
+        self.errors = self.all.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     }
 
     /// Makes errors of the warnings (`--strict`).
     pub fn escalate(&mut self) {
-        for diagnostic in &mut self.0 {
+        for diagnostic in &mut self.all {
             diagnostic.severity = Severity::Error;
         }
+        self.errors = self.all.len();
     }
 
     /// How many of them are errors.
     pub fn error_count(&self) -> usize {
-        self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+        self.errors
     }
 
     /// Whether one of them is an error.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.errors > 0
     }
 
     /// Whether an error points into this place.
     pub fn has_error_within(&self, outer: Span) -> bool {
         let inside = |inner: Span| inner.source == outer.source && outer.start <= inner.start && inner.end <= outer.end;
         let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
-        self.0.iter().filter(is_error).any(|diagnostic| diagnostic.span().is_some_and(inside))
+        self.all.iter().filter(is_error).any(|diagnostic| diagnostic.span().is_some_and(inside))
     }
 
     /// The findings by place. Two checks that see one mistake (the schema and a rule of ours, say)
     /// make one finding: the more telling one stays.
     pub fn into_sorted(self) -> Vec<Diagnostic> {
-        let mut all = self.0;
+        let mut all = self.all;
         all.sort_by(|a, b| (a.span(), a.code.rank(), &a.message).cmp(&(b.span(), b.code.rank(), &b.message)));
         let mut told = BTreeSet::new();
         all.retain(|diagnostic| match (diagnostic.severity, diagnostic.span()) {

@@ -49,6 +49,7 @@ pub fn lint(bottle: &Bottle, linked: &Linked, findings: &mut Findings) {
         look_alike(route, &linked.plan, findings);
         tool_certificate(route, bottle, findings);
     }
+    look_alikes_among(&routes, findings);
     for route in &bottle.routes {
         admits_everything(route, findings);
     }
@@ -136,6 +137,30 @@ fn look_alike(route: &ManifestRoute, plan: &AgentProvisionPlan, findings: &mut F
     if let Some(label) = mixed.into_iter().find(|label| !label.is_single_script()) {
         let message = format!("`{host}` mixes scripts: people see `{}`", label.escape_debug());
         warn(findings, Code::LookAlikeHost, route.host.span, message, "make sure that it is the host that is meant");
+    }
+}
+
+/// Two routes whose hosts are one edit apart and belong to different owners: one is probably misspelt.
+fn look_alikes_among(routes: &[&ManifestRoute], findings: &mut Findings) {
+    // Every pair is looked at; who lists more hosts than this did not type them.
+    const MOST: usize = 100;
+    for (index, route) in routes.iter().enumerate().take_while(|_| routes.len() <= MOST) {
+        let host = &route.host.value;
+        let near = routes[..index].iter().find(|other| {
+            strsim::damerau_levenshtein(other.host.value.as_str(), host.as_str()) == 1
+                && domain(&other.host.value) != domain(host)
+        });
+        if let Some(other) = near {
+            findings.push(
+                Diagnostic::new(
+                    Code::LookAlikeHost,
+                    format!("`{host}` and `{}` are one letter apart and belong to different domains", other.host.value),
+                )
+                .at(route.host.span, "")
+                .and(other.host.span, "the other")
+                .help(format!("did you mean `{}`?", other.host.value)),
+            );
+        }
     }
 }
 

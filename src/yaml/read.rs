@@ -13,6 +13,8 @@ use crate::source::{SourceId, Span};
 
 /// The longest manifest that is read, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
+/// How many refused features are reported; a text with more is not meant for bottlec.
+const MAX_REFUSALS: usize = 100;
 /// How deep lists and mappings may nest.
 pub const MAX_DEPTH: usize = 64;
 
@@ -37,12 +39,13 @@ pub fn read<'s>(text: &'s str, source: SourceId, offset: usize, findings: &mut F
     }
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let marks = CharacterMarks::new(body, text.len() - body.len());
-    let mut builder = Builder { findings, marks: &marks, place: &place, open: Vec::new(), root: None, documents: 0 };
+    let mut builder =
+        Builder { findings, marks: &marks, place: &place, open: Vec::new(), root: None, documents: 0, refusals: 0 };
     let mut parser = Parser::new_from_str(body);
     while let Some(event) = parser.next_event() {
         match event {
             Ok((event, at)) => {
-                if builder.event(event, at).is_break() {
+                if builder.event(event, at).is_break() || builder.refusals > MAX_REFUSALS {
                     return None;
                 }
             }
@@ -160,6 +163,7 @@ struct Builder<'a, 's, P: Fn(usize, usize) -> Span> {
     open: Vec<Open<'s>>,
     root: Option<Node<'s>>,
     documents: usize,
+    refusals: usize,
 }
 
 impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
@@ -168,6 +172,7 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
     }
 
     fn refuse(&mut self, code: Code, at: Span, message: &str, help: &str) {
+        self.refusals += 1;
         self.findings.push(Diagnostic::new(code, message).at(at, "here").help(help));
     }
 
