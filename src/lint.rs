@@ -30,12 +30,11 @@ const FORGES: [&str; 10] = [
 
 /// Tools that read their roots from a variable of their own: a host that they call, or its parent
 /// domain, and the variable.
-const TOOL_CERTIFICATES: [(&str, &str, &str); 5] = [
+const TOOL_CERTIFICATES: [(&str, &str, &str); 4] = [
     ("crates.io", "cargo", "CARGO_HTTP_CAINFO"),
     ("amazonaws.com", "the AWS command line", "AWS_CA_BUNDLE"),
     ("deno.land", "Deno", "DENO_CERT"),
     ("jsr.io", "Deno", "DENO_CERT"),
-    ("googleapis.com", "gRPC", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"),
 ];
 
 /// Judges a bottle.
@@ -169,7 +168,7 @@ fn tool_certificate(route: &ManifestRoute, bottle: &Bottle, findings: &mut Findi
     let is_below = |domain: &str| host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
     for (_, tool, variable) in TOOL_CERTIFICATES.iter().filter(|(domain, ..)| is_below(domain)) {
         if !bottle.env.keys().any(|name| name.as_str() == *variable) {
-            let message = format!("{tool} will not trust egress's certificate for `{host}`");
+            let message = format!("{tool} may not trust egress's certificate for `{host}`");
             let help = format!("add `{variable}: {}` under `env`", crate::guest::CA_BUNDLE);
             warn(findings, Code::ToolCertificate, route.host.span, message, &help);
         }
