@@ -214,6 +214,8 @@ fn input_of_any_kind_is_answered_at_once() {
         let run = bottlec(folder.path(), &["build", file, "-o", "-"]);
         assert_eq!(run.status.code(), Some(code), "{file} {:.300}", screen(&run));
         assert!(screen(&run).contains(words), "{file} {:.300}", screen(&run));
+        let findings = screen(&run).matches("error[").count();
+        assert!(findings <= 101, "{file} has {findings} findings");
         assert!(start.elapsed().as_secs() < 10, "{file} took {:?}", start.elapsed());
     }
 }
