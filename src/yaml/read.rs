@@ -13,7 +13,7 @@ use crate::source::{SourceId, Span};
 
 /// The longest manifest that is read, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
-/// How many refused features are reported; a text with more is not meant for bottlec.
+/// How many refused features and repeated keys are reported; a text with more is not meant for bottlec.
 const MAX_REFUSALS: usize = 100;
 /// How deep lists and mappings may nest.
 pub const MAX_DEPTH: usize = 64;
@@ -358,6 +358,7 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
         *key = new;
         let PendingKey::Some(Key { span, name }) = key else { return };
         if let Some(first) = seen.insert(name.clone(), *span) {
+            self.refusals += 1;
             self.findings.push(
                 Diagnostic::new(
                     Code::DuplicateKey,
