@@ -201,7 +201,11 @@ fn input_of_any_kind_is_answered_at_once() {
     ];
     let folder = folder(&files);
     std::fs::write(folder.path().join("latin.yaml"), b"name: caf\xe9\n").unwrap();
+    let made = Command::new("mkfifo").arg(folder.path().join("fifo.yaml")).status().unwrap();
+    assert!(made.success());
     for (file, code, words) in [
+        ("fifo.yaml", 2, "not a regular file"),
+        ("missing.yaml", 2, "cannot read missing.yaml"),
         ("deep.yaml", 1, ""),
         ("bomb.yaml", 1, "BTL002"),
         ("many.yaml", 0, ""),
