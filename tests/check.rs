@@ -75,8 +75,9 @@ fn folders_are_searched_for_bottles() {
     assert_eq!(files, ["all/bottle.yaml", "all/deep/review.bottle.yml", "all/notes/dev.md"]);
     let named = bottlec(folder.path(), &["check", "all/other.yaml", "all", "all/bottle.yaml", "--format", "concise"]);
     assert_eq!(stdout(&named).lines().count(), 4, "a file is judged once: {}", stdout(&named));
-    let empty = bottlec(folder.path(), &["check", "empty"]);
+    let empty = bottlec(folder.path(), &["check", "empty", "all/bottle.yaml"]);
     assert_eq!(empty.status.code(), Some(2));
+    assert!(stdout(&empty).contains("BTL101"), "an empty folder hides nothing");
     assert!(screen(&empty).contains("holds no bottle"));
 }
 

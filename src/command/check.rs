@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::Renderer;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::ValueEnum;
 
 use super::{Screen, Status, say};
@@ -72,46 +72,48 @@ impl Check {
         if self.stdin_filename.is_some() && !self.paths.iter().any(|path| is_stdin(path)) {
             bail!("--stdin-filename goes with `-`");
         }
-        let mut unreadable = 0;
         let mut report = Report::default();
-        for path in self.inputs()? {
+        let mut unreadable = 0;
+        // One broken file or folder does not hide the others.
+        let mut unread = |error: anyhow::Error| {
+            say(format_args!("bottlec: {error:#}"));
+            unreadable += 1;
+        };
+        for path in self.inputs(&mut unread) {
             match self.judge(&path) {
                 Ok((sources, findings)) => report.add(findings, sources),
-                // One broken file does not hide the others.
-                Err(error) => {
-                    say(format_args!("bottlec: {error:#}"));
-                    unreadable += 1;
-                }
+                Err(error) => unread(error),
             }
         }
         let errors = report.count(Severity::Error);
         self.show(&report, screen)?;
         if unreadable > 0 {
-            bail!("{unreadable} of the files could not be read");
+            bail!("{unreadable} of the arguments could not be read");
         }
         Ok(if errors > 0 && !self.exit_zero { Status::Findings } else { Status::Clean })
     }
 
     /// Every file once, in the order of the arguments.
-    fn inputs(&self) -> Result<Vec<PathBuf>> {
+    fn inputs(&self, unread: &mut impl FnMut(anyhow::Error)) -> Vec<PathBuf> {
         let mut inputs = Vec::new();
         for path in &self.paths {
-            if path.is_dir() {
-                let before = inputs.len();
-                bottles_below(path, &mut inputs)?;
-                if inputs.len() == before {
-                    bail!(
-                        "{} holds no bottle: name the manifest, or call it bottle.yaml or NAME.bottle.yaml",
-                        path.display()
-                    );
-                }
-            } else {
+            if !path.is_dir() {
                 inputs.push(path.clone());
+                continue;
+            }
+            let before = inputs.len();
+            match bottles_below(path, &mut inputs) {
+                Ok(()) if inputs.len() == before => unread(anyhow!(
+                    "{} holds no bottle: name the manifest, or call it bottle.yaml or NAME.bottle.yaml",
+                    path.display()
+                )),
+                Ok(()) => {}
+                Err(error) => unread(error),
             }
         }
         let mut seen = BTreeSet::new();
         inputs.retain(|path| seen.insert(path.clone()));
-        Ok(inputs)
+        inputs
     }
 
     fn judge(&self, path: &Path) -> Result<(Sources, Vec<Diagnostic>)> {
