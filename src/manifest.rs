@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use load::{Loaded, load, load_bytes, project_root};
+pub use load::{Loaded, load, load_bytes};
 pub use parse::parse;
 pub use semantics::check;
 

@@ -177,7 +177,7 @@ pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> 
 struct Owned {
     /// By path; a file is ours when it has one of the hashes.
     hashes: BTreeMap<String, BTreeSet<String>>,
-    /// What the last complete build listed.
+    /// What the last complete build listed, and an unfinished one after it.
     listed: Vec<FileEntry>,
 }
 

@@ -237,6 +237,8 @@ impl Pipelock {
             websocket_proxy: off(),
             tls_interception: TlsInterception {
                 enabled: true,
+                // Read from the file's own folder: the authority lies beside it, where only pipelock's
+                // container has it mounted.
                 ca_cert: text("../pipelock-ca/ca.pem"),
                 ca_key: text("../pipelock-ca/ca-key.pem"),
                 passthrough_domains: hosts(|route| route.tls_passthrough),

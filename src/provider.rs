@@ -11,6 +11,9 @@ use crate::facts::HostFacts;
 use crate::plan::AgentProvisionPlan;
 use crate::render::RenderError;
 
+/// What an agent holds in the place of a secret. Any text will do; this one is easy to find.
+const PLACEHOLDER: &str = "egress-placeholder";
+
 /// One agent.
 pub trait Provider: Sync {
     /// The name that a manifest's `agent_provider.template` gives.

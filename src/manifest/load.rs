@@ -23,10 +23,7 @@ pub struct Loaded {
 
 /// The folder that `extends` and `dockerfile` may not leave: the nearest one above the manifest
 /// that is a git work tree, else the manifest's own.
-///
-/// # Errors
-/// When the manifest's folder cannot be resolved.
-pub fn project_root(manifest: &Path) -> Result<PathBuf> {
+fn project_root(manifest: &Path) -> Result<PathBuf> {
     let folder = folder_of(manifest);
     let folder =
         folder.canonicalize().with_context(|| format!("cannot resolve the folder of {}", manifest.display()))?;

@@ -1,6 +1,7 @@
 //! The JSON Schema of a manifest: made from the types, committed, and compiled into the validator.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use jsonschema::JsonType;
 use jsonschema::ValidationError;
@@ -294,8 +295,8 @@ fn unknown_key(steps: &[Step], name: &str, at: Span, known: &[String]) -> Diagno
 
 /// The keys that the schema knows at a place.
 fn siblings(steps: &[Step]) -> Vec<String> {
-    let schema: Json = serde_json::from_str(TEXT).expect("the committed schema is JSON");
-    let place = steps.iter().fold(&schema, |schema, step| match step {
+    static SCHEMA: LazyLock<Json> = LazyLock::new(|| serde_json::from_str(TEXT).expect("the committed schema is JSON"));
+    let place = steps.iter().fold(&*SCHEMA, |schema, step| match step {
         Step::Key(name) => &schema["properties"][name],
         Step::Index(_) => &schema["items"],
     });

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::Provider;
+use super::{PLACEHOLDER, Provider};
 use crate::bottle::{Auth, Scheme, Settings};
 use crate::diagnostic::Findings;
 use crate::facts::HostFacts;
@@ -18,9 +18,6 @@ use crate::variable::VariableName;
 pub(super) struct Claude;
 
 const RECIPE: Recipe = Recipe { package: "@anthropic-ai/claude-code", version: "2.1.330" };
-
-/// What the agent holds in the place of a token. Any text will do; this one is easy to find.
-const PLACEHOLDER: &str = "egress-placeholder";
 
 /// Each beats the placeholder, or sends it elsewhere.
 const DISPLACING: [(&str, &str); 5] = [

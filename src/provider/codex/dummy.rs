@@ -8,6 +8,7 @@ use super::host_file::{self, HostFile};
 use super::jwt;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::facts::HostFacts;
+use crate::provider::PLACEHOLDER;
 use crate::render::{self, RenderError};
 use crate::source::Span;
 
@@ -25,8 +26,6 @@ const KEPT_FLAG: &str = "chatgpt_account_is_fedramp";
 /// taken for a credential or make the file unreadable.
 const CREDENTIALS: [&str; 5] =
     ["OPENAI_API_KEY", "agent_identity", "personal_access_token", "bedrock_api_key", "bedrock_access_keys"];
-
-const PLACEHOLDER: &str = "egress-placeholder";
 
 /// In the place of a `last_refresh` that Codex could not read. Without the key Codex sends no
 /// credential at all; its value matters only if `exp` cannot be read.

@@ -5,6 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
+use crate::provider::PLACEHOLDER;
+
 /// The claims of a token, if it is one.
 pub(super) fn claims(token: &str) -> Option<Map<String, Value>> {
     let mut parts = token.split('.');
@@ -28,10 +30,5 @@ pub(super) fn expiry(claims: &Map<String, Value>) -> Option<i64> {
 pub(super) fn unsigned(claims: &Map<String, Value>) -> String {
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = json!({ "alg": "none", "typ": "JWT" });
-    format!(
-        "{}.{}.{}",
-        encode(&header),
-        encode(&Value::Object(claims.clone())),
-        URL_SAFE_NO_PAD.encode("egress-placeholder")
-    )
+    format!("{}.{}.{}", encode(&header), encode(&Value::Object(claims.clone())), URL_SAFE_NO_PAD.encode(PLACEHOLDER))
 }
