@@ -1,6 +1,6 @@
 //! The JSON Schema of a manifest: made from the types, committed, and compiled into the validator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use jsonschema::JsonType;
@@ -109,10 +109,19 @@ fn flowing_text(schema: &mut Schema) {
     }
 }
 
+/// What has been reported and is taken out of use.
+#[derive(Default)]
+struct Broken {
+    /// Paths to values.
+    values: Vec<Vec<Step>>,
+    /// Paths to mappings, with the keys that they should not have.
+    entries: Vec<(Vec<Step>, BTreeSet<String>)>,
+}
+
 /// Checks a tree against the schema, reports in our words what does not fit, and takes it out of use.
 pub(super) fn validate(root: &mut Node, findings: &mut Findings) {
     let json = root.to_json();
-    let mut broken = Vec::new();
+    let mut broken = Broken::default();
     let mut missing: BTreeMap<Span, Vec<String>> = BTreeMap::new();
     for error in Validator::iter_errors(&json) {
         let steps: Vec<Step> = error
@@ -144,8 +153,14 @@ pub(super) fn validate(root: &mut Node, findings: &mut Findings) {
                 .help(format!("add {names}")),
         );
     }
-    for steps in broken {
-        root.invalidate(&steps);
+    for steps in &broken.values {
+        root.at_mut(steps).into_iter().for_each(Node::invalidate);
+    }
+    for (steps, names) in &broken.entries {
+        if let Some(Node { value: Value::Mapping(entries), .. }) = root.at_mut(steps) {
+            let unknown = entries.iter_mut().filter(|entry| names.contains(entry.key.name.as_ref()));
+            unknown.for_each(|entry| entry.value.invalidate());
+        }
     }
 }
 
@@ -163,15 +178,17 @@ fn lacking(root: &Node, steps: &[Step], name: &str) -> Option<Span> {
     Some(parent_key(root, steps).unwrap_or(node.span))
 }
 
-fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut Findings, broken: &mut Vec<Vec<Step>>) {
+fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut Findings, broken: &mut Broken) {
     let Some(node) = root.at(steps) else { return };
     match error.kind() {
         Kind::AdditionalProperties { unexpected } => {
-            for name in unexpected {
-                let Some(entry) = node.entry(name) else { continue };
-                findings.push(unknown_key(steps, name, entry.key.span, &siblings(steps)));
-                broken.push(child(steps, name));
+            let unexpected: BTreeSet<String> = unexpected.iter().cloned().collect();
+            let known = siblings(steps);
+            let Value::Mapping(entries) = &node.value else { return };
+            for Entry { key, .. } in entries.iter().filter(|entry| unexpected.contains(entry.key.name.as_ref())) {
+                findings.push(unknown_key(steps, &key.name, key.span, &known));
             }
+            broken.entries.push((steps.to_vec(), unexpected));
         }
         Kind::Type { kind } => {
             let expected = match kind {
@@ -181,19 +198,19 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
                 _ => "a string",
             };
             findings.push(wrong_type(root, steps, node, expected));
-            broken.push(steps.to_vec());
+            broken.values.push(steps.to_vec());
         }
         // The validator says no more of a number among names.
         Kind::Enum { .. } if !matches!(node.value, Value::String(_)) => {
             findings.push(wrong_type(root, steps, node, "a string"));
-            broken.push(steps.to_vec());
+            broken.values.push(steps.to_vec());
         }
         Kind::Enum { options } => {
             let options: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Json::as_str).collect();
             findings.push(unknown_value(node, &options));
             // An unknown provider stays in the tree: without it the default one would be judged.
             if steps.last() != Some(&Step::Key("template".to_owned())) {
-                broken.push(steps.to_vec());
+                broken.values.push(steps.to_vec());
             }
         }
         // The value has the right type; a rule of ours says what is wrong with it in better words.
@@ -318,10 +335,6 @@ fn nearest<'o>(given: &str, options: impl Iterator<Item = &'o str>) -> Option<&'
     let mut alike = options.iter().filter(begins_alike);
     let alike = alike.next().filter(|_| alike.next().is_none());
     near.or(alike).copied().or_else(|| similar::get_close_matches(given, &options, 1, 0.7).first().copied())
-}
-
-fn child(steps: &[Step], name: &str) -> Vec<Step> {
-    steps.iter().cloned().chain(std::iter::once(Step::Key(name.to_owned()))).collect()
 }
 
 /// The key that holds the value at the end of the path, when a key does.

@@ -73,22 +73,20 @@ impl<'s> Node<'s> {
         self.value != Value::Invalid
     }
 
-    /// Takes the value at the end of the path out of use; whoever calls has reported why.
-    pub fn invalidate(&mut self, steps: &[Step]) {
-        let Some((step, rest)) = steps.split_first() else {
-            self.value = Value::Invalid;
-            return;
-        };
-        let child = match (&mut self.value, step) {
+    /// Takes the value out of use; whoever calls has reported why.
+    pub fn invalidate(&mut self) {
+        self.value = Value::Invalid;
+    }
+
+    /// The node that a path leads to, to be changed.
+    pub fn at_mut(&mut self, steps: &[Step]) -> Option<&mut Node<'s>> {
+        steps.iter().try_fold(self, |node, step| match (&mut node.value, step) {
             (Value::Mapping(entries), Step::Key(name)) => {
                 entries.iter_mut().find(|entry| entry.key.name == *name).map(|entry| &mut entry.value)
             }
             (Value::Sequence(items), Step::Index(index)) => items.get_mut(*index),
             _ => None,
-        };
-        if let Some(child) = child {
-            child.invalidate(rest);
-        }
+        })
     }
 
     /// The node that a JSON pointer's steps lead to.
