@@ -69,7 +69,7 @@ impl Linked<'_> {
     fn render(&self, sources: &Sources) -> Result<Option<Tree>, RenderError> {
         let Linked { bottle, plan, egress, backends, hermetic } = self;
         let Some(pipelock) = Pipelock::of(&bottle.name, egress, bottle.pipelock) else { return Ok(None) };
-        let environment = Environment::of(bottle, plan);
+        let environment = Environment::of(bottle, plan, bottle.subnet.egress());
         let job = Job { bottle, plan, egress, environment: &environment, backends };
         let mut artifacts = backend::render(&job)?;
         artifacts.push(Artifact::private("agent/agent.env", environment.file()?));
@@ -79,6 +79,8 @@ impl Linked<'_> {
         }
         artifacts.push(Artifact::public("egress/routes.yaml", egress.wire()?));
         artifacts.push(Artifact::public("egress/egress.env", environment::egress_file(egress)?));
+        artifacts.push(Artifact::public("egress/addon.py", egress::ADDON.to_owned()));
+        artifacts.push(Artifact::public("egress/prepare.py", egress::PREPARE.to_owned()));
         artifacts.push(Artifact::public("pipelock/pipelock.yaml", pipelock.render()?));
         artifacts.sort_by(|a, b| a.path.cmp(&b.path));
 
@@ -86,7 +88,7 @@ impl Linked<'_> {
             bottle,
             plan,
             egress,
-            built_in_env: guest::environment(bottle.subnet).into_keys().collect(),
+            built_in_env: guest::environment(bottle.subnet.egress()).into_keys().collect(),
             hermetic: *hermetic,
             sources,
         };

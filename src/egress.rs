@@ -16,6 +16,12 @@ use crate::render::{self, RenderError};
 use crate::source::Span;
 use crate::variable::TokenRef;
 
+/// `egress/addon.py`: enforces the wire file inside mitmproxy.
+pub const ADDON: &str = include_str!("../templates/addon.py");
+
+/// `egress/prepare.py`: hands out certificates and volumes before the proxies start.
+pub const PREPARE: &str = include_str!("../templates/prepare.py");
+
 /// The variable of the egress process that holds one token: `EGRESS_TOKEN_<n>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(usize);

@@ -2,6 +2,7 @@
 //! names checked against the rest. Also the env files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use serde::Serialize;
 
@@ -23,10 +24,9 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Puts the three sources together.
-    pub fn of(bottle: &Bottle, plan: &AgentProvisionPlan) -> Self {
-        let mut environment =
-            Environment { literal: guest::environment(bottle.subnet), bound_at_launch: BTreeSet::new() };
+    /// Puts the three sources together, for an agent that finds egress at this address.
+    pub fn of(bottle: &Bottle, plan: &AgentProvisionPlan, egress: Ipv4Addr) -> Self {
+        let mut environment = Environment { literal: guest::environment(egress), bound_at_launch: BTreeSet::new() };
         environment.literal.extend(plan.guest_env.clone());
         for (name, variable) in &bottle.env {
             match &variable.binding {

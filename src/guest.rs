@@ -2,8 +2,8 @@
 //! and which variables lead it to egress.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
-use crate::network::Subnet;
 use crate::variable::VariableName;
 
 /// Where `agent/` is mounted, read-only.
@@ -39,9 +39,10 @@ const VARIABLES: [&str; 12] = [
     "GIT_SSL_CAINFO",
 ];
 
-/// Variables that lead every client to egress and make it trust egress's certificate.
-pub fn environment(subnet: Subnet) -> BTreeMap<VariableName, String> {
-    let proxy = format!("http://{}:{EGRESS_PORT}", subnet.egress());
+/// Variables that lead every client to egress, at this address, and make it trust egress's
+/// certificate.
+pub fn environment(egress: Ipv4Addr) -> BTreeMap<VariableName, String> {
+    let proxy = format!("http://{egress}:{EGRESS_PORT}");
     let direct = "localhost,127.0.0.1,::1".to_owned();
     let value = |variable: &str| match variable {
         "HOME" => HOME.to_owned(),

@@ -39,8 +39,12 @@ pub struct Index {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct NetworkEntry {
     subnet: String,
+    /// Where an agent in a container finds egress.
     egress: String,
+    /// An agent in a container.
     agent: String,
+    /// Where an agent in a microVM finds egress.
+    machine_egress: String,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -171,6 +175,7 @@ impl Index {
                 subnet: bottle.subnet.range().to_string(),
                 egress: bottle.subnet.egress().to_string(),
                 agent: bottle.subnet.agent().to_string(),
+                machine_egress: bottle.subnet.machine_egress().to_string(),
             },
             routes: egress.routes.iter().map(|route| RouteEntry::of(route, sources)).collect(),
             slots: slots(egress, plan),

@@ -53,9 +53,24 @@ impl Subnet {
         self.0
     }
 
-    /// Where egress listens.
+    /// The half that an agent in a container shares with egress; the host has no address in it.
+    pub fn inside(self) -> Ipv4Net {
+        Ipv4Net::new_assert(self.address(0), 25)
+    }
+
+    /// The half that egress shares with the host alone: a microVM's connections come from there.
+    pub fn machine(self) -> Ipv4Net {
+        Ipv4Net::new_assert(self.address(128), 25)
+    }
+
+    /// Where egress listens for an agent in a container.
     pub fn egress(self) -> Ipv4Addr {
         self.address(2)
+    }
+
+    /// Where egress listens for an agent in a microVM.
+    pub fn machine_egress(self) -> Ipv4Addr {
+        self.address(130)
     }
 
     /// The agent's own address: every service beside a fixed one needs one, or the engine may hand

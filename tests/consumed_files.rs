@@ -32,7 +32,7 @@ fn the_smolfile_crate_sees_what_we_mean() {
     for bottle in bottles() {
         let machine = smolfile::parse(&fs::read_to_string(bottle.join("Smolfile")).unwrap()).unwrap();
         let index = index(&bottle);
-        let egress = index["network"]["egress"].as_str().unwrap();
+        let egress = index["network"]["machine_egress"].as_str().unwrap();
         let network = machine.network.unwrap();
         assert_eq!(machine.net, Some(true));
         assert_eq!(network.allow_cidrs, [format!("{egress}/32")]);
@@ -63,6 +63,12 @@ fn the_smolfile_crate_sees_what_we_mean() {
         let text = fs::read_to_string(bottle.join("agent/agent.env")).unwrap();
         let lines: Vec<&str> = text.split_terminator('\n').skip(1).collect();
         let (literal, bound): (Vec<&str>, Vec<&str>) = lines.into_iter().partition(|line| line.contains('='));
+        // A container and a microVM find egress at different addresses; all else is the same.
+        let container = index["network"]["egress"].as_str().unwrap();
+        let literal: Vec<String> = literal
+            .iter()
+            .map(|line| line.replace(&format!("//{container}:9099"), &format!("//{egress}:9099")))
+            .collect();
         assert_eq!(machine.env, literal, "{}", bottle.display());
         assert_eq!(machine.secrets.keys().map(String::as_str).collect::<Vec<_>>(), bound);
         for (name, reference) in &machine.secrets {
@@ -155,14 +161,21 @@ fn compose_separates_and_hardens_the_services() {
             file["services"][service]["networks"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
         };
         assert_eq!(networks("agent"), ["inside"]);
-        assert_eq!(networks("egress"), ["inside", "uplink"]);
+        assert_eq!(networks("egress"), ["inside", "machine", "uplink"]);
         assert_eq!(networks("pipelock"), ["outside", "uplink"]);
-        for (network, internal) in [("inside", true), ("uplink", true), ("outside", false)] {
-            assert_eq!(file["networks"][network]["internal"], internal, "{network}");
+        for (network, internal, host_has_address) in
+            [("inside", true, false), ("uplink", true, false), ("machine", true, true), ("outside", false, true)]
+        {
+            let network = &file["networks"][network];
+            assert_eq!(network["internal"], internal, "{network}");
+            let inhibited = &network["driver_opts"]["com.docker.network.bridge.inhibit_ipv4"];
+            assert_eq!(inhibited == "true", !host_has_address, "{network}");
         }
-        for service in ["agent", "egress"] {
+        for (service, network, address) in
+            [("agent", "inside", "agent"), ("egress", "inside", "egress"), ("egress", "machine", "machine_egress")]
+        {
             assert_eq!(
-                file["services"][service]["networks"]["inside"]["ipv4_address"], index["network"][service],
+                file["services"][service]["networks"][network]["ipv4_address"], index["network"][address],
                 "a fixed address"
             );
         }
@@ -170,18 +183,44 @@ fn compose_separates_and_hardens_the_services() {
             assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
             assert_eq!(service["security_opt"], serde_json::json!(["no-new-privileges:true"]), "{name}");
             assert!(service["pids_limit"].is_u64() && service["mem_limit"].is_string(), "{name}");
-            assert!(
-                service["ports"].is_null() && service["privileged"].is_null() && service["network_mode"].is_null(),
-                "{name}"
-            );
+            assert!(service["ports"].is_null() && service["privileged"].is_null(), "{name}");
+            // What handles private keys of two proxies, or makes them, has no network and ends.
+            let once = ["prepare", "pipelock-ca"].contains(&name.as_str());
+            assert_eq!(service["network_mode"] == "none", once, "{name}");
+            assert_eq!(service["networks"].is_null(), once, "{name}");
+            let capabilities =
+                if name == "prepare" { serde_json::json!(["CHOWN", "DAC_OVERRIDE"]) } else { Value::Null };
+            assert_eq!(service["cap_add"], capabilities, "{name}");
             assert!(service["image"].as_str().unwrap().starts_with("${BOTTLE_"), "{name}");
             let own_image = bottle.ends_with("own-dockerfile") || bottle.ends_with("image-reference");
             assert_eq!(service["read_only"], !(own_image && name == "agent"), "{name}");
-            for mount in service["volumes"].as_array().unwrap().iter().filter(|mount| mount["type"] == "bind") {
-                assert_eq!(mount["source"], format!("./{name}"), "a service sees its own folder");
-                assert_eq!(mount["read_only"], true, "{name}");
+        }
+        // Who sees which folder and volume, and who may write there.
+        let mut mounts: Vec<String> = Vec::new();
+        for (name, service) in file["services"].as_object().unwrap() {
+            for mount in service["volumes"].as_array().unwrap() {
+                let may_write = if mount["read_only"] == true { "reads" } else { "writes" };
+                mounts.push(format!("{name} {may_write} {}", mount["source"].as_str().unwrap()));
             }
         }
+        mounts.sort();
+        let expected = [
+            "agent reads ./agent",
+            "agent writes home",
+            "agent writes workspace",
+            "egress reads ./egress",
+            "egress reads egress-ca",
+            "pipelock reads ./pipelock",
+            "pipelock reads pipelock-ca",
+            "pipelock-ca writes pipelock-ca",
+            "prepare reads ./egress",
+            "prepare writes ./agent/ca",
+            "prepare writes egress-ca",
+            "prepare writes home",
+            "prepare writes pipelock-ca",
+            "prepare writes workspace",
+        ];
+        assert_eq!(mounts, expected, "{}", bottle.display());
         assert!(file["services"]["pipelock"]["environment"].is_null(), "pipelock takes any variable for a secret");
         // Slots by name alone, for egress alone.
         let slots: BTreeSet<&str> =

@@ -1,9 +1,12 @@
-//! Docker: `compose.yaml` and the agent's Dockerfile. Keys were checked with `docker-compose config`
-//! 1.29.2, the oldest reader that is in use.
+//! Docker: `compose.yaml` and the agent's Dockerfile.
+
+mod compose;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use compose::{
+    Attachment, Build, Compose, Condition, Healthcheck, Interpolated, Mount, Network, Service, Volume, after, literals,
+};
 
 use super::{Backend, Job};
 use crate::artifact::Artifact;
@@ -19,159 +22,8 @@ use crate::render::{self, RenderError};
 const EGRESS_IMAGE: &str = "mitmproxy/mitmproxy:11.0.2";
 const PIPELOCK_IMAGE: &str = "ghcr.io/luckypipewrench/pipelock";
 
-/// Text that compose interpolates when it reads the file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Interpolated(String);
-
-impl Interpolated {
-    /// Text that means itself.
-    fn literal(text: &str) -> Self {
-        Interpolated(text.replace('$', "$$"))
-    }
-
-    /// A variable of the compose process with a default of plain text.
-    fn variable(name: &str, default: &str) -> Self {
-        debug_assert!(!default.contains(['$', '}']));
-        Interpolated(format!("${{{name}:-{default}}}"))
-    }
-
-    fn followed_by(self, text: &str) -> Self {
-        Interpolated(self.0 + &Self::literal(text).0)
-    }
-}
-
-fn literals<const N: usize>(words: [&str; N]) -> Vec<Interpolated> {
-    words.map(Interpolated::literal).to_vec()
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Compose {
-    services: BTreeMap<String, Service>,
-    networks: BTreeMap<String, Network>,
-    volumes: BTreeMap<String, Volume>,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Service {
-    image: Interpolated,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    build: Option<Build>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    user: Option<Interpolated>,
-    entrypoint: Vec<Interpolated>,
-    command: Vec<Interpolated>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    working_dir: Option<Interpolated>,
-    /// A variable without a text takes its value from the compose process.
-    #[serde(default)]
-    environment: BTreeMap<String, Option<Interpolated>>,
-    init: bool,
-    stdin_open: bool,
-    tty: bool,
-    restart: Interpolated,
-    read_only: bool,
-    cap_drop: Vec<Interpolated>,
-    security_opt: Vec<Interpolated>,
-    pids_limit: u32,
-    mem_limit: Interpolated,
-    tmpfs: Vec<Interpolated>,
-    volumes: Vec<Mount>,
-    networks: BTreeMap<String, Attachment>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    healthcheck: Option<Healthcheck>,
-    #[serde(default)]
-    depends_on: BTreeMap<String, Dependency>,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Build {
-    context: Interpolated,
-    dockerfile: Interpolated,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Mount {
-    r#type: Interpolated,
-    source: Interpolated,
-    target: Interpolated,
-    read_only: bool,
-}
-
-impl Mount {
-    fn bind(source: &str, target: &str) -> Self {
-        let [kind, source, target] = ["bind", source, target].map(Interpolated::literal);
-        Mount { r#type: kind, source, target, read_only: true }
-    }
-
-    fn volume(source: &str, target: &str, read_only: bool) -> Self {
-        let [kind, source, target] = ["volume", source, target].map(Interpolated::literal);
-        Mount { r#type: kind, source, target, read_only }
-    }
-}
-
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Attachment {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ipv4_address: Option<Interpolated>,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Healthcheck {
-    test: Vec<Interpolated>,
-    interval: Interpolated,
-    timeout: Interpolated,
-    retries: u32,
-    start_period: Interpolated,
-}
-
-impl Healthcheck {
-    fn of<const N: usize>(test: [&str; N]) -> Self {
-        let [interval, timeout, start_period] = ["5s", "3s", "10s"].map(Interpolated::literal);
-        Healthcheck { test: literals(test), interval, timeout, retries: 12, start_period }
-    }
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Dependency {
-    condition: Interpolated,
-}
-
-fn healthy(service: &str) -> BTreeMap<String, Dependency> {
-    BTreeMap::from([(service.to_owned(), Dependency { condition: Interpolated::literal("service_healthy") })])
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Network {
-    driver: Interpolated,
-    internal: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ipam: Option<Ipam>,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Ipam {
-    config: Vec<Range>,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Range {
-    subnet: Interpolated,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Volume {}
+/// A user that owns nothing else.
+const NOBODY: &str = "65534:65534";
 
 /// Reports what a container cannot be given.
 pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
@@ -190,29 +42,38 @@ pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
 pub(super) fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
     let mut artifacts = vec![Artifact::public("compose.yaml", render::template("compose.yaml", &compose(job))?)];
     if let AgentImage::Generated(recipe) = &job.plan.image {
-        let words =
-            BTreeMap::from([("package", recipe.package), ("version", recipe.version), ("workspace", guest::WORKSPACE)]);
+        let words = BTreeMap::from([
+            ("package", recipe.package),
+            ("version", recipe.version),
+            ("workspace", guest::WORKSPACE),
+            ("home", job.plan.home),
+        ]);
         artifacts.push(Artifact::public("image/Dockerfile", render::unchecked("image.dockerfile", &words)?));
     }
     Ok(artifacts)
 }
 
 fn compose(job: &Job) -> Compose {
-    let mut services = BTreeMap::from([("egress".to_owned(), egress(job)), ("pipelock".to_owned(), pipelock(job))]);
+    let mut services = BTreeMap::from([
+        ("egress", egress(job)),
+        ("pipelock", pipelock(job)),
+        ("pipelock-ca", pipelock_ca(job)),
+        ("prepare", prepare(job)),
+    ]);
+    let subnet = job.bottle.subnet;
+    let mut networks = BTreeMap::from([("uplink", Network::isolated(None)), ("outside", Network::bridge(false, None))]);
     let mut volumes = vec!["egress-ca", "pipelock-ca"];
     if job.wants(Backend::Docker) {
-        services.insert("agent".to_owned(), agent(job));
+        services.insert("agent", agent(job));
+        networks.insert("inside", Network::isolated(Some(subnet.inside())));
         volumes.extend(["home", "workspace"]);
     }
-    let network = |internal, ipam| Network { driver: Interpolated::literal("bridge"), internal, ipam };
-    let subnet = Range { subnet: Interpolated::literal(&job.bottle.subnet.range().to_string()) };
+    if job.wants(Backend::Smolmachines) {
+        networks.insert("machine", Network::bridge(true, Some(subnet.machine())));
+    }
     Compose {
-        services,
-        networks: BTreeMap::from([
-            ("inside".to_owned(), network(true, Some(Ipam { config: vec![subnet] }))),
-            ("uplink".to_owned(), network(true, None)),
-            ("outside".to_owned(), network(false, None)),
-        ]),
+        services: services.into_iter().map(|(name, service)| (name.to_owned(), service)).collect(),
+        networks: networks.into_iter().map(|(name, network)| (name.to_owned(), network)).collect(),
         volumes: volumes.into_iter().map(|name| (name.to_owned(), Volume {})).collect(),
     }
 }
@@ -233,15 +94,26 @@ fn hardened(image: Interpolated) -> Service {
         restart: Interpolated::literal("unless-stopped"),
         read_only: true,
         cap_drop: literals(["ALL"]),
+        cap_add: Vec::new(),
         security_opt: literals(["no-new-privileges:true"]),
         pids_limit: 256,
         mem_limit: Interpolated::literal("1g"),
         tmpfs: literals(["/tmp"]),
         volumes: Vec::new(),
+        network_mode: None,
         networks: BTreeMap::new(),
+        dns: Vec::new(),
         healthcheck: None,
         depends_on: BTreeMap::new(),
     }
+}
+
+fn agent_user() -> Interpolated {
+    Interpolated::variable("BOTTLE_UID", "1000")
+}
+
+fn agent_group() -> Interpolated {
+    Interpolated::variable("BOTTLE_GID", "1000")
 }
 
 fn at(address: std::net::Ipv4Addr) -> Attachment {
@@ -270,7 +142,7 @@ fn agent(job: &Job) -> Service {
     Service {
         build,
         // The owner of `agent/`, whose private files the agent must be able to read.
-        user: Some(Interpolated("${BOTTLE_UID:-1000}:${BOTTLE_GID:-1000}".to_owned())),
+        user: Some(agent_user().followed_by(":").joined(agent_group())),
         entrypoint: literals(["/bin/sh", "-c", guest::START, "bottle"]),
         command: words(&job.plan.command),
         working_dir: Some(Interpolated::literal(guest::WORKSPACE)),
@@ -288,7 +160,10 @@ fn agent(job: &Job) -> Service {
             Mount::volume("workspace", guest::WORKSPACE, false),
         ],
         networks: BTreeMap::from([("inside".to_owned(), at(job.bottle.subnet.agent()))]),
-        depends_on: healthy("egress"),
+        // Nobody answers there. Engines before 25.0.5 ask the host's resolver for a container in an
+        // internal network; egress is called by its address.
+        dns: literals(["127.0.0.1"]),
+        depends_on: after([("egress", Condition::Healthy)]),
         ..hardened(Interpolated::variable("BOTTLE_AGENT_IMAGE", image))
     }
 }
@@ -297,9 +172,18 @@ fn egress(job: &Job) -> Service {
     let port = guest::EGRESS_PORT.to_string();
     let upstream = format!("upstream:http://pipelock:{}", pipelock::PORT);
     let probe = format!("import socket; socket.create_connection(('127.0.0.1', {port}), 2).close()");
+    let mut networks = BTreeMap::from([("uplink".to_owned(), Attachment::default())]);
+    if job.wants(Backend::Docker) {
+        networks.insert("inside".to_owned(), at(job.bottle.subnet.egress()));
+    }
+    if job.wants(Backend::Smolmachines) {
+        networks.insert("machine".to_owned(), at(job.bottle.subnet.machine_egress()));
+    }
     Service {
-        // The image's own entrypoint changes users, which takes capabilities.
-        entrypoint: literals(["mitmdump"]),
+        user: Some(Interpolated::literal(NOBODY)),
+        // mitmproxy loads a script again when its file changes and drops one that does not load; the
+        // copy cannot change. The image's own entrypoint changes users, which takes capabilities.
+        entrypoint: literals(["/bin/sh", "-ec", "cp /etc/egress/addon.py /tmp/ && exec mitmdump \"$@\"", "egress"]),
         command: literals([
             "--mode",
             &upstream,
@@ -308,28 +192,77 @@ fn egress(job: &Job) -> Service {
             "--set",
             "confdir=/egress-ca",
             "--set",
+            "ssl_verify_upstream_trusted_ca=/egress-ca/upstream.pem",
+            "--set",
             "flow_detail=0",
+            "--set",
+            "termlog_verbosity=warn",
             "--scripts",
-            "/etc/egress/addon.py",
+            "/tmp/addon.py",
         ]),
         environment: job.egress.slots.keys().map(|slot| (slot.to_string(), None)).collect(),
-        volumes: vec![Mount::bind("./egress", "/etc/egress"), Mount::volume("egress-ca", "/egress-ca", false)],
-        networks: BTreeMap::from([
-            ("inside".to_owned(), at(job.bottle.subnet.egress())),
-            ("uplink".to_owned(), Attachment::default()),
-        ]),
+        volumes: vec![Mount::bind("./egress", "/etc/egress"), Mount::volume("egress-ca", "/egress-ca", true)],
+        networks,
         healthcheck: Some(Healthcheck::of(["CMD", "python3", "-c", &probe])),
-        depends_on: healthy("pipelock"),
+        depends_on: after([("pipelock", Condition::Healthy), ("prepare", Condition::Done)]),
         ..hardened(Interpolated::variable("BOTTLE_EGRESS_IMAGE", EGRESS_IMAGE))
+    }
+}
+
+/// Runs `prepare.py` and ends.
+fn prepare(job: &Job) -> Service {
+    let mut volumes = vec![
+        Mount::bind("./egress", "/etc/egress"),
+        Mount { read_only: false, ..Mount::bind("./agent/ca", "/agent-ca") },
+        Mount::volume("egress-ca", "/egress-ca", false),
+        Mount::volume("pipelock-ca", "/pipelock-ca", false),
+    ];
+    if job.wants(Backend::Docker) {
+        volumes.push(Mount::volume("home", "/agent-home", false));
+        volumes.push(Mount::volume("workspace", "/agent-workspace", false));
+    }
+    Service {
+        user: Some(Interpolated::literal("0:0")),
+        entrypoint: literals(["python3", "/etc/egress/prepare.py"]),
+        command: vec![agent_user(), agent_group()],
+        // To give volumes to their owners, and to write into a folder of the host's user.
+        cap_add: literals(["CHOWN", "DAC_OVERRIDE"]),
+        volumes,
+        depends_on: after([("pipelock-ca", Condition::Done)]),
+        ..once(Interpolated::variable("BOTTLE_EGRESS_IMAGE", EGRESS_IMAGE))
+    }
+}
+
+/// A service that does its work without a network and ends.
+fn once(image: Interpolated) -> Service {
+    Service {
+        restart: Interpolated::literal("no"),
+        network_mode: Some(Interpolated::literal("none")),
+        ..hardened(image)
+    }
+}
+
+fn pipelock_image(job: &Job) -> Interpolated {
+    let release = match job.bottle.pipelock {
+        PipelockTarget::V2_3 => "2.3.0",
+        PipelockTarget::V3 => "3.3.0",
+    };
+    Interpolated::variable("BOTTLE_PIPELOCK_IMAGE", &format!("{PIPELOCK_IMAGE}:{release}"))
+}
+
+/// Makes an authority for pipelock and ends. The image has no shell to ask whether there is one
+/// already; `prepare.py` keeps the first.
+fn pipelock_ca(job: &Job) -> Service {
+    Service {
+        entrypoint: literals(["/pipelock"]),
+        command: literals(["tls", "init", "--out", "/pipelock-ca/new", "--force"]),
+        volumes: vec![Mount::volume("pipelock-ca", "/pipelock-ca", false)],
+        ..once(pipelock_image(job))
     }
 }
 
 /// Has no variables at all: pipelock takes the value of any for a secret and refuses what holds it.
 fn pipelock(job: &Job) -> Service {
-    let release = match job.bottle.pipelock {
-        PipelockTarget::V2_3 => "2.3.0",
-        PipelockTarget::V3 => "3.3.0",
-    };
     Service {
         entrypoint: literals(["/pipelock"]),
         command: literals([
@@ -345,6 +278,7 @@ fn pipelock(job: &Job) -> Service {
             ("outside".to_owned(), Attachment::default()),
         ]),
         healthcheck: Some(Healthcheck::of(["CMD", "/pipelock", "healthcheck"])),
-        ..hardened(Interpolated::variable("BOTTLE_PIPELOCK_IMAGE", &format!("{PIPELOCK_IMAGE}:{release}")))
+        depends_on: after([("prepare", Condition::Done)]),
+        ..hardened(pipelock_image(job))
     }
 }

@@ -9,6 +9,7 @@ use super::Job;
 use crate::artifact::Artifact;
 use crate::bottle::{Bottle, ImageChoice};
 use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::environment::Environment;
 use crate::guest;
 use crate::manifest::SmolvmTarget;
 use crate::plan::AgentImage;
@@ -90,6 +91,8 @@ pub(super) fn render(job: &Job) -> Result<Artifact, RenderError> {
 
 fn smolfile(job: &Job) -> Smolfile {
     let text = str::to_owned;
+    let egress = job.bottle.subnet.machine_egress();
+    let environment = Environment::of(job.bottle, job.plan, egress);
     Smolfile {
         // Always an archive: with a reference smolvm would open the registry's domains to the agent
         // until the first restart.
@@ -110,16 +113,12 @@ fn smolfile(job: &Job) -> Smolfile {
             SmolvmTarget::V1_9 => None,
             SmolvmTarget::V1_33 => Some(text("virtio-net")),
         },
-        env: job.environment.literal.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+        env: environment.literal.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         volumes: vec![format!("./agent:{}:ro", guest::MOUNT)],
-        network: Network {
-            allow_cidrs: vec![format!("{}/32", job.bottle.subnet.egress())],
-            allow_hosts: vec![text(ONLY_NAME)],
-        },
+        network: Network { allow_cidrs: vec![format!("{egress}/32")], allow_hosts: vec![text(ONLY_NAME)] },
         auth: Auth { ssh_agent: false },
         restart: Restart { policy: text("never") },
-        secrets: job
-            .environment
+        secrets: environment
             .bound_at_launch
             .iter()
             .map(|name| (name.to_string(), Secret { from_env: name.to_string() }))

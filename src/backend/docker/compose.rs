@@ -1,0 +1,206 @@
+//! The compose file as a model. Keys were checked with `docker-compose config` 1.29.2, the oldest
+//! reader that is in use.
+
+use std::collections::BTreeMap;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+/// Text that compose interpolates when it reads the file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Interpolated(pub(super) String);
+
+impl Interpolated {
+    /// Text that means itself.
+    pub(super) fn literal(text: &str) -> Self {
+        Interpolated(text.replace('$', "$$"))
+    }
+
+    /// A variable of the compose process with a default of plain text.
+    pub(super) fn variable(name: &str, default: &str) -> Self {
+        debug_assert!(!default.contains(['$', '}']));
+        Interpolated(format!("${{{name}:-{default}}}"))
+    }
+
+    pub(super) fn followed_by(self, text: &str) -> Self {
+        self.joined(Self::literal(text))
+    }
+
+    pub(super) fn joined(self, other: Interpolated) -> Self {
+        Interpolated(self.0 + &other.0)
+    }
+}
+
+pub(super) fn literals<const N: usize>(words: [&str; N]) -> Vec<Interpolated> {
+    words.map(Interpolated::literal).to_vec()
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Compose {
+    pub(super) services: BTreeMap<String, Service>,
+    pub(super) networks: BTreeMap<String, Network>,
+    pub(super) volumes: BTreeMap<String, Volume>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Service {
+    pub(super) image: Interpolated,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) build: Option<Build>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<Interpolated>,
+    pub(super) entrypoint: Vec<Interpolated>,
+    #[serde(default)]
+    pub(super) command: Vec<Interpolated>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) working_dir: Option<Interpolated>,
+    /// A variable without a text takes its value from the compose process.
+    #[serde(default)]
+    pub(super) environment: BTreeMap<String, Option<Interpolated>>,
+    pub(super) init: bool,
+    pub(super) stdin_open: bool,
+    pub(super) tty: bool,
+    pub(super) restart: Interpolated,
+    pub(super) read_only: bool,
+    pub(super) cap_drop: Vec<Interpolated>,
+    #[serde(default)]
+    pub(super) cap_add: Vec<Interpolated>,
+    pub(super) security_opt: Vec<Interpolated>,
+    pub(super) pids_limit: u32,
+    pub(super) mem_limit: Interpolated,
+    pub(super) tmpfs: Vec<Interpolated>,
+    pub(super) volumes: Vec<Mount>,
+    /// `none`, in the place of networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) network_mode: Option<Interpolated>,
+    #[serde(default)]
+    pub(super) networks: BTreeMap<String, Attachment>,
+    #[serde(default)]
+    pub(super) dns: Vec<Interpolated>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) healthcheck: Option<Healthcheck>,
+    #[serde(default)]
+    pub(super) depends_on: BTreeMap<String, Dependency>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Build {
+    pub(super) context: Interpolated,
+    pub(super) dockerfile: Interpolated,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mount {
+    pub(super) r#type: Interpolated,
+    pub(super) source: Interpolated,
+    pub(super) target: Interpolated,
+    pub(super) read_only: bool,
+}
+
+impl Mount {
+    pub(super) fn bind(source: &str, target: &str) -> Self {
+        let [kind, source, target] = ["bind", source, target].map(Interpolated::literal);
+        Mount { r#type: kind, source, target, read_only: true }
+    }
+
+    pub(super) fn volume(source: &str, target: &str, read_only: bool) -> Self {
+        let [kind, source, target] = ["volume", source, target].map(Interpolated::literal);
+        Mount { r#type: kind, source, target, read_only }
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Attachment {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ipv4_address: Option<Interpolated>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Healthcheck {
+    pub(super) test: Vec<Interpolated>,
+    pub(super) interval: Interpolated,
+    pub(super) timeout: Interpolated,
+    pub(super) retries: u32,
+    pub(super) start_period: Interpolated,
+}
+
+impl Healthcheck {
+    pub(super) fn of<const N: usize>(test: [&str; N]) -> Self {
+        let [interval, timeout, start_period] = ["5s", "3s", "10s"].map(Interpolated::literal);
+        Healthcheck { test: literals(test), interval, timeout, retries: 12, start_period }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dependency {
+    pub(super) condition: Condition,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Condition {
+    #[serde(rename = "service_healthy")]
+    Healthy,
+    #[serde(rename = "service_completed_successfully")]
+    Done,
+}
+
+/// Other services and what must be true of them first.
+pub(super) fn after<const N: usize>(services: [(&str, Condition); N]) -> BTreeMap<String, Dependency> {
+    services.map(|(service, condition)| (service.to_owned(), Dependency { condition })).into()
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Network {
+    pub(super) driver: Interpolated,
+    pub(super) internal: bool,
+    #[serde(default)]
+    pub(super) driver_opts: BTreeMap<String, Interpolated>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ipam: Option<Ipam>,
+}
+
+impl Network {
+    pub(super) fn bridge(internal: bool, subnet: Option<Ipv4Net>) -> Self {
+        let range = |subnet: Ipv4Net| Range { subnet: Interpolated::literal(&subnet.to_string()) };
+        Network {
+            driver: Interpolated::literal("bridge"),
+            internal,
+            driver_opts: BTreeMap::new(),
+            ipam: subnet.map(|subnet| Ipam { config: vec![range(subnet)] }),
+        }
+    }
+
+    /// A network in which the host has no address either. Being internal keeps the world out, but
+    /// services of the host that listen on all addresses would answer on the bridge's. The option is
+    /// as old as engine 20.10; in an internal network it does what engines from 28 on call the
+    /// gateway mode `isolated` (moby/moby pull request 49262).
+    pub(super) fn isolated(subnet: Option<Ipv4Net>) -> Self {
+        let inhibit = ("com.docker.network.bridge.inhibit_ipv4".to_owned(), Interpolated::literal("true"));
+        Network { driver_opts: BTreeMap::from([inhibit]), ..Network::bridge(true, subnet) }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ipam {
+    pub(super) config: Vec<Range>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Range {
+    pub(super) subnet: Interpolated,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Volume {}
