@@ -464,7 +464,7 @@ fn parents_are_found_and_merged() {
     }
     assert!(child.file("egress/routes.yaml").contains("base.example"));
     assert!(!child.file("egress/routes.yaml").contains("root.example"));
-    assert!(child.file("compose.yaml").contains("10.9.8.0/24"));
+    assert!(child.file("compose.yaml").contains("10.9.8.0/25"));
     assert!(child.file("bottle.json").contains("\"manifest\": \"base.yaml:3:29\""));
     assert!(!compile("empty.yaml").file("egress/routes.yaml").contains("base.example"));
 }
