@@ -257,6 +257,8 @@ class Http2:
         elif isinstance(event, h2.events.DataReceived):
             self.requests[stream].feed(event.data)
             self.h2.acknowledge_received_data(event.flow_controlled_length, stream)
+        elif isinstance(event, h2.events.TrailersReceived):
+            self.requests[stream].headers += [list(pair) for pair in event.headers]
         elif isinstance(event, h2.events.StreamEnded):
             request = self.requests.pop(stream)
             request.complete = True

@@ -116,6 +116,8 @@ class Services:
         if status and status != 200:
             return refusal(status)
 
+        if request.method == "TRACE":
+            return Response(200, [["content-type", "message/http"]], repr(request.headers).encode())
         if path in self.ANYWHERE:
             return self.ANYWHERE[path](self, request)
         if host in self.HOSTS:

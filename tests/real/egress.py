@@ -1,0 +1,170 @@
+"""A compiled bottle, and its egress as a process of this machine: what compose.yaml starts, with the
+compose file's own words, the paths of its mounts put in place."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import certifi
+from ruamel.yaml import YAML
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+BOTTLEC = os.environ.get("BOTTLEC_BIN", str(ROOT / "target/debug/bottlec"))
+MITMDUMPS = os.environ.get("BOTTLEC_MITMDUMP_BINS", "mitmdump").split(":")
+
+
+def compile_bottle(folder: Path, manifest: str, *options: str) -> Path:
+    """Compiles a manifest with the program under test; returns the bottle's folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bottle.yaml").write_text(manifest)
+    command = [BOTTLEC, "build", "bottle.yaml", "-o", "out", "--quiet", *options]
+    subprocess.run(command, cwd=folder, check=True)
+    (bottle,) = (folder / "out").iterdir()
+    return bottle
+
+
+def patch(file: Path, changes: list[tuple[str, str]]):
+    """Takes a guard out of a compiled file. Each text must be there: a guard that moved is noticed."""
+    text = file.read_text()
+    for old, new in changes:
+        assert text.count(old) == 1, f"{file.name} has not exactly one {old!r}"
+        text = text.replace(old, new)
+    file.write_text(text)
+
+
+def compose_of(bottle: Path) -> dict:
+    return YAML(typ="safe").load((bottle / "compose.yaml").read_text())
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def wait_for(condition, what: str, seconds: float = 30):
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise TimeoutError(what)
+        time.sleep(0.05)
+    return value
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+class FrontedFarEnd:
+    """The fake internet as a process, behind a CONNECT front that judges nothing."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir(parents=True)
+        self.tls, self.front = free_port(), free_port()
+        program = [sys.executable, str(HERE / "fake_internet.py"), "--folder", str(folder)]
+        ports = ["--tls", f"127.0.0.1:{self.tls}", "--connect-port", str(self.front)]
+        self.process = subprocess.Popen([*program, *ports])
+        wait_for((folder / "ready").exists, "the far end")
+
+    def configure(self, **config):
+        (self.folder / "config.json").write_text(json.dumps(config))
+
+    def log(self) -> list[dict]:
+        lines = (self.folder / "log.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def forget(self):
+        os.truncate(self.folder / "log.jsonl", 0)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class Egress:
+    """mitmdump with the bottle's addon and routes, as compose.yaml starts it."""
+
+    def __init__(self, bottle: Path, far_end: FrontedFarEnd, folder: Path, environment: dict, mitmdump: str = MITMDUMPS[0]):
+        folder.mkdir(parents=True)
+        self.bottle, self.port, self.log_file = bottle, free_port(), folder / "egress.log"
+        shutil.copy(bottle / "egress/addon.py", folder / "addon.py")
+        roots = Path(certifi.where()).read_bytes() + (far_end.folder / "ca.pem").read_bytes()
+        (folder / "upstream.pem").write_bytes(roots)
+        places = {
+            "http://pipelock:8888": f"http://127.0.0.1:{far_end.front}",
+            "/egress-ca": str(folder),
+            "/tmp/addon.py": str(folder / "addon.py"),
+            "9099": str(self.port),
+        }
+        command = [mitmdump, "--listen-host", "127.0.0.1", "--set", f"routes={bottle}/egress/routes.yaml"]
+        for word in compose_of(bottle)["services"]["egress"]["command"]:
+            for place, here in places.items():
+                word = word.replace(place, here)
+            command.append(word)
+        with self.log_file.open("wb") as log:
+            clean = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+            self.process = subprocess.Popen(command, env={**clean, **environment}, stdout=log, stderr=log)
+        self.proxy = ("127.0.0.1", self.port)
+        self.authority = folder / "mitmproxy-ca-cert.pem"
+        wait_for(lambda: answers(self.port) or self.process.poll() is not None, "egress")
+        assert self.process.poll() is None, self.log()
+        # mitmproxy listens a moment before the routes are read.
+        wait_for(self.has_routes, "the routes")
+
+    def has_routes(self) -> bool:
+        assert self.process.poll() is None, self.log()
+        question = b"GET http://_egress.local/allowlist HTTP/1.1\r\nHost: _egress.local\r\nConnection: close\r\n\r\n"
+        with suppress(OSError), socket.create_connection(self.proxy, 5) as sock:
+            sock.sendall(question)
+            sock.settimeout(5)
+            answer = b""
+            while piece := sock.recv(65536):
+                answer += piece
+            return b'"host"' in answer
+        return False
+
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    def reload(self):
+        """SIGHUP; returns when the addon has said what came of it."""
+        before = len(self.log())
+        self.process.send_signal(signal.SIGHUP)
+        return wait_for(lambda: re.search('"event": "(reloaded|closed)', self.log()[before:]), "the reload").group(1)
+
+    def memory(self) -> int:
+        """Resident memory in bytes."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+@contextmanager
+def running(bottle: Path, folder: Path, environment: dict | None = None, mitmdump: str = MITMDUMPS[0]):
+    """A far end and the bottle's egress in front of it; both end with the block."""
+    far_end = FrontedFarEnd(folder / "far-end")
+    try:
+        egress = Egress(bottle, far_end, folder / "egress", environment or {}, mitmdump)
+        try:
+            yield egress, far_end
+        finally:
+            egress.stop()
+    finally:
+        far_end.stop()

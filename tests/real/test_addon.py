@@ -1,0 +1,250 @@
+"""The compiled addon in the real mitmproxy against an agent that attacks it. Each attack fails, and
+works once its guard is taken out of the addon."""
+
+import json
+import re
+import shutil
+import socket
+import ssl
+import time
+
+import pytest
+
+import attacks
+from egress import compile_bottle, patch, running
+
+MANIFEST = f"""\
+name: target
+agent_provider: {{ template: claude }}
+egress:
+  routes:
+    - host: {attacks.API}
+      auth: {{ scheme: Bearer, token_ref: API_TOKEN }}
+      pipelock: {{ tls_passthrough: true }}
+    - host: {attacks.FORGE}
+      path_allowlist: [{attacks.INSIDE}]
+    - host: {attacks.OPEN}
+"""
+TOKENS = {"EGRESS_TOKEN_0": "real-token-5d1e"}
+
+
+@pytest.fixture(scope="module")
+def bottle(tmp_path_factory):
+    return compile_bottle(tmp_path_factory.mktemp("bottle"), MANIFEST)
+
+
+@pytest.fixture(scope="module")
+def guarded(bottle, tmp_path_factory):
+    with running(bottle, tmp_path_factory.mktemp("guarded") / "run", TOKENS) as chain:
+        yield chain
+
+
+@pytest.fixture(scope="module")
+def unguarded(bottle, tmp_path_factory):
+    """The same without some guards. Chains are kept: attacks share guards."""
+    chains, contexts = {}, []
+
+    def start(changes):
+        key = tuple(changes)
+        if key not in chains:
+            folder = tmp_path_factory.mktemp("unguarded")
+            shutil.copytree(bottle, folder / "target")
+            patch(folder / "target/egress/addon.py", changes)
+            context = running(folder / "target", folder / "run", TOKENS)
+            chains[key] = context.__enter__()
+            contexts.append(context)
+        return chains[key]
+
+    yield start
+    for context in contexts:
+        context.__exit__(None, None, None)
+
+
+def strike(chain, attack):
+    egress, far_end = chain
+    far_end.forget()
+    seen = attack.run(egress.proxy).decode("latin-1")
+    return attack.worked(far_end.log(), seen), seen, far_end.log()
+
+
+@pytest.mark.parametrize("name", attacks.ALL)
+def test_attack(name, guarded, unguarded, row):
+    row("attack on egress", name)
+    attack = attacks.ALL[name]
+    worked, seen, log = strike(guarded, attack)
+    assert not worked, (seen, log)
+    worked, seen, log = strike(unguarded(attack.guard), attack)
+    assert worked, ("without its guard the attack should have worked", seen, log)
+
+
+def test_a_good_request_gets_through_and_is_signed(guarded, row):
+    row("egress", "a good request gets through and is signed")
+    egress, far_end = guarded
+    far_end.forget()
+    answer = attacks.request(egress.proxy, attacks.API, "/v1/x?y=1", "Authorization: Bearer egress-placeholder")
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    (arrived,) = [entry for entry in far_end.log() if entry["event"] == "request"]
+    given = [value for name, value in arrived["headers"] if name.lower() == "authorization"]
+    assert given == ["Bearer real-token-5d1e"] and arrived["target"] == "/v1/x?y=1"
+
+
+REFUSALS = {
+    "host": lambda p: attacks.absolute(p, f"http://{attacks.FOREIGN}/", attacks.FOREIGN),
+    "port": lambda p: attacks.absolute(p, f"http://{attacks.OPEN}/", attacks.OPEN),
+    "authority": lambda p: attacks.request(p, attacks.OPEN, "/", host_header=attacks.FOREIGN),
+    "method": lambda p: attacks.request(p, attacks.OPEN, "/", method="TRACE"),
+    "path": lambda p: attacks.request(p, attacks.FORGE, "/elsewhere"),
+    "git-push": lambda p: attacks.request(p, attacks.OPEN, "/a.git/git-receive-pack"),
+}
+
+
+@pytest.mark.parametrize("rule", REFUSALS)
+def test_a_refusal_is_a_403_that_names_host_rule_and_remedy(rule, guarded, row):
+    row("egress", f"a refusal by `{rule}` is a 403 with host, rule and remedy")
+    answer = REFUSALS[rule](guarded[0].proxy)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 403 ")
+    error = json.loads(body)["error"]
+    assert error["rule"] == rule and error["host"] in head.decode() + str(vars(attacks)), error
+    assert error["message"] and error["remedy"] and "real-token" not in str(error)
+
+
+def test_an_empty_slot_refuses(bottle, tmp_path, row):
+    row("egress", "an empty token slot refuses, and nothing is forwarded bare")
+    for environment in ({}, {"EGRESS_TOKEN_0": ""}, {"EGRESS_TOKEN_0": "a\nb"}):
+        with running(bottle, tmp_path / str(len(str(environment))), environment) as (egress, far_end):
+            answer = attacks.request(egress.proxy, attacks.API, "/")
+            assert b" 403 " in answer and b'"rule": "slot"' in answer, answer
+            assert not [entry for entry in far_end.log() if entry["event"] == "request"]
+
+
+def test_an_error_in_the_rules_refuses(bottle, tmp_path, row):
+    row("egress", "an error in the addon refuses")
+    for number, change in enumerate([("def judge_request(", "def judge_request(nonsense, "), ("names = [", "names = 1 / 0, [")]):
+        shutil.copytree(bottle, tmp_path / f"{number}/target")
+        patch(tmp_path / f"{number}/target/egress/addon.py", [change])
+        with running(tmp_path / f"{number}/target", tmp_path / f"{number}/run", TOKENS) as (egress, far_end):
+            answer = attacks.request(egress.proxy, attacks.OPEN, "/")
+            assert b" 403 " in answer and b'"rule": "internal"' in answer, answer
+            assert not [entry for entry in far_end.log() if entry["event"] == "request"]
+
+
+def test_sighup_reads_the_routes_again_and_a_broken_file_closes(bottle, tmp_path, row):
+    row("egress", "SIGHUP reloads; a broken routes.yaml closes")
+    shutil.copytree(bottle, tmp_path / "target")
+    routes = tmp_path / "target/egress/routes.yaml"
+    with running(tmp_path / "target", tmp_path / "run", TOKENS) as (egress, _):
+        status = lambda host: attacks.request(egress.proxy, host, "/").split(b"\r\n")[0].split(b" ")[1]
+        assert (status(attacks.OPEN), status(attacks.FOREIGN)) == (b"200", b"403")
+        good = routes.read_text()
+        routes.write_text(good.replace(attacks.OPEN, attacks.FOREIGN))
+        assert status(attacks.OPEN) == b"200", "nothing changes before the signal"
+        assert egress.reload() == "reloaded"
+        assert (status(attacks.OPEN), status(attacks.FOREIGN)) == (b"403", b"200")
+        for broken in (
+            good + "  - host: x.example\n    surprise: 1\n",
+            good.replace("routes:", "route:"),
+            good + f"  - host: {attacks.OPEN}\n",
+            good + "  - host: x.example\n    path_allowlist: /\n",
+            good + "  - host: x.example\n    auth_scheme: Bearer\n",
+            good + "  - host: x.example\n    keep_authorization: 7\n",
+            "routes: [",
+            "",
+        ):
+            routes.write_text(broken)
+            assert egress.reload() == "closed", broken
+            assert status(attacks.OPEN) == b"403" and status(attacks.FOREIGN) == b"403"
+        routes.write_text(good)
+        assert egress.reload() == "reloaded" and status(attacks.OPEN) == b"200"
+
+
+def test_routes_that_cannot_be_read_end_the_start(bottle, tmp_path, row):
+    row("egress", "a broken routes.yaml at the start ends egress")
+    shutil.copytree(bottle, tmp_path / "target")
+    (tmp_path / "target/egress/routes.yaml").write_text("routes: [1]\n")
+    with pytest.raises((AssertionError, TimeoutError, ConnectionError)):
+        with running(tmp_path / "target", tmp_path / "run", TOKENS):
+            pass
+
+
+def test_no_header_value_is_logged(bottle, tmp_path, row):
+    row("egress", "the log holds no header value, path or token")
+    canary = "canary-in-a-header-91c2"
+    with running(bottle, tmp_path / "run", TOKENS) as (egress, _):
+        headers = [f"{name}: {canary}" for name in ("Authorization", "Cookie", "X-Api-Key", "Content-Type", "Expect", "TE")]
+        for host in (attacks.API, attacks.FORGE, attacks.OPEN, attacks.FOREIGN):
+            attacks.request(egress.proxy, host, f"/{canary}", *headers)
+            attacks.request(egress.proxy, host, "/", host_header=canary)
+            for broken in (f"Content-Length: {canary}", f"Transfer-Encoding: {canary}", f"Bad {canary} name: x", f"{canary}"):
+                attacks.request(egress.proxy, host, "/", broken)
+            attacks.request_h2(egress.proxy, host, [*attacks.pseudo(host), ("content-length", canary), ("x y", canary), ("te", canary)])
+            attacks.request_h2(egress.proxy, host, [*attacks.pseudo(host), ("Upper", canary), (":odd", canary)])
+        log = egress.log()
+    assert '"event": "refused"' in log
+    assert canary not in log and "real-token" not in log, log
+
+
+def test_a_long_answer_and_an_upload_flow_through(guarded, row):
+    row("egress", "answers and uploads are streamed, in bounded memory")
+    egress, far_end = guarded
+    context = ssl.create_default_context(cafile=egress.authority)
+    tunnel = attacks.Tunnel(egress.proxy, attacks.OPEN, tls=False)
+    sock = context.wrap_socket(tunnel.sock, server_hostname=attacks.OPEN)
+    sock.settimeout(20)
+    sock.sendall(f"GET /stream?chunks=6&pause=0.3&size=100 HTTP/1.1\r\nHost: {attacks.OPEN}\r\n\r\n".encode())
+    arrivals, received = [], b""
+    while not received.endswith(b"0\r\n\r\n"):
+        received += sock.recv(65536)
+        arrivals.append(time.monotonic())
+    assert arrivals[-1] - arrivals[0] > 1, "the first piece comes long before the last"
+
+    before, size = egress.memory(), 200 << 20
+    head = f"POST /upload HTTP/1.1\r\nHost: {attacks.OPEN}\r\nContent-Length: {size}\r\n\r\n"
+    sock.sendall(head.encode())
+    piece = bytes(1 << 20)
+    for _ in range(size // len(piece)):
+        sock.sendall(piece)
+    answer = attacks.ask(sock, b"", 30)
+    assert str(size).encode() in answer, answer[:300]
+    assert egress.memory() - before < 64 << 20
+
+
+def test_a_long_refused_upload_is_cut_off(guarded, row):
+    row("egress", "a long refused upload is cut off, not held")
+    egress, _ = guarded
+    before = egress.memory()
+    head = f"POST /upload HTTP/1.1\r\nHost: {attacks.FOREIGN}\r\nContent-Length: {1 << 30}\r\n\r\n".encode()
+    tunnel = attacks.Tunnel(egress.proxy, attacks.OPEN)
+    with pytest.raises(OSError):
+        tunnel.sock.settimeout(10)
+        tunnel.sock.sendall(head)
+        for _ in range(200):
+            tunnel.sock.sendall(bytes(1 << 20))
+    assert egress.memory() - before < 32 << 20
+
+
+def test_websocket_messages_flow_both_ways(guarded, row):
+    row("egress", "websocket messages flow both ways")
+    egress, _ = guarded
+    import wsproto
+    from wsproto.events import AcceptConnection, Request, TextMessage
+
+    tunnel = attacks.Tunnel(egress.proxy, attacks.OPEN)
+    connection = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+    tunnel.sock.settimeout(10)
+    tunnel.sock.sendall(connection.send(Request(host=attacks.OPEN, target="/ws-echo")))
+    seen = []
+
+    def receive(kind):
+        while not any(isinstance(event, kind) for event in seen):
+            connection.receive_data(tunnel.sock.recv(65536))
+            seen.extend(connection.events())
+        return [seen.pop(index) for index, event in enumerate(seen) if isinstance(event, kind)][0]
+
+    receive(AcceptConnection)
+    for text in ("one", "two", "x" * 300_000):
+        tunnel.sock.sendall(connection.send(TextMessage(text)))
+        echoed = ""
+        while len(echoed) < len(text):
+            echoed += receive(TextMessage).data
+        assert echoed == text
