@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 import pytest
+from docker_fixtures import engine, far_end, images  # noqa: F401  fixtures
 
 ROWS = defaultdict(dict)
 

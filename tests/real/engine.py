@@ -48,7 +48,7 @@ ip -n internet link set lo up
 ip -n internet link set host up
 ip -n internet route add local default dev lo
 exec INIT -- dockerd --data-root DATA --host unix://SOCKET --pidfile /run/dockerd.pid --dns NAMES \\
-    --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent CGROUP
+    --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent /CGROUP
 """
 
 
@@ -101,9 +101,10 @@ class Engine:
                 self.process.wait(20)
         self.process.kill()  # and with it, by --kill-child, all that is left in there
         self.process.wait()
-        groups = pathlib.Path("/sys/fs/cgroup")
-        for group in [*groups.glob(self.scratch.name), *groups.glob(f"*/{self.scratch.name}")]:
-            group.rmdir()
+        groups = pathlib.Path("/sys/fs/cgroup")  # those of engines that were killed, too
+        for group in sorted([*groups.glob("bottle-engine-*/**/"), *groups.glob("*/bottle-engine-*/**/")], reverse=True):
+            with contextlib.suppress(OSError):  # another engine's container is in it
+                group.rmdir()
 
     def docker(self, *words, check=True, quiet=False, timeout=300, **more):
         """Runs the docker client. The result has stdout and stderr as text."""
@@ -138,6 +139,14 @@ class Engine:
     def container(self, folder, service, **options):
         """The id of a service's container of the bottle in `folder`."""
         return self.compose(folder, "ps", "--quiet", service, **options).stdout.strip()
+
+    def wait_healthy(self, container, timeout=60):
+        """Waits until the container's healthcheck passes."""
+        end = time.monotonic() + timeout
+        while (state := self.inspect(container)["State"])["Health"]["Status"] != "healthy":
+            if not state["Running"] or time.monotonic() > end:
+                raise RuntimeError(f"not healthy: {state}\n{self.logs(container)}")
+            time.sleep(0.1)
 
     def inside(self, container, *command, user=None, check=False, timeout=120, **more):
         """Runs a command in a container that is running."""
