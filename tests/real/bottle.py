@@ -17,6 +17,9 @@ class Bottle:
         self.environment = {**images.environment, **values}
 
     def __enter__(self):
+        # As if a user had built it: root's agent would be root.
+        for path in [self.folder, *self.folder.rglob("*")]:
+            os.chown(path, 1000, 1000)
         self.compose("up", "--detach")
         self.wait()
         return self
