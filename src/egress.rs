@@ -22,13 +22,16 @@ pub const ADDON: &str = include_str!("../templates/addon.py");
 /// `egress/prepare.py`: hands out certificates and volumes before the proxies start.
 pub const PREPARE: &str = include_str!("../templates/prepare.py");
 
+/// How the names of slots begin. No other variable's does.
+pub const SLOT_PREFIX: &str = "EGRESS_TOKEN_";
+
 /// The variable of the egress process that holds one token: `EGRESS_TOKEN_<n>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(usize);
 
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "EGRESS_TOKEN_{}", self.0)
+        write!(f, "{SLOT_PREFIX}{}", self.0)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use crate::egress::SLOT_PREFIX;
 use crate::variable::VariableName;
 
 /// Where `agent/` is mounted, read-only.
@@ -72,5 +73,5 @@ pub fn is_reserved(name: &VariableName) -> bool {
         "NODE_USE_SYSTEM_CA",
     ];
     let upper = name.as_str().to_ascii_uppercase();
-    NAMES.contains(&upper.as_str()) || upper.starts_with("EGRESS_TOKEN_")
+    NAMES.contains(&upper.as_str()) || upper.starts_with(SLOT_PREFIX)
 }

@@ -1,6 +1,8 @@
 //! `bottle.json`: the plan for machines. Routes with their origin, slots, variables by name, and the
 //! hash of every other file. No value of a variable or token is in it.
 
+mod read;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -12,6 +14,7 @@ use crate::path_prefix::PathPrefix;
 use crate::plan::AgentProvisionPlan;
 use crate::source::Sources;
 use crate::variable::{Binding, TokenRef, VariableName};
+pub use read::{LaunchSource, LaunchVariable, NotAnIndex, Slot};
 
 /// The version of the layout of `bottle.json`. Keys are added without a new one.
 const FORMAT: u32 = 1;

@@ -3,6 +3,7 @@
 //! that bottlec did not write are never touched.
 
 mod place;
+mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,6 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::artifact::{Artifact, INDEX, Tree};
 use crate::index::{FileEntry, Index, hash};
 use place::{Kind, kind, make_folder, refuse_detours, refuse_detours_to_file};
+pub use verify::{Fault, Unfit, Verified, verify};
 
 /// What a write did.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,126 @@
+//! `bottle.json` read back: what a launch wants of it.
+
+use serde::Deserialize;
+
+use super::{FORMAT, From, Index, SlotSource, VariableEntry, VariableSource};
+use crate::egress::SLOT_PREFIX;
+use crate::guest::is_reserved;
+use crate::variable::{TokenRef, VariableName, steers_launcher};
+
+/// Why a text is no index.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotAnIndex {
+    /// It is not what a build writes.
+    Malformed,
+    /// Another bottlec wrote it, in this format.
+    OtherFormat(u32),
+}
+
+/// A token that egress is given at launch.
+pub struct Slot<'i> {
+    /// The variable that egress reads.
+    pub name: &'i str,
+    /// The name of the token.
+    pub token_ref: &'i TokenRef,
+    /// Whether the provider takes it from a file of the host. Else it is the host variable of this name.
+    pub from_host_file: bool,
+    /// The hosts that it is sent to.
+    pub hosts: Vec<&'i str>,
+}
+
+/// A variable of the agent that gets its value at launch.
+pub struct LaunchVariable<'i> {
+    /// Its name.
+    pub name: &'i VariableName,
+    /// Where the value comes from.
+    pub source: LaunchSource<'i>,
+    /// The line of the manifest, `file:line:column`.
+    pub place: &'i str,
+}
+
+/// Where a value comes from at launch.
+#[derive(Clone, Copy)]
+pub enum LaunchSource<'i> {
+    /// The host's variable of that name.
+    Host(&'i VariableName),
+    /// The answer to a question, which may be empty.
+    Prompt(&'i str),
+}
+
+impl Index {
+    /// Reads what a build wrote.
+    ///
+    /// # Errors
+    /// Another format, and what no build of this one writes.
+    pub fn parse(text: &[u8]) -> Result<Index, NotAnIndex> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            format: u32,
+        }
+        let Versioned { format } = serde_json::from_slice(text).map_err(|_| NotAnIndex::Malformed)?;
+        if format != FORMAT {
+            return Err(NotAnIndex::OtherFormat(format));
+        }
+        let index: Index = serde_json::from_slice(text).map_err(|_| NotAnIndex::Malformed)?;
+        // The names become variables of a program on the host: none that the compiler would refuse.
+        let is_slot = |name: &str| {
+            name.strip_prefix(SLOT_PREFIX).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+        };
+        let is_sound = |name: &VariableName| {
+            VariableName::parse(name.as_str()).is_ok() && !steers_launcher(name) && !is_reserved(name)
+        };
+        let sound = index.slots().all(|slot| is_slot(slot.name) && TokenRef::parse(slot.token_ref.as_str()).is_ok())
+            && index.launch_variables().all(|variable| {
+                is_sound(variable.name)
+                    && match variable.source {
+                        LaunchSource::Host(name) => VariableName::parse(name.as_str()).is_ok(),
+                        LaunchSource::Prompt(question) => !question.contains(char::is_control),
+                    }
+            });
+        if sound { Ok(index) } else { Err(NotAnIndex::Malformed) }
+    }
+
+    /// Whether the account is made up, so that the bottle cannot sign in.
+    pub fn is_hermetic(&self) -> bool {
+        self.hermetic
+    }
+
+    /// The provider's name.
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// The tokens that egress is given.
+    pub fn slots(&self) -> impl Iterator<Item = Slot<'_>> {
+        self.slots.iter().map(|entry| Slot {
+            name: &entry.slot,
+            token_ref: &entry.token_ref,
+            from_host_file: match entry.source {
+                SlotSource::HostVariable => false,
+                SlotSource::HostFile { .. } => true,
+            },
+            hosts: self
+                .routes
+                .iter()
+                .filter(|route| route.auth.as_ref().is_some_and(|auth| auth.slot == entry.slot))
+                .map(|route| route.host.as_str())
+                .collect(),
+        })
+    }
+
+    /// The agent's variables that get their values at launch.
+    pub fn launch_variables(&self) -> impl Iterator<Item = LaunchVariable<'_>> {
+        self.env.iter().filter_map(|VariableEntry { name, source, from }| {
+            let source = match source {
+                VariableSource::Literal => return None,
+                VariableSource::HostVariable(host) => LaunchSource::Host(host),
+                VariableSource::Prompt(question) => LaunchSource::Prompt(question),
+            };
+            let place = match from {
+                From::Manifest(place) => place,
+                From::Provider { .. } | From::BuiltIn => "",
+            };
+            Some(LaunchVariable { name, source, place })
+        })
+    }
+}
