@@ -6,10 +6,11 @@ mod codex;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use crate::bottle::Settings;
-use crate::diagnostic::Findings;
+use crate::diagnostic::{Findings, Refusal};
 use crate::facts::HostFacts;
 use crate::plan::AgentProvisionPlan;
 use crate::render::RenderError;
+use crate::secret::Secret;
 
 /// What an agent holds in the place of a secret. Any text will do; this one is easy to find.
 const PLACEHOLDER: &str = "egress-placeholder";
@@ -45,6 +46,32 @@ pub trait Provider: Sync {
         host: &HostFacts,
         findings: &mut Findings,
     ) -> Result<AgentProvisionPlan, RenderError>;
+
+    /// The token that egress sends for the agent, from the host's credentials at launch. `prepared`
+    /// gives the files of the agent's home as they were built.
+    ///
+    /// # Errors
+    /// The host's credentials cannot be used, or are no longer those that the bottle was built from.
+    /// Nothing of their content is in the words.
+    fn launch_token(
+        &self,
+        host: &HostFacts,
+        prepared: &dyn Fn(&str) -> Option<Vec<u8>>,
+    ) -> Result<LaunchToken, Refusal> {
+        let _ = (host, prepared);
+        Err(Refusal::new(
+            format!("the provider `{}` takes no token from the host's files", self.name()),
+            "build the bottle again with `bottlec build`",
+        ))
+    }
+}
+
+/// A token for egress.
+pub struct LaunchToken {
+    /// The token.
+    pub token: Secret,
+    /// What the user should know, though it keeps nothing from starting.
+    pub warning: Option<Refusal>,
 }
 
 /// A client's own credential file on the host.

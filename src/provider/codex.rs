@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{CredentialFile, Provider};
+use super::{CredentialFile, LaunchToken, Provider};
 use crate::bottle::{Auth, Scheme, Settings};
-use crate::diagnostic::Findings;
+use crate::diagnostic::{Findings, Refusal};
 use crate::facts::HostFacts;
 use crate::guest;
 use crate::host::Host;
@@ -34,6 +34,9 @@ static CREDENTIAL_FILE: CredentialFile = CredentialFile {
 /// The name and text of the template of `config.toml`.
 pub(super) const CONFIG_TEMPLATE: (&str, &str) =
     ("codex-config.toml", include_str!("../../templates/codex-config.toml.j2"));
+
+/// The dummy auth file in the agent's home.
+const DUMMY: &str = ".codex/auth.json";
 
 /// Names the host's access token among the token refs. It is no host variable.
 const HOST_TOKEN: &str = "BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN";
@@ -137,7 +140,7 @@ agent_provider:
             Some(asked) => {
                 provisioned_env.insert(token_ref.clone(), Provision { file: &CREDENTIAL_FILE });
                 if let Some(content) = dummy::build(host, asked, findings)? {
-                    files.push(HomeFile { path: ".codex/auth.json", content, private: true });
+                    files.push(HomeFile { path: DUMMY, content, private: true });
                 }
             }
             // Where a login inside the bottle happens. With forwarded credentials the host must
@@ -162,5 +165,17 @@ agent_provider:
             command: vec!["codex".to_owned()],
             home: guest::HOME,
         })
+    }
+    fn launch_token(
+        &self,
+        host: &HostFacts,
+        prepared: &dyn Fn(&str) -> Option<Vec<u8>>,
+    ) -> Result<LaunchToken, Refusal> {
+        let file = host_file::open(host)?;
+        let prepared = prepared(DUMMY).and_then(|dummy| host_file::Prepared::parse(&dummy)).ok_or_else(|| {
+            Refusal::new("the bottle has no Codex auth file for the agent", "build it again with `bottlec build`")
+        })?;
+        let warning = file.ends_soon(host.now);
+        Ok(LaunchToken { token: file.into_token(&prepared)?, warning })
     }
 }

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::jwt;
-use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::diagnostic::{Code, Diagnostic, Findings, Refusal};
 use crate::facts::{FileProblem, HostCredentials, HostFacts};
+use crate::secret::Secret;
 use crate::source::Span;
 
 /// Newer releases refresh when fewer than five minutes are left; a bottle needs some time on top.
@@ -16,6 +17,8 @@ const SYNTHETIC_EXPIRY: i64 = 4_102_444_800;
 
 /// The host's file, checked.
 pub(super) struct HostFile {
+    /// Where it is, for messages.
+    path: String,
     /// The whole file.
     pub(super) root: Map<String, Value>,
     /// The claims of the access token.
@@ -24,9 +27,27 @@ pub(super) struct HostFile {
     pub(super) expiry: i64,
 }
 
-/// Reads and checks the host's credentials. What is wrong is a finding at the line that asks for
-/// them; nothing of the file's content is in it.
+/// Reads and checks the host's credentials for a build. What is wrong is a finding at the line that
+/// asks for them; nothing of the file's content is in it.
 pub(super) fn read(host: &HostFacts, asked: Span, findings: &mut Findings) -> Option<HostFile> {
+    let mut report = |code, Refusal { message, help }| {
+        findings.push(Diagnostic::new(code, message).at(asked, "asked for here").help(help));
+    };
+    match open(host) {
+        Ok(file) => {
+            file.ends_soon(host.now).into_iter().for_each(|warning| report(Code::HostCredentialsExpiring, warning));
+            file.odd_account().into_iter().for_each(|warning| report(Code::HostAccount, warning));
+            Some(file)
+        }
+        Err(refused) => {
+            report(Code::HostCredentials, refused);
+            None
+        }
+    }
+}
+
+/// Reads and checks the host's credentials. Nothing of the file's content is in the refusal.
+pub(super) fn open(host: &HostFacts) -> Result<HostFile, Refusal> {
     let (path, parsed) = match &host.credentials {
         HostCredentials::Synthetic => (String::new(), Ok(synthetic())),
         HostCredentials::NotRead => ("auth.json".to_owned(), Err(Refused::Missing)),
@@ -34,18 +55,8 @@ pub(super) fn read(host: &HostFacts, asked: Span, findings: &mut Findings) -> Op
         HostCredentials::File { path, content: Ok(secret) } => (path.clone(), parse(secret.expose())),
     };
     match parsed.and_then(|root| check(root, host.now)) {
-        Ok(file) => {
-            warn(&file, &path, host.now, asked, findings);
-            Some(file)
-        }
-        Err(refused) => {
-            findings.push(
-                Diagnostic::new(Code::HostCredentials, refused.message(&path))
-                    .at(asked, "asked for here")
-                    .help(refused.help()),
-            );
-            None
-        }
+        Ok((root, access_claims, expiry)) => Ok(HostFile { path, root, access_claims, expiry }),
+        Err(refused) => Err(Refusal::new(refused.message(&path), refused.help())),
     }
 }
 
@@ -128,7 +139,10 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
     }
 }
 
-fn check(root: Map<String, Value>, now: i64) -> Result<HostFile, Refused> {
+/// The file, the claims of its access token and when that ends.
+type Checked = (Map<String, Value>, Map<String, Value>, i64);
+
+fn check(root: Map<String, Value>, now: i64) -> Result<Checked, Refused> {
     match root.get("auth_mode") {
         Some(Value::String(mode)) if mode == "chatgpt" => {}
         None | Some(Value::Null) => return Err(Refused::NoAuthMode),
@@ -142,43 +156,85 @@ fn check(root: Map<String, Value>, now: i64) -> Result<HostFile, Refused> {
     if expiry <= now {
         return Err(Refused::Expired(expiry));
     }
-    Ok(HostFile { root, access_claims, expiry })
+    Ok((root, access_claims, expiry))
 }
 
-fn warn(file: &HostFile, path: &str, now: i64, asked: Span, findings: &mut Findings) {
-    if file.expiry - now < SOON {
-        findings.push(
-            Diagnostic::new(
-                Code::HostCredentialsExpiring,
-                format!("the Codex access token in {path} ends in less than ten minutes, at {}", time(file.expiry)),
+impl HostFile {
+    /// A warning if little time is left.
+    pub(super) fn ends_soon(&self, now: i64) -> Option<Refusal> {
+        let HostFile { path, expiry, .. } = self;
+        (expiry - now < SOON).then(|| {
+            Refusal::new(
+                format!("the Codex access token in {path} ends in less than ten minutes, at {}", time(*expiry)),
+                "run `codex` once on the host, which refreshes the token, and build again",
             )
-            .at(asked, "asked for here")
-            .help("run `codex` once on the host, which refreshes the token, and build again"),
-        );
+        })
     }
-    let account = file.root.get("tokens").and_then(|tokens| tokens.get("account_id")).and_then(Value::as_str);
-    let claimed = file
-        .access_claims
-        .get(super::dummy::AUTH_CLAIM)
-        .and_then(|claim| claim.get("chatgpt_account_id"))
-        .and_then(Value::as_str);
-    let problem = match (account, claimed) {
-        (None, _) => Some("has no `tokens.account_id`"),
-        (Some(account), _) if account.starts_with("org-") => {
-            Some("names an organisation as `tokens.account_id`, not a workspace")
-        }
-        (Some(account), Some(claimed)) if account != claimed => {
-            Some("names one account as `tokens.account_id` and another in its token")
-        }
-        _ => None,
-    };
-    if let Some(problem) = problem {
-        findings.push(
-            Diagnostic::new(Code::HostAccount, format!("the Codex auth file {path} {problem}"))
-                .at(asked, "asked for here")
-                .help("Codex from 0.156 on may not start with it; run `codex login --device-auth` on the host and build again"),
-        );
+
+    /// A warning if newer releases may not start with the account.
+    fn odd_account(&self) -> Option<Refusal> {
+        let claimed = self
+            .access_claims
+            .get(super::dummy::AUTH_CLAIM)
+            .and_then(|claim| claim.get("chatgpt_account_id"))
+            .and_then(Value::as_str);
+        let problem = match (account(&self.root), claimed) {
+            (None, _) => "has no `tokens.account_id`",
+            (Some(account), _) if account.starts_with("org-") => {
+                "names an organisation as `tokens.account_id`, not a workspace"
+            }
+            (Some(account), Some(claimed)) if account != claimed => {
+                "names one account as `tokens.account_id` and another in its token"
+            }
+            _ => return None,
+        };
+        Some(Refusal::new(
+            format!("the Codex auth file {} {problem}", self.path),
+            "Codex from 0.156 on may not start with it; run `codex login --device-auth` on the host and build again",
+        ))
     }
+
+    /// The access token, taken out, if what was prepared for the agent still stands for it.
+    pub(super) fn into_token(mut self, prepared: &Prepared) -> Result<Secret, Refusal> {
+        let Prepared { expiry, account: prepared } = prepared;
+        let changed = |how: String| {
+            Err(Refusal::new(
+                format!("the Codex login in {} changed since the bottle was built: {how}", self.path),
+                "build the bottle again with `bottlec build`, then start it",
+            ))
+        };
+        if self.expiry != *expiry {
+            let (now, then) = (time(self.expiry), time(*expiry));
+            return changed(format!("its token ends at {now}, the one that the agent was given at {then}"));
+        }
+        if account(&self.root) != prepared.as_deref() {
+            return changed("it is of another account".to_owned());
+        }
+        match self.root.get_mut("tokens").and_then(|tokens| tokens.get_mut("access_token")).map(Value::take) {
+            Some(Value::String(token)) => Ok(Secret::new(token.into_bytes())),
+            _ => Err(Refusal::new(Refused::NoAccessToken.message(&self.path), Refused::NoAccessToken.help())),
+        }
+    }
+}
+
+/// What was prepared for the agent, as far as it must be the host's.
+pub(super) struct Prepared {
+    expiry: i64,
+    account: Option<String>,
+}
+
+impl Prepared {
+    /// Reads the dummy that a build made.
+    pub(super) fn parse(dummy: &[u8]) -> Option<Self> {
+        let root = parse(dummy).ok()?;
+        let token = root.get("tokens")?.get("access_token")?.as_str()?;
+        let expiry = jwt::expiry(&jwt::claims(token)?)?;
+        Some(Prepared { expiry, account: account(&root).map(str::to_owned) })
+    }
+}
+
+fn account(root: &Map<String, Value>) -> Option<&str> {
+    root.get("tokens")?.get("account_id")?.as_str()
 }
 
 /// The made-up account of `--hermetic`, as a host's file would hold it.
