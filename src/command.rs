@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod exec;
 mod init;
 mod rule;
 mod schema;
@@ -43,6 +44,7 @@ struct Screen {
 enum Command {
     Build(build::Build),
     Check(check::Check),
+    Exec(exec::Exec),
     Init(init::Init),
     Rule(rule::Rule),
     Schema(schema::PrintSchema),
@@ -57,6 +59,8 @@ const EXIT_CODES: &str = "Exit codes: 0 clean, 1 findings or differences, 2 usag
 enum Status {
     Clean,
     Findings,
+    /// With this code, after saying why.
+    Exit(u8),
 }
 
 /// Runs bottlec.
@@ -68,6 +72,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Build(build) => build.run(&screen),
         Command::Check(check) => check.run(&screen),
+        Command::Exec(exec) => exec.run(&screen),
         Command::Init(init) => init.run(&screen),
         Command::Rule(rule) => rule.run(),
         Command::Schema(schema) => schema.run(),
@@ -77,6 +82,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(Status::Clean) => ExitCode::SUCCESS,
         Ok(Status::Findings) => ExitCode::from(1),
+        Ok(Status::Exit(code)) => ExitCode::from(code),
         // Whoever reads our output has seen enough: `bottlec … | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -3,7 +3,8 @@
 //! The way of a manifest: [`manifest::load`] reads it and its parents, [`manifest::check`] makes a
 //! [`bottle::Bottle`] of it, [`compile::compile`] turns that and [`facts::HostFacts`] into an
 //! [`artifact::Tree`], and [`output`] writes the tree. Only `manifest::load`, `facts` and `output`
-//! touch the machine. `docs/architecture.md` has the map.
+//! touch the machine. Apart from that, [`launch`] finds the values that a compiled bottle leaves open,
+//! and `bottlec exec` starts a program with them. `docs/architecture.md` has the map.
 
 #![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -20,6 +21,7 @@ pub mod facts;
 pub mod guest;
 pub mod host;
 pub mod index;
+pub mod launch;
 pub mod lint;
 pub mod manifest;
 pub mod network;
@@ -31,5 +33,6 @@ pub mod provider;
 pub mod render;
 pub mod secret;
 pub mod source;
+mod terminal;
 pub mod variable;
 pub mod yaml;
