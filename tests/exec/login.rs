@@ -1,0 +1,181 @@
+//! The host's login file as the source of a token.
+
+use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::support::screen;
+use super::values::assert_hidden;
+use super::{Bottle, stdout};
+
+const MANIFEST: &str = "name: review\nagent_provider: { template: codex, forward_host_credentials: true }\n";
+const PRINT: [&str; 4] = ["--", "sh", "-c", "printf %s \"$EGRESS_TOKEN_0\""];
+const ACCOUNT: &str = "0a1b2c3d-1111-4222-8333-444455556666";
+/// 2100-01-01
+const LATER: i64 = 4_102_444_800;
+
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
+}
+
+/// An access token that ends then, of this account.
+fn token(expiry: i64, account: &str) -> String {
+    let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = json!({ "exp": expiry, "https://api.openai.com/auth": { "chatgpt_account_id": account } });
+    format!("{}.{}.{}", encode(json!({ "alg": "RS256" })), encode(claims), URL_SAFE_NO_PAD.encode("canary-signature"))
+}
+
+fn login(expiry: i64, account: &str) -> Value {
+    json!({
+        "auth_mode": "chatgpt",
+        "OPENAI_API_KEY": null,
+        "tokens": {
+            "id_token": token(expiry, account),
+            "access_token": token(expiry, account),
+            "refresh_token": "canary-refresh-4711",
+            "account_id": account,
+        },
+        "last_refresh": "2026-11-20T10:11:12Z",
+    })
+}
+
+fn sign_in(bottle: &Bottle, login: &Value) {
+    fs::create_dir_all(bottle.path().join(".codex")).unwrap();
+    fs::write(bottle.path().join(".codex/auth.json"), login.to_string()).unwrap();
+}
+
+/// A bottle that was built from this login, which is still the host's.
+fn signed_in(login: &Value) -> Bottle {
+    let bottle = Bottle::new("name: review\n");
+    sign_in(&bottle, login);
+    fs::write(bottle.path().join("review.yaml"), MANIFEST).unwrap();
+    bottle.rebuild(&[]);
+    bottle
+}
+
+#[test]
+fn the_token_of_the_login_file_wins_over_a_variable_of_its_name() {
+    let bottle = signed_in(&login(LATER, ACCOUNT));
+    let token = token(LATER, ACCOUNT);
+    for variables in [&[] as &[(&str, &str)], &[("BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN", "another")]] {
+        let run = bottle.exec(variables, &PRINT);
+        assert_eq!((stdout(&run), screen(&run)), (token.clone(), String::new()));
+    }
+    // The file may be elsewhere.
+    fs::rename(bottle.path().join(".codex/auth.json"), bottle.path().join("login")).unwrap();
+    assert!(
+        bottle.refused(&[("BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN", "another")], 1).contains("there is no Codex auth file")
+    );
+    let run = bottle.exec(&[], &[&["--host-credentials", "login"], &PRINT[..]].concat());
+    assert_eq!(stdout(&run), token, "{}", screen(&run));
+    // Names need no login.
+    let run = bottle.exec(&[], &["--print-env-names"]);
+    assert_eq!(stdout(&run), "BOTTLE_GID\nBOTTLE_UID\nEGRESS_TOKEN_0\n");
+}
+
+#[test]
+fn the_login_is_refused_in_the_words_of_build() {
+    let with = |change: fn(&mut Value)| {
+        let mut file = login(LATER, ACCOUNT);
+        change(&mut file);
+        file
+    };
+    let table = [
+        json!([]),
+        with(|file| file["auth_mode"] = json!("apikey")),
+        with(|file| file["tokens"] = Value::Null),
+        with(|file| file["tokens"]["access_token"] = json!("canary-opaque")),
+        with(|file| file["tokens"]["id_token"] = json!("canary-opaque")),
+        login(now() - 1, ACCOUNT),
+        login(0, ACCOUNT),
+    ];
+    let bottle = signed_in(&login(LATER, ACCOUNT));
+    for file in table {
+        sign_in(&bottle, &file);
+        let said = bottle.refused(&[], 1);
+        let build = bottle.command(&["build", "review.yaml", "-o", "out"]).output().unwrap();
+        let of_build = screen(&build);
+        let message = of_build.lines().next().unwrap().strip_prefix("error[BTL303]: ").unwrap();
+        let help = of_build.lines().find_map(|line| line.split_once("= help: ")).unwrap().1;
+        assert!(said.contains(&format!("error: {message}\n")) && said.contains(help), "{of_build}{said}");
+        assert!(!said.contains("canary") && !said.contains(ACCOUNT), "{said}");
+        assert_hidden(&said, &token(LATER, ACCOUNT));
+    }
+}
+
+#[test]
+fn a_login_that_is_not_the_one_the_bottle_was_built_from_asks_for_a_build() {
+    let bottle = signed_in(&login(LATER, ACCOUNT));
+    let other = "ffffffff-1111-4222-8333-444455556666";
+    let mut without = login(LATER, ACCOUNT);
+    without["tokens"].as_object_mut().unwrap().remove("account_id");
+    for (file, words) in [
+        (
+            login(LATER + 1, ACCOUNT),
+            "its token ends at 2100-01-01T00:00:01Z, the one that the agent was given at 2100-01-01T00:00:00Z",
+        ),
+        (login(LATER - 1, ACCOUNT), "its token ends at 2099-12-31T23:59:59Z"),
+        (login(LATER, other), "it is of another account"),
+        (without, "it is of another account"),
+    ] {
+        sign_in(&bottle, &file);
+        let said = bottle.refused(&[], 1);
+        assert!(said.contains("changed since the bottle was built") && said.contains(words), "{said}");
+        assert!(said.contains("build the bottle again with `bottlec build`"), "{said}");
+        assert!(!said.contains(ACCOUNT) && !said.contains(other) && !said.contains("canary"), "{said}");
+        bottle.rebuild(&[]);
+        let run = bottle.exec(&[], &PRINT);
+        assert_eq!(stdout(&run), file["tokens"]["access_token"].as_str().unwrap(), "{}", screen(&run));
+        sign_in(&bottle, &login(LATER, ACCOUNT));
+        bottle.rebuild(&[]);
+    }
+}
+
+#[test]
+fn a_login_that_ends_soon_starts_with_a_warning() {
+    for (left, warned) in [(300, true), (900, false)] {
+        let bottle = signed_in(&login(now() + left, ACCOUNT));
+        let run = bottle.exec(&[], &PRINT);
+        assert_eq!(run.status.code(), Some(0));
+        let said = screen(&run);
+        assert_eq!(
+            said.contains("warning: the Codex access token in ") && said.contains("less than ten minutes"),
+            warned,
+            "{said}"
+        );
+        assert_eq!(screen(&bottle.exec(&[], &[&["-q"], &PRINT[..]].concat())), "");
+    }
+}
+
+#[test]
+fn a_token_that_would_break_its_header_is_refused_from_a_file_too() {
+    let mut file = login(LATER, ACCOUNT);
+    let bottle = signed_in(&file);
+    file["tokens"]["access_token"] = json!(format!("{}\r\nX-Canary: 1", token(LATER, ACCOUNT)));
+    sign_in(&bottle, &file);
+    let said = bottle.refused(&[], 1);
+    assert!(
+        said.contains(
+            "the token in the host's login file has a line break; it is the token for api.openai.com, chatgpt.com"
+        ),
+        "{said}"
+    );
+    assert!(!said.contains("Canary"), "{said}");
+}
+
+#[test]
+fn no_part_of_the_login_is_said_or_written() {
+    let login = login(LATER, ACCOUNT);
+    let bottle = signed_in(&login);
+    let run = bottle.exec(&[], &["-v", "--", "sh", "-c", "tr '\\0' ' ' < /proc/$$/cmdline"]);
+    let mut said = stdout(&run) + &screen(&run);
+    for path in super::walk(&bottle.path().join("out")) {
+        said.push_str(&fs::read_to_string(path).unwrap());
+    }
+    assert_hidden(&said, login["tokens"]["access_token"].as_str().unwrap());
+    assert_hidden(&said, "canary-refresh-4711");
+    assert_hidden(&said, "canary-signature");
+}
