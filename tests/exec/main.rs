@@ -1,22 +1,23 @@
-//! `bottlec exec`: which trees it starts, what the command gets, and where no value goes.
+//! `bottlec exec`: what the command gets, where it runs, and where no value goes.
 
 mod login;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
+mod tree;
 mod values;
 
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{folder, screen};
+use support::{folder, programs, screen};
 use tempfile::TempDir;
 
 /// Two tokens, a variable of the host, and text that needs nothing.
@@ -200,7 +201,7 @@ fn the_exit_code_is_the_commands_or_says_why_it_was_not_started() {
 #[test]
 fn the_command_takes_bottlecs_place_so_that_signals_reach_it() {
     let bottle = Bottle::new(MANIFEST);
-    let script = "trap 'exit 7' TERM; echo $$; while :; do sleep 0.02; done";
+    let script = "trap 'exit 7' TERM; echo $$; for i in $(seq 500); do sleep 0.02; done";
     for (script, code, signal) in [(script, Some(7), None), ("echo $$; exec sleep 60", None, Some(15))] {
         let mut child = bottle
             .command(&["exec", "out/review", "--", "sh", "-c", script])
@@ -234,162 +235,6 @@ fn no_value_is_in_an_argument_a_file_or_a_message() {
     for value in [FORGE, API, REVIEWER] {
         values::assert_hidden(&said, value);
     }
-}
-
-#[test]
-fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
-    let remove = |path: PathBuf| fs::remove_file(path).unwrap();
-    let edit = |path: PathBuf| fs::write(&path, fs::read_to_string(&path).unwrap() + "\n").unwrap();
-    type Change<'c> = &'c dyn Fn(&Path);
-    let replaced = |key: &'static str, value: serde_json::Value| {
-        move |tree: &Path| {
-            let path = tree.join("bottle.json");
-            let mut index: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-            *index.pointer_mut(key).unwrap() = value.clone();
-            fs::write(path, index.to_string()).unwrap();
-        }
-    };
-    let renamed = |from: &'static str, to: &'static str| {
-        move |tree: &Path| {
-            let path = tree.join("bottle.json");
-            let text = fs::read_to_string(&path).unwrap();
-            assert!(text.contains(from));
-            fs::write(path, text.replace(from, to)).unwrap();
-        }
-    };
-    let table: [(&str, Change, i32, &[&str]); 22] = [
-        ("no index", &|tree| remove(tree.join("bottle.json")), 2, &["no bottle in out/review", "bottlec build"]),
-        (
-            "no JSON",
-            &|tree| fs::write(tree.join("bottle.json"), "{").unwrap(),
-            1,
-            &["not what a build writes", "bottlec build"],
-        ),
-        ("another format", &replaced("/format", 2.into()), 1, &["format 2", "bottlec build MANIFEST -o out"]),
-        (
-            "a name that steers programs",
-            &replaced("/slots/0/slot", "LD_PRELOAD".into()),
-            1,
-            &["not what a build writes"],
-        ),
-        ("the agent's name that does", &renamed("FROM_HOST", "LD_PRELOAD"), 1, &["not what a build writes"]),
-        ("no name", &renamed("FROM_HOST", "A=B"), 1, &["not what a build writes"]),
-        ("a slot for the agent", &renamed("FROM_HOST", "EGRESS_TOKEN_0"), 1, &["not what a build writes"]),
-        ("a token in a name's place", &renamed("FORGE_TOKEN", "ghp_0123456789"), 1, &["not what a build writes"]),
-        (
-            "a cut-off build",
-            &|tree| fs::write(tree.join(".bottle.json.pending"), "{}").unwrap(),
-            1,
-            &["did not come to its end"],
-        ),
-        (
-            "a cut-off first build",
-            &|tree| fs::rename(tree.join("bottle.json"), tree.join(".bottle.json.pending")).unwrap(),
-            1,
-            &["did not come to its end"],
-        ),
-        (
-            "an edit",
-            &|tree| edit(tree.join("compose.yaml")),
-            1,
-            &["\n       compose.yaml was changed\n", "bottlec build"],
-        ),
-        (
-            "several",
-            &|tree| {
-                edit(tree.join("Smolfile"));
-                edit(tree.join("egress/routes.yaml"));
-                remove(tree.join("pipelock/pipelock.yaml"));
-            },
-            1,
-            &["Smolfile was changed\n", "egress/routes.yaml was changed\n", "pipelock/pipelock.yaml is missing\n"],
-        ),
-        (
-            "a missing folder",
-            &|tree| fs::remove_dir_all(tree.join("egress")).unwrap(),
-            1,
-            &["egress/egress.env is missing"],
-        ),
-        (
-            "a link to the same text",
-            &|tree| {
-                fs::rename(tree.join("compose.yaml"), tree.join("elsewhere")).unwrap();
-                symlink("elsewhere", tree.join("compose.yaml")).unwrap();
-            },
-            1,
-            &["compose.yaml is no file, or behind a link"],
-        ),
-        (
-            "a linked folder",
-            &|tree| {
-                fs::rename(tree.join("egress"), tree.join("elsewhere")).unwrap();
-                symlink("elsewhere", tree.join("egress")).unwrap();
-            },
-            1,
-            &["egress/egress.env is no file, or behind a link", "egress/routes.yaml is no file"],
-        ),
-        (
-            "a linked index",
-            &|tree| {
-                fs::rename(tree.join("bottle.json"), tree.join("elsewhere")).unwrap();
-                symlink("elsewhere", tree.join("bottle.json")).unwrap();
-            },
-            1,
-            &["bottle.json is no file"],
-        ),
-        (
-            "a folder for a file",
-            &|tree| {
-                remove(tree.join("compose.yaml"));
-                fs::create_dir(tree.join("compose.yaml")).unwrap();
-            },
-            1,
-            &["compose.yaml is no file"],
-        ),
-        (
-            "a FIFO for a file",
-            &|tree| {
-                remove(tree.join("compose.yaml"));
-                assert!(Command::new("mkfifo").arg(tree.join("compose.yaml")).status().unwrap().success());
-            },
-            1,
-            &["compose.yaml is no file"],
-        ),
-        ("a path to elsewhere", &replaced("/files/0/path", "../../review.yaml".into()), 1, &["review.yaml is outside"]),
-        ("an absolute path", &replaced("/files/0/path", "/etc/passwd".into()), 1, &["/etc/passwd is outside"]),
-        ("escapes", &replaced("/files/0/path", "\u{1b}[2J".into()), 1, &["\\u{1b}[2J is missing"]),
-        ("files of others", &|tree| fs::write(tree.join("agent/ca/egress.pem"), "made at launch").unwrap(), 0, &[]),
-    ];
-    for (what, change, code, words) in table {
-        let bottle = Bottle::new(MANIFEST);
-        change(&bottle.tree());
-        for arguments in [&["--", "touch", "../../started"] as &[&str], &["--print-env-names"]] {
-            let run = bottle.exec(&VALUES, arguments);
-            assert_eq!(run.status.code(), Some(code), "{what} {}", screen(&run));
-            assert!(words.iter().all(|words| screen(&run).contains(words)), "{what} {}", screen(&run));
-            assert!(code == 0 || run.stdout.is_empty() && !bottle.path().join("started").exists(), "{what}");
-        }
-    }
-}
-
-#[test]
-fn a_tree_is_not_started_while_a_build_writes_it() {
-    let bottle = Bottle::new(MANIFEST);
-    let lock = fs::File::open(bottle.tree()).unwrap();
-    lock.lock().unwrap();
-    assert!(bottle.refused(&VALUES, 1).contains("a build is writing to out/review"));
-    lock.unlock().unwrap();
-    lock.lock_shared().unwrap();
-    assert_eq!(bottle.exec(&VALUES, &["--", "true"]).status.code(), Some(0), "other launches keep nobody out");
-}
-
-#[test]
-fn a_hermetic_tree_is_for_comparison() {
-    let manifest = "name: review\nagent_provider: { template: codex, forward_host_credentials: true }\n";
-    let bottle = Bottle::build(manifest, &["--hermetic"]);
-    let said = bottle.refused(&[], 1);
-    assert!(said.contains("was built with --hermetic and cannot sign in") && said.contains("build it again without"));
-    assert_eq!(said.matches("error").count(), 1, "{said}");
 }
 
 #[test]
@@ -433,4 +278,26 @@ fn arguments_reach_the_command_as_they_are() {
         .output()
         .unwrap();
     assert_eq!(run.stdout, b"-q|--|--quiet \xff $HOME|");
+}
+
+#[test]
+fn compose_gives_each_service_its_part() {
+    let bottle = Bottle::new(MANIFEST);
+    for compose in programs("BOTTLEC_COMPOSE_BINS") {
+        let run = bottle.exec(&VALUES, &["--", compose.to_str().unwrap(), "config"]);
+        assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
+        let read: serde_json::Value = serde_yaml::from_slice(&run.stdout).unwrap();
+        let services = &read["services"];
+        assert_eq!(
+            services["egress"]["environment"],
+            serde_json::json!({ "EGRESS_TOKEN_0": FORGE, "EGRESS_TOKEN_1": API })
+        );
+        assert_eq!(services["agent"]["environment"]["FROM_HOST"], REVIEWER);
+        let owner = fs::metadata(bottle.tree().join("agent")).unwrap();
+        assert_eq!(services["agent"]["user"], format!("{}:{}", owner.uid(), owner.gid()));
+        for service in ["agent", "pipelock"] {
+            let text = services[service].to_string();
+            assert!(!text.contains(FORGE) && !text.contains(API), "{service}");
+        }
+    }
 }

@@ -36,8 +36,9 @@ impl Session {
         let terminal = open();
         let mut plain = bottle.command(&[]);
         let mut command = std::process::Command::new("setsid");
-        // The terminal comes in by stdin.
-        command.args(["--ctty", env!("CARGO_BIN_EXE_bottlec"), "exec", "out/review"]).args(arguments);
+        // The terminal comes in by stdin, which then is something else: questions are not for it.
+        command.args(["--ctty", "sh", "-c", "exec \"$0\" \"$@\" < /dev/null"]);
+        command.args([env!("CARGO_BIN_EXE_bottlec"), "exec", "out/review"]).args(arguments);
         command.current_dir(bottle.path()).env_clear();
         for (name, value) in plain.envs(variables.iter().copied()).get_envs() {
             command.env(name, value.unwrap());
@@ -54,7 +55,12 @@ impl Session {
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = screen.read(&mut bytes) {
-                into.lock().unwrap().extend_from_slice(&bytes[..count]);
+                let echoes = tcgetattr(&screen).unwrap().local_modes.contains(LocalModes::ECHO);
+                let mut into = into.lock().unwrap();
+                into.extend_from_slice(&bytes[..count]);
+                if echoes && into.ends_with(b": ") {
+                    into.extend_from_slice(b"(asked with the echo on)");
+                }
             }
         });
         Session { keyboard, terminal, shown, child }

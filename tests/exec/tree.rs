@@ -1,0 +1,165 @@
+//! Which trees are started: those that one build wrote, whole and for use.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::support::screen;
+use super::{Bottle, MANIFEST, VALUES};
+
+#[test]
+fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
+    let remove = |path: PathBuf| fs::remove_file(path).unwrap();
+    let edit = |path: PathBuf| fs::write(&path, fs::read_to_string(&path).unwrap() + "\n").unwrap();
+    type Change<'c> = &'c dyn Fn(&Path);
+    let replaced = |key: &'static str, value: serde_json::Value| {
+        move |tree: &Path| {
+            let path = tree.join("bottle.json");
+            let mut index: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            *index.pointer_mut(key).unwrap() = value.clone();
+            fs::write(path, index.to_string()).unwrap();
+        }
+    };
+    let renamed = |from: &'static str, to: &'static str| {
+        move |tree: &Path| {
+            let path = tree.join("bottle.json");
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from));
+            fs::write(path, text.replace(from, to)).unwrap();
+        }
+    };
+    let table: [(&str, Change, i32, &[&str]); 22] = [
+        ("no index", &|tree| remove(tree.join("bottle.json")), 2, &["no bottle in out/review", "bottlec build"]),
+        (
+            "no JSON",
+            &|tree| fs::write(tree.join("bottle.json"), "{").unwrap(),
+            1,
+            &["not what a build writes", "bottlec build"],
+        ),
+        ("another format", &replaced("/format", 2.into()), 1, &["format 2", "bottlec build MANIFEST -o out"]),
+        (
+            "a name that steers programs",
+            &replaced("/slots/0/slot", "LD_PRELOAD".into()),
+            1,
+            &["not what a build writes"],
+        ),
+        ("the agent's name that does", &renamed("FROM_HOST", "LD_PRELOAD"), 1, &["not what a build writes"]),
+        ("no name", &renamed("FROM_HOST", "A=B"), 1, &["not what a build writes"]),
+        ("a slot for the agent", &renamed("FROM_HOST", "EGRESS_TOKEN_0"), 1, &["not what a build writes"]),
+        ("a token in a name's place", &renamed("FORGE_TOKEN", "ghp_0123456789"), 1, &["not what a build writes"]),
+        (
+            "a cut-off build",
+            &|tree| fs::write(tree.join(".bottle.json.pending"), "{}").unwrap(),
+            1,
+            &["did not come to its end"],
+        ),
+        (
+            "a cut-off first build",
+            &|tree| fs::rename(tree.join("bottle.json"), tree.join(".bottle.json.pending")).unwrap(),
+            1,
+            &["did not come to its end"],
+        ),
+        (
+            "an edit",
+            &|tree| edit(tree.join("compose.yaml")),
+            1,
+            &["\n       compose.yaml was changed\n", "bottlec build"],
+        ),
+        (
+            "several",
+            &|tree| {
+                edit(tree.join("Smolfile"));
+                edit(tree.join("egress/routes.yaml"));
+                remove(tree.join("pipelock/pipelock.yaml"));
+            },
+            1,
+            &["Smolfile was changed\n", "egress/routes.yaml was changed\n", "pipelock/pipelock.yaml is missing\n"],
+        ),
+        (
+            "a missing folder",
+            &|tree| fs::remove_dir_all(tree.join("egress")).unwrap(),
+            1,
+            &["egress/egress.env is missing"],
+        ),
+        (
+            "a link to the same text",
+            &|tree| {
+                fs::rename(tree.join("compose.yaml"), tree.join("elsewhere")).unwrap();
+                symlink("elsewhere", tree.join("compose.yaml")).unwrap();
+            },
+            1,
+            &["compose.yaml is no file, or behind a link"],
+        ),
+        (
+            "a linked folder",
+            &|tree| {
+                fs::rename(tree.join("egress"), tree.join("elsewhere")).unwrap();
+                symlink("elsewhere", tree.join("egress")).unwrap();
+            },
+            1,
+            &["egress/egress.env is no file, or behind a link", "egress/routes.yaml is no file"],
+        ),
+        (
+            "a linked index",
+            &|tree| {
+                fs::rename(tree.join("bottle.json"), tree.join("elsewhere")).unwrap();
+                symlink("elsewhere", tree.join("bottle.json")).unwrap();
+            },
+            1,
+            &["bottle.json is no file"],
+        ),
+        (
+            "a folder for a file",
+            &|tree| {
+                remove(tree.join("compose.yaml"));
+                fs::create_dir(tree.join("compose.yaml")).unwrap();
+            },
+            1,
+            &["compose.yaml is no file"],
+        ),
+        (
+            "a FIFO for a file",
+            &|tree| {
+                remove(tree.join("compose.yaml"));
+                assert!(Command::new("mkfifo").arg(tree.join("compose.yaml")).status().unwrap().success());
+            },
+            1,
+            &["compose.yaml is no file"],
+        ),
+        ("a path to elsewhere", &replaced("/files/0/path", "../../review.yaml".into()), 1, &["review.yaml is outside"]),
+        ("an absolute path", &replaced("/files/0/path", "/etc/passwd".into()), 1, &["/etc/passwd is outside"]),
+        ("escapes", &replaced("/files/0/path", "\u{1b}[2J".into()), 1, &["\\u{1b}[2J is missing"]),
+        ("files of others", &|tree| fs::write(tree.join("agent/ca/egress.pem"), "made at launch").unwrap(), 0, &[]),
+    ];
+    for (what, change, code, words) in table {
+        let bottle = Bottle::new(MANIFEST);
+        change(&bottle.tree());
+        for arguments in [&["--", "touch", "../../started"] as &[&str], &["--print-env-names"]] {
+            let run = bottle.exec(&VALUES, arguments);
+            assert_eq!(run.status.code(), Some(code), "{what} {}", screen(&run));
+            assert!(words.iter().all(|words| screen(&run).contains(words)), "{what} {}", screen(&run));
+            assert!(code == 0 || run.stdout.is_empty() && !bottle.path().join("started").exists(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_tree_is_not_started_while_a_build_writes_it() {
+    let bottle = Bottle::new(MANIFEST);
+    let lock = fs::File::open(bottle.tree()).unwrap();
+    lock.lock().unwrap();
+    assert!(bottle.refused(&VALUES, 1).contains("a build is writing to out/review"));
+    lock.unlock().unwrap();
+    lock.lock_shared().unwrap();
+    assert_eq!(bottle.exec(&VALUES, &["--", "true"]).status.code(), Some(0), "other launches keep nobody out");
+}
+
+#[test]
+fn a_hermetic_tree_is_for_comparison() {
+    let manifest = "name: review\nagent_provider: { template: codex, forward_host_credentials: true }\n";
+    let bottle = Bottle::build(manifest, &["--hermetic"]);
+    let said = bottle.refused(&[], 1);
+    assert!(said.contains("was built with --hermetic and cannot sign in") && said.contains("build it again without"));
+    assert_eq!(said.matches("error").count(), 1, "{said}");
+}
