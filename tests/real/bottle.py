@@ -2,36 +2,34 @@
 
 import contextlib
 import os
-import subprocess
 from pathlib import Path
 
 from egress import BOTTLEC, wait_for
-from engine import PATH
 
 
 class Bottle:
-    """Comes up with the block and goes with it. `values` are the host's variables."""
+    """Comes up with the block and goes with it. `values` are the host's variables. Without `up`, only
+    the proxies come up, and `run` starts the agent. Without `launcher`, `bottlec exec` is left out and
+    `values` are what compose gets."""
 
-    def __init__(self, engine, images, folder: Path, values: dict):
-        self.engine, self.folder = engine, folder
+    def __init__(self, engine, images, folder: Path, values: dict, up: bool = True, launcher: bool = True):
+        self.engine, self.folder, self.services = engine, folder, [] if up else ["egress"]
+        self.launcher = [BOTTLEC, "exec", self.folder, "--"] if launcher else []
         self.environment = {**images.environment, **values}
 
     def __enter__(self):
         # As if a user had built it: root's agent would be root.
         for path in [self.folder, *self.folder.rglob("*")]:
             os.chown(path, 1000, 1000)
-        self.compose("up", "--detach")
-        self.wait()
+        self.compose("up", "--detach", *self.services)
+        wait_for(lambda: self.state("egress") == "healthy", "a healthy egress", 90)
         return self
 
     def __exit__(self, *_):
-        self.compose("down", "--volumes", check=False)
+        self.compose("down", "--volumes", "--timeout", "1", check=False)
 
     def compose(self, *words, check=True, **more):
-        return self.engine.compose(self.folder, *words, env=self.environment, check=check, **more)
-
-    def wait(self):
-        wait_for(lambda: self.state("egress") == "healthy", "a healthy egress: " + self.folder.name, 90)
+        return self.engine.compose(self.folder, *words, env=self.environment, check=check, by=self.launcher, **more)
 
     def state(self, service):
         with contextlib.suppress(RuntimeError, KeyError, IndexError):
@@ -39,6 +37,9 @@ class Bottle:
 
     def container(self, service):
         return self.engine.container(self.folder, service, env=self.environment)
+
+    def logs(self, service):
+        return self.engine.logs(self.container(service))
 
     def agent(self, *command, **more):
         """Runs a command in the running agent's container, as its user."""

@@ -1,6 +1,7 @@
 """A compiled bottle, and its egress as a process of this machine: what compose.yaml starts, with the
 compose file's own words, the paths of its mounts put in place."""
 
+import hashlib
 import json
 import os
 import re
@@ -22,23 +23,31 @@ BOTTLEC = os.environ.get("BOTTLEC_BIN", str(ROOT / "target/debug/bottlec"))
 MITMDUMPS = os.environ.get("BOTTLEC_MITMDUMP_BINS", "mitmdump").split(":")
 
 
-def compile_bottle(folder: Path, manifest: str, *options: str) -> Path:
-    """Compiles a manifest with the program under test; returns the bottle's folder."""
+def compile_bottle(folder: Path, manifest: str, *options: str, environment: dict | None = None) -> Path:
+    """Compiles a manifest with the program under test and this environment; returns the bottle's folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "bottle.yaml").write_text(manifest)
     command = [BOTTLEC, "build", "bottle.yaml", "-o", "out", "--quiet", *options]
-    subprocess.run(command, cwd=folder, check=True)
+    subprocess.run(command, cwd=folder, check=True, env=environment or {})
     (bottle,) = (folder / "out").iterdir()
     return bottle
 
 
-def patch(file: Path, changes: list[tuple[str, str]]):
+def patch(bottle: Path, name: str, changes: list[tuple[str, str]]):
     """Takes a guard out of a compiled file. Each text must be there: a guard that moved is noticed."""
+    file = bottle / name
     text = file.read_text()
     for old, new in changes:
-        assert text.count(old) == 1, f"{file.name} has not exactly one {old!r}"
+        assert text.count(old) == 1, f"{name} has not exactly one {old!r}"
         text = text.replace(old, new)
     file.write_text(text)
+    # As if bottlec had written it: `bottlec exec` refuses a tree that was edited.
+    index = bottle / "bottle.json"
+    entries = json.loads(index.read_text())
+    for entry in entries["files"]:
+        content = (bottle / entry["path"]).read_bytes()
+        entry["sha256"] = hashlib.sha256(content).hexdigest()
+    index.write_text(json.dumps(entries))
 
 
 def compose_of(bottle: Path) -> dict:

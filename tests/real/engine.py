@@ -110,11 +110,17 @@ class Engine:
         """Runs the docker client. The result has stdout and stderr as text."""
         return self._run(["docker", *map(str, words)], check, quiet, timeout, **more)
 
-    def compose(self, folder, *words, env=None, files=("compose.yaml",), check=True, timeout=300, **more):
-        """Runs docker-compose in a bottle's folder, with nothing in its environment but `env`."""
+    def docker_bytes(self, *words):
+        """What the docker client prints, as bytes."""
+        command = ["docker", "--host", f"unix://{self.socket}", *words]
+        return subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout
+
+    def compose(self, folder, *words, env=None, files=("compose.yaml",), check=True, timeout=300, by=(), **more):
+        """Runs docker-compose in a bottle's folder, with nothing in its environment but `env`; `by` a
+        program that starts it."""
         program = os.environ.get("BOTTLEC_COMPOSE_BINS", "docker-compose").split(":")[0]
         named = [part for file in files for part in ("--file", file)]
-        return self._run([program, *named, *map(str, words)], check, False, timeout, env=env, cwd=folder, **more)
+        return self._run([*by, program, *named, *map(str, words)], check, False, timeout, env=env, cwd=folder, **more)
 
     def _run(self, command, check, quiet, timeout, env=None, **more):
         env = {"PATH": PATH, "HOME": str(self.scratch), "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "0", **(env or {})}

@@ -49,7 +49,7 @@ def unguarded(bottle, tmp_path_factory):
         if key not in chains:
             folder = tmp_path_factory.mktemp("unguarded")
             shutil.copytree(bottle, folder / "target")
-            patch(folder / "target/egress/addon.py", changes)
+            patch(folder / "target", "egress/addon.py", changes)
             context = running(folder / "target", folder / "run", TOKENS)
             chains[key] = context.__enter__()
             contexts.append(context)
@@ -122,7 +122,7 @@ def test_an_error_in_the_rules_refuses(bottle, tmp_path, row):
     row("egress", "an error in the addon refuses")
     for number, change in enumerate([("def judge_request(", "def judge_request(nonsense, "), ("names = [", "names = 1 / 0, [")]):
         shutil.copytree(bottle, tmp_path / f"{number}/target")
-        patch(tmp_path / f"{number}/target/egress/addon.py", [change])
+        patch(tmp_path / f"{number}/target", "egress/addon.py", [change])
         with running(tmp_path / f"{number}/target", tmp_path / f"{number}/run", TOKENS) as (egress, far_end):
             answer = attacks.request(egress.proxy, attacks.OPEN, "/")
             assert b" 403 " in answer and b'"rule": "internal"' in answer, answer

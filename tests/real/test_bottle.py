@@ -3,18 +3,20 @@ Each attack fails, and works once its guard is taken out of the compose file."""
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 import attacks
 from bottle import Bottle
-from egress import compile_bottle, patch
+from egress import compile_bottle, patch, wait_for
 from engine import FAR_END_ADDRESS, HOST_ADDRESS
-from test_addon import MANIFEST, TOKENS
+from test_addon import MANIFEST
 
 HERE = Path(__file__).parent
 SUBNET = "10.77.7"
+VALUES = {"API_TOKEN": "real-token-5d1e"}
 
 INTERNAL = (
     '  "inside":\n    driver: "bridge"\n    internal: true\n    driver_opts:\n      "com.docker.network.bridge.inhibit_ipv4": "true"\n',
@@ -26,7 +28,7 @@ UPLINK = (ON_THE_INSIDE, ON_THE_INSIDE + '      "uplink": {}\n')
 ENVIRONMENT = ('      "CURL_CA_BUNDLE": "/bottle/ca/bundle.pem"\n', '      "CURL_CA_BUNDLE": "/bottle/ca/bundle.pem"\n      "EGRESS_TOKEN_0":\n')
 MOUNT = ('        target: "/bottle"\n        read_only: true\n', '        target: "/bottle"\n        read_only: false\n')
 
-CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3); print('connected')"
+CONNECT = "import socket, sys; print('tried'); socket.create_connection((sys.argv[1], int(sys.argv[2])), 3); print('connected')"
 
 
 def connect(address, port):
@@ -40,8 +42,8 @@ NETWORK = {
     "service of the host, by the network's gateway": (connect(f"{SUBNET}.1", 8000), "connected", ISOLATED),
     "service of the host, by its own address": (connect(HOST_ADDRESS, 8000), "connected", INTERNAL),
     "pipelock, around egress": (connect("pipelock", 8888), "connected", UPLINK),
-    "reading a token from the environment": (["cat", "/proc/1/environ"], "real-token", ENVIRONMENT),
-    "changing what is mounted": (["sh", "-c", "echo x > /bottle/agent.env && echo changed"], "changed", MOUNT),
+    "reading a token from the environment": (["sh", "-c", "echo tried; cat /proc/*/environ"], "real-token", ENVIRONMENT),
+    "changing what is mounted": (["sh", "-c", "echo tried; echo x > /bottle/agent.env && echo changed"], "changed", MOUNT),
 }
 
 
@@ -57,13 +59,13 @@ def test_network_attack(name, engine, images, far_end, compiled, tmp_path, row):
     command, sign, guard = NETWORK[name]
     shutil.copytree(compiled, tmp_path / "guarded/target")
     shutil.copytree(compiled, tmp_path / "unguarded/target")
-    patch(tmp_path / "unguarded/target/compose.yaml", [guard])
+    patch(tmp_path / "unguarded/target", "compose.yaml", [guard])
     (tmp_path / "www").mkdir()
     with engine.started("host", "python3", "-m", "http.server", "8000", "--directory", tmp_path / "www"):
-        with Bottle(engine, images, tmp_path / "guarded/target", TOKENS) as bottle:
+        with Bottle(engine, images, tmp_path / "guarded/target", VALUES, up=False) as bottle:
             done = bottle.run(*command)
-            assert sign not in done.stdout, done.stdout + done.stderr
-        with Bottle(engine, images, tmp_path / "unguarded/target", TOKENS) as bottle:
+            assert "tried" in done.stdout and sign not in done.stdout, done.stdout + done.stderr
+        with Bottle(engine, images, tmp_path / "unguarded/target", VALUES, up=False) as bottle:
             done = bottle.run(*command)
             assert sign in done.stdout, "without its guard the attack should have worked: " + done.stdout + done.stderr
 
@@ -75,7 +77,7 @@ def standing(engine, images, compiled, tmp_path_factory):
 
     engine.wipe()
     folder = shutil.copytree(compiled, tmp_path_factory.mktemp("standing") / "target")
-    with FarEnd(engine, images.authority) as far_end, Bottle(engine, images, folder, TOKENS) as bottle:
+    with FarEnd(engine, images.authority) as far_end, Bottle(engine, images, folder, VALUES) as bottle:
         yield bottle, far_end
     engine.wipe()
 
@@ -117,20 +119,6 @@ def test_only_their_owners_have_the_private_keys(standing, row):
         assert "BEGIN CERTIFICATE" in text and "PRIVATE" not in text
 
 
-def test_a_second_start_keeps_the_authorities(engine, images, far_end, compiled, tmp_path, row):
-    row("container", "a second start keeps both authorities")
-    folder = shutil.copytree(compiled, tmp_path / "target")
-    with Bottle(engine, images, folder, TOKENS) as bottle:
-        before = (folder / "agent/ca/egress.pem").read_text()
-        pipelock = engine.inside(bottle.container("egress"), "tail", "-n", "3", "/egress-ca/upstream.pem").stdout
-        bottle.compose("up", "--detach", "--force-recreate")
-        bottle.wait()
-        assert (folder / "agent/ca/egress.pem").read_text() == before
-        assert engine.inside(bottle.container("egress"), "tail", "-n", "3", "/egress-ca/upstream.pem").stdout == pipelock
-        answer = bottle.agent("curl", "--silent", f"https://{attacks.OPEN}/")
-        assert json.loads(answer.stdout)["host"] == attacks.OPEN, answer.stderr
-
-
 def test_changing_the_addon_under_a_running_egress_changes_nothing(standing, row):
     row("container", "an addon that changes on disk does not change the running egress")
     bottle, _ = standing
@@ -152,3 +140,17 @@ def test_the_microvm_side_of_egress_answers_the_host(standing, row):
     run = lambda address: bottle.engine.run("host", *connect(address, 9099), check=False).stdout
     assert "connected" in run(f"{SUBNET}.130")
     assert "connected" not in run(f"{SUBNET}.2")
+
+
+def test_a_second_start_keeps_the_authorities(standing, row):
+    row("container", "a second start keeps both authorities")
+    bottle, _ = standing
+    engine, folder = bottle.engine, bottle.folder
+    before = (folder / "agent/ca/egress.pem").read_text()
+    pipelock = engine.inside(bottle.container("egress"), "tail", "-n", "3", "/egress-ca/upstream.pem").stdout
+    bottle.compose("up", "--detach", "--force-recreate")
+    wait_for(lambda: bottle.state("egress") == "healthy", "a healthy egress")
+    assert (folder / "agent/ca/egress.pem").read_text() == before
+    assert engine.inside(bottle.container("egress"), "tail", "-n", "3", "/egress-ca/upstream.pem").stdout == pipelock
+    answer = bottle.agent("curl", "--silent", f"https://{attacks.OPEN}/")
+    assert json.loads(answer.stdout)["host"] == attacks.OPEN, answer.stderr

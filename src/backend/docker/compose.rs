@@ -133,8 +133,8 @@ pub(super) struct Healthcheck {
 
 impl Healthcheck {
     pub(super) fn of<const N: usize>(test: [&str; N]) -> Self {
-        let [interval, timeout, start_period] = ["5s", "3s", "10s"].map(Interpolated::literal);
-        Healthcheck { test: literals(test), interval, timeout, retries: 12, start_period }
+        let [interval, timeout, start_period] = ["2s", "3s", "10s"].map(Interpolated::literal);
+        Healthcheck { test: literals(test), interval, timeout, retries: 30, start_period }
     }
 }
 
