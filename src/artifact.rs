@@ -38,8 +38,6 @@ pub struct Tree {
     pub name: BottleName,
     /// Every file, sorted by path; [`INDEX`] last.
     pub artifacts: Vec<Artifact>,
-    /// Folders that hold nothing yet: programs of the chain fill them.
-    pub folders: Vec<&'static str>,
     /// Whether it names a file by its path from the manifest's folder.
     pub names_local_file: bool,
 }

@@ -73,6 +73,7 @@ impl Linked<'_> {
         let job = Job { bottle, plan, egress, environment: &environment, backends };
         let mut artifacts = backend::render(&job)?;
         artifacts.push(Artifact::private("agent/agent.env", environment.file()?));
+        artifacts.push(Artifact::public("agent/ca/.gitignore", guest::IGNORED_CERTIFICATES.to_owned()));
         for file in &plan.files {
             let path = format!("agent/home/{}", file.path);
             artifacts.push(Artifact { path, content: file.content.clone(), private: file.private });
@@ -97,7 +98,6 @@ impl Linked<'_> {
         Ok(Some(Tree {
             name: bottle.name.clone(),
             artifacts,
-            folders: vec!["agent/ca"],
             names_local_file: bottle.settings.image.as_ref().is_some_and(|image| image.value.is_local()),
         }))
     }

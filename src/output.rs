@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::artifact::{Artifact, INDEX, Tree};
 use crate::index::{FileEntry, Index, hash};
-use place::{Kind, kind, make_folder, refuse_detours, refuse_detours_to_file};
+use place::{Kind, kind, make_folder, refuse_detours_to_file};
 pub use verify::{Fault, Unfit, Verified, verify};
 
 /// What a write did.
@@ -81,9 +81,6 @@ pub fn preflight(out: &Path, tree: &Tree) -> Result<()> {
 fn refuse_detours_in(root: &Path, tree: &Tree) -> Result<()> {
     for artifact in &tree.artifacts {
         refuse_detours_to_file(root, &artifact.path)?;
-    }
-    for folder in &tree.folders {
-        refuse_detours(root, Path::new(folder))?;
     }
     Ok(())
 }
@@ -278,9 +275,6 @@ fn make_folders(root: &Path, tree: &Tree) -> Result<()> {
                 tree.artifacts.iter().any(|other| other.private && Path::new(&other.path).starts_with(&folder));
             make_folder(&root.join(&folder), if private { 0o700 } else { 0o755 })?;
         }
-    }
-    for folder in &tree.folders {
-        make_folder(&root.join(folder), 0o755)?;
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ pub(super) fn kind(path: &Path) -> Result<Kind> {
 
 /// Refuses links and everything else that is not a folder from the bottle's folder, itself included,
 /// down to another folder.
-pub(super) fn refuse_detours(root: &Path, folder: &Path) -> Result<()> {
+fn refuse_detours(root: &Path, folder: &Path) -> Result<()> {
     let steps = folder.components();
     let places = steps.scan(root.to_owned(), |place, step| {
         place.push(step);

