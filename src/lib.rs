@@ -29,6 +29,7 @@ pub mod output;
 pub mod path_prefix;
 pub mod pipelock;
 pub mod plan;
+pub mod policy;
 pub mod provider;
 pub mod render;
 pub mod secret;

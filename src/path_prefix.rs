@@ -61,9 +61,14 @@ impl PathPrefix {
         &self.0
     }
 
+    /// Whether a path is the prefix or goes on after it with a new segment.
+    pub fn admits(&self, path: &str) -> bool {
+        let border = self.0.trim_end_matches('/');
+        self.0 == path || path.strip_prefix(border).is_some_and(|rest| rest.starts_with('/'))
+    }
+
     /// Whether everything that `other` admits is admitted by this as well.
     pub fn covers(&self, other: &PathPrefix) -> bool {
-        let border = self.0.trim_end_matches('/');
-        self == other || other.0.strip_prefix(border).is_some_and(|rest| rest.starts_with('/'))
+        self.admits(&other.0)
     }
 }

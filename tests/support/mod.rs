@@ -8,7 +8,8 @@ use std::process::{Command, Output};
 
 use bottlec::artifact::Tree;
 use bottlec::backend::Backend;
-use bottlec::compile::compile;
+use bottlec::compile::{compile, link};
+use bottlec::egress::Egress;
 use bottlec::facts::HostFacts;
 use bottlec::manifest::{self, Loaded};
 use tempfile::TempDir;
@@ -65,6 +66,16 @@ pub(crate) fn compile_file(path: &Path, host: &HostFacts, backends: &[Backend]) 
         .map(|found| format!("{} ({})", found.message, found.help.as_deref().unwrap_or_default()))
         .collect();
     Compiled { tree, codes, messages }
+}
+
+/// The merged routes of a manifest that stands alone and has no errors.
+pub(crate) fn merged(text: &str) -> Egress {
+    let folder = folder(&[("bottle.yaml", text)]);
+    let Loaded { sources, manifest, mut findings } = manifest::load(&folder.path().join("bottle.yaml")).unwrap();
+    let bottle = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings));
+    let egress = bottle.map(|bottle| link(&bottle, &HostFacts::hermetic(), &BOTH, &mut findings).unwrap().egress);
+    assert!(!findings.has_errors(), "{text}: {:?}", compile_text(text).messages);
+    egress.unwrap()
 }
 
 /// A folder with these files, which is a project of its own.
