@@ -1,0 +1,244 @@
+"""Sends requests through the real mitmdump with the compiled addon and says what became of each.
+
+    python agree.py MITMDUMP FOLDER < CASES > OUTCOMES
+
+Runs with the Python of mitmproxy, which has h2. FOLDER holds addon.py. CASES are lines of JSON, made
+by tests/agreement.rs: first the environment of mitmdump, then sets of routes, each followed by its
+cases. Bytes are latin-1. OUTCOMES has one line a case, in their order, and the number of tunnels that
+the far end was asked for.
+"""
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+
+TIMEOUT = 20
+LOOPBACK = "127.0.0.1"
+
+
+class FarEnd:
+    """Stands for pipelock and the internet: accepts every CONNECT, TLS for every name, one request."""
+
+    def __init__(self, certificate):
+        self.certificate, self.arrived, self.tunnels = certificate, {}, 0
+        self.socket = socket.create_server((LOOPBACK, 0), backlog=128)
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            connection, _ = self.socket.accept()
+            connection.settimeout(TIMEOUT)
+            threading.Thread(target=self.serve, args=[connection], daemon=True).start()
+
+    def serve(self, connection):
+        names = []
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate)
+        context.sni_callback = lambda _, name, __: names.append(name)
+        try:
+            asked = read_head(connection)
+            self.tunnels += 1
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            connection = context.wrap_socket(connection, server_side=True)
+            head = read_head(connection)
+            fields = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
+            credentials = [b"authorization", b"proxy-authorization"]
+            sent = [value.strip().decode("latin-1") for name, _, value in fields if name.lower() in credentials]
+            self.log(head, {
+                "connect": asked.split(b" ")[1].decode("latin-1").lower(), "sni": names[0].lower(),
+                "target": head.split(b" ")[1].decode("latin-1"), "authorization": sent,
+            })
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Far-End: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            connection.unwrap()
+        except OSError:
+            pass  # mitmdump went away; its client says why
+        finally:
+            connection.close()
+
+    def log(self, received, what):
+        for case in re.findall(rb"x-case: *([0-9]+)", received.lower()):
+            self.arrived.setdefault(int(case), []).append(what)
+
+
+class Mitmdump:
+    """The proxy, started once; each set of routes is read at a SIGHUP."""
+
+    def __init__(self, program, folder, far_end, environment):
+        self.routes, self.said, self.has_said = folder / "routes.yaml", [], threading.Condition()
+        self.routes.write_text("routes: []\n")
+        with socket.create_server((LOOPBACK, 0)) as free:
+            self.port = free.getsockname()[1]
+        options = [
+            f"routes={self.routes}", f"confdir={folder}", "ssl_insecure=true", "flow_detail=0", "termlog_verbosity=warn",
+        ]
+        self.process = subprocess.Popen(
+            [program, "--mode", f"upstream:http://{LOOPBACK}:{far_end.port}", "--listen-host", LOOPBACK,
+             "--listen-port", str(self.port), "--scripts", folder / "addon.py",
+             *(word for option in options for word in ["--set", option])],
+            env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONUNBUFFERED": "1", **environment},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        threading.Thread(target=self.listen, daemon=True).start()
+        self.wait(self.accepts, "to listen")
+
+    def listen(self):
+        for line in self.process.stdout:
+            with self.has_said:
+                self.said.append(line)
+                self.has_said.notify_all()
+
+    def accepts(self):
+        try:
+            socket.create_connection((LOOPBACK, self.port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def wait(self, is_done, what):
+        end = time.monotonic() + TIMEOUT
+        while not is_done():
+            if time.monotonic() > end or self.process.poll() is not None:
+                sys.exit(f"waited in vain for mitmdump {what}: {''.join(self.said[-20:])}")
+            with self.has_said:
+                self.has_said.wait(0.02)
+
+    def reload(self, routes):
+        self.routes.write_text(routes, encoding="utf-8")
+        start = len(self.said)
+        self.process.send_signal(signal.SIGHUP)
+        self.wait(lambda: any('"reloaded"' in line for line in self.said[start:]), "to reload")
+
+
+def read_head(connection):
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        piece = connection.recv(1)
+        if not piece:
+            raise ConnectionError("closed")
+        head += piece
+    return head
+
+
+def read_answer(connection):
+    """The status, whether it is the far end's, and the body."""
+    head = read_head(connection)
+    length = re.search(rb"\r\ncontent-length: *([0-9]+)", head.lower())
+    body = b""
+    while length and len(body) < int(length[1]):
+        piece = connection.recv(65536)
+        if not piece:
+            break
+        body += piece
+    return int(head.split(b" ")[1]), b"x-far-end" in head.lower(), body
+
+
+def outcome(status, is_far_end, body):
+    if is_far_end:
+        return "allowed"
+    if status == 403:
+        return json.loads(body)["error"]["rule"]
+    return "malformed" if status == 400 else f"answered {status} {body[:200]!r}"
+
+
+def client_context(protocol):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols([protocol])
+    return context
+
+
+CONTEXTS = {"h2": client_context("h2"), "http/1.1": client_context("http/1.1")}
+
+
+def send(case, port):
+    """What the agent gets for one request."""
+    with socket.create_connection((LOOPBACK, port), TIMEOUT) as connection:
+        if case["connect"] is not None:
+            connection.sendall(case["connect"].encode("latin-1"))
+            answer = read_answer(connection)
+            if answer[0] != 200:
+                return outcome(*answer)
+        if case["tls"]:
+            protocol = "h2" if "h2" in case else "http/1.1"
+            connection = CONTEXTS[protocol].wrap_socket(connection, server_hostname=case["sni"])
+            if connection.selected_alpn_protocol() != protocol:
+                return f"speaks {connection.selected_alpn_protocol()}"
+        if "h2" in case:
+            return send_h2(connection, case["h2"])
+        connection.sendall(case["head"].encode("latin-1"))
+        return outcome(*read_answer(connection))
+
+
+def send_h2(connection, headers):
+    config = h2.config.H2Configuration(
+        header_encoding=False, validate_outbound_headers=False, normalize_outbound_headers=False,
+    )
+    http = h2.connection.H2Connection(config)
+    http.initiate_connection()
+    http.send_headers(1, [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers], end_stream=True)
+    fields, body = {}, b""
+    while True:
+        connection.sendall(http.data_to_send())
+        received = connection.recv(65536)
+        if not received:
+            raise ConnectionError("closed")
+        for event in http.receive_data(received):
+            if isinstance(event, h2.events.ResponseReceived):
+                fields = dict(event.headers)
+            elif isinstance(event, h2.events.DataReceived):
+                body += event.data
+            elif isinstance(event, h2.events.StreamEnded):
+                return outcome(int(fields[b":status"]), b"x-far-end" in fields, body)
+            elif isinstance(event, (h2.events.StreamReset, h2.events.ConnectionTerminated)):
+                return "malformed"
+
+
+def attempt(case, port):
+    try:
+        return send(case, port)
+    except (ConnectionError, ssl.SSLEOFError, h2.exceptions.ProtocolError):
+        return "malformed"
+    except OSError as error:
+        return f"failed {error!r}"
+
+
+def main():
+    program, folder = sys.argv[1], Path(sys.argv[2])
+    lines = [json.loads(line) for line in sys.stdin]
+    # mitmproxy's own certificate serves the far end too: nobody looks at it.
+    subprocess.run(
+        [sys.executable, "-c", "import sys; from mitmproxy.certs import CertStore; CertStore.from_store(sys.argv[1], 'mitmproxy', 2048)", folder],
+        check=True,
+    )
+    far_end = FarEnd(folder / "mitmproxy-ca.pem")
+    proxy = Mitmdump(program, folder, far_end, lines[0]["environment"])
+    outcomes = []
+    with ThreadPoolExecutor(4) as pool:
+        for line in lines[1:]:
+            proxy.reload(line["routes"])
+            outcomes += pool.map(lambda case: (case["id"], attempt(case, proxy.port)), line["cases"])
+    proxy.process.terminate()
+    proxy.process.wait()
+    for case, said in outcomes:
+        print(json.dumps({"id": case, "outcome": said, "arrived": far_end.arrived.get(case, [])}))
+    print(json.dumps({"tunnels": far_end.tunnels}))
+    errors = [line for line in proxy.said if '"event": "error"' in line or "Traceback" in line]
+    sys.exit(f"mitmdump says: {''.join(errors[:20])}" if errors else 0)
+
+
+if __name__ == "__main__":
+    main()
