@@ -93,7 +93,6 @@ class Mitmdump:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         threading.Thread(target=self.listen, daemon=True).start()
-        self.wait(self.accepts, "to listen")
 
     def listen(self):
         for line in self.process.stdout:
@@ -227,12 +226,15 @@ def main():
     far_end = FarEnd(folder / "mitmproxy-ca.pem")
     proxy = Mitmdump(program, folder, far_end, lines[0]["environment"])
     outcomes = []
-    with ThreadPoolExecutor(4) as pool:
-        for line in lines[1:]:
-            proxy.reload(line["routes"])
-            outcomes += pool.map(lambda case: (case["id"], attempt(case, proxy.port)), line["cases"])
-    proxy.process.terminate()
-    proxy.process.wait()
+    try:
+        proxy.wait(proxy.accepts, "to listen")
+        with ThreadPoolExecutor(4) as pool:
+            for line in lines[1:]:
+                proxy.reload(line["routes"])
+                outcomes += pool.map(lambda case: (case["id"], attempt(case, proxy.port)), line["cases"])
+    finally:
+        proxy.process.terminate()
+        proxy.process.wait()
     for case, said in outcomes:
         print(json.dumps({"id": case, "outcome": said, "arrived": far_end.arrived.get(case, [])}))
     print(json.dumps({"tunnels": far_end.tunnels}))

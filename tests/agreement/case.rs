@@ -1,0 +1,137 @@
+//! One request: honest, as it is sent, and as the model is asked about it.
+
+use bottlec::egress::Egress;
+use bottlec::policy::Request;
+use serde_json::{Value, json};
+
+use crate::bottle::Random;
+
+/// The agent's own header, which is kept or stripped.
+pub(crate) const OWN: &str = "Bearer the-agents-own";
+
+/// One request: what is sent, and what the model is asked.
+pub(crate) struct Case {
+    /// The host of the tunnel as it is written, and the port.
+    pub(crate) authority: (String, String),
+    /// Sent straight to egress, without a tunnel.
+    pub(crate) scheme: Option<&'static str>,
+    pub(crate) is_http2: bool,
+    pub(crate) target: Vec<u8>,
+    /// Besides the target, everything that the model is asked.
+    pub(crate) request: Request,
+    /// `:authority`, or that of an absolute target.
+    pub(crate) inner_authority: Option<String>,
+    /// How many `Authorization` headers the agent sends.
+    pub(crate) signatures: usize,
+    /// Each with its name.
+    pub(crate) host_headers: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) type_headers: Vec<(&'static str, String)>,
+}
+
+impl Case {
+    pub(crate) fn honest(random: &mut Random, egress: &Egress) -> Case {
+        let routes = &egress.routes;
+        // One with prefixes is likelier: there is more to get wrong.
+        let picks = [random.of(routes), random.of(routes), random.of(routes)];
+        let route = picks.iter().find(|route| !route.path_allowlist.is_empty()).unwrap_or(&picks[0]);
+        let host = route.host.as_str().to_owned();
+        let start = match route.path_allowlist.as_slice() {
+            [] => String::new(),
+            prefixes => random.of(prefixes).as_str().to_owned(),
+        };
+        let rest =
+            random.of(&["", "/", "/b", "/b/c.d", "/b%20c", "/x.git/git-upload-pack", "/%41", "/b..c", "/..b", "/.b/"]);
+        let query = random.of(&["", "", "?", "?q=1", "?q=%2e%2e/..", "?service=git-upload-pack", "?a=b?c=/../"]);
+        let target = format!("{start}{rest}{query}");
+        let target = if target.starts_with('/') { target } else { format!("/{target}") };
+        let method = random.of(&["GET", "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get", "PROPFIND"]);
+        let kind =
+            random.of(&["application/json", "*/*", "application/x-git-upload-pack-request", "text/html, */*;q=0.8"]);
+        let is_http2 = random.percent(15);
+        Case {
+            authority: (host.clone(), "443".into()),
+            scheme: None,
+            is_http2,
+            target: target.into_bytes(),
+            signatures: random.of(&[0, 1, 1, 1, 2]),
+            request: Request::new(&host, method, ""),
+            inner_authority: is_http2.then(|| host.clone()),
+            host_headers: if is_http2 { Vec::new() } else { vec![("Host", host.into_bytes())] },
+            type_headers: if random.percent(40) { vec![("Accept", kind.into())] } else { Vec::new() },
+        }
+    }
+
+    pub(crate) fn host(&self) -> String {
+        self.authority.0.clone()
+    }
+
+    /// What the model is asked, with what HTTP does to it on the way.
+    pub(crate) fn asked(&self) -> Request {
+        let mut request = self.request.clone();
+        request.tunnel_host = self.authority.0.clone();
+        request.tunnel_port = self.authority.1.parse().unwrap_or_default();
+        let headers = self.host_headers.iter().map(|(_, value)| String::from_utf8_lossy(value).trim().to_owned());
+        // The addon is shown an authority decoded, so that over HTTP/2 no `xn--` host is admitted.
+        let shown = |host: &String| if host.contains("xn--") { idna::domain_to_unicode(host).0 } else { host.clone() };
+        request.hosts = headers.chain(self.inner_authority.as_ref().map(shown)).collect();
+        request.types = self.type_headers.iter().map(|(_, value)| value.clone()).collect();
+        request.target = String::from_utf8_lossy(&self.target).into_owned();
+        request.sni = request.sni.filter(|_| request.tls && self.scheme.is_none());
+        if let Some(scheme) = self.scheme {
+            request.tls = scheme == "https";
+            request.hosts.push(format!("{}:{}", self.authority.0, self.authority.1));
+        }
+        request
+    }
+
+    /// What stands before the path in the first line of HTTP/1.1; the far end sees it too.
+    pub(crate) fn absolute(&self) -> String {
+        let authority = self.inner_authority.as_ref().filter(|_| !self.is_http2);
+        authority.map(|authority| format!("https://{authority}")).unwrap_or_default()
+    }
+
+    /// What is sent.
+    pub(crate) fn sent(&self, id: usize) -> Value {
+        let (host, port) = &self.authority;
+        let request = &self.request;
+        let mut headers: Vec<(&str, Vec<u8>)> =
+            vec![("X-Case", id.to_string().into_bytes()), ("Proxy-Authorization", OWN.into())];
+        headers.extend(vec![("Authorization", OWN.into()); self.signatures]);
+        headers.extend(self.host_headers.clone());
+        headers.extend(self.type_headers.iter().map(|(name, value)| (*name, value.clone().into_bytes())));
+        let tunnel = latin_1(format!("CONNECT {host}:{port} HTTP/1.1\r\nX-Tunnel: 1\r\n\r\n").as_bytes());
+        let mut sent = json!({ "id": id, "connect": tunnel, "tls": request.tls, "sni": request.sni });
+        if self.is_http2 && request.tls && self.scheme.is_none() {
+            let mut all = vec![
+                (":method", request.method.clone().into_bytes()),
+                (":scheme", b"https".to_vec()),
+                (":path", self.target.clone()),
+            ];
+            all.extend(self.inner_authority.clone().map(|host| (":authority", host.into_bytes())));
+            all.extend(headers);
+            sent["h2"] = all.iter().map(|(name, value)| json!([name.to_lowercase(), latin_1(value)])).collect();
+            return sent;
+        }
+        let mut head = format!("{} ", request.method).into_bytes();
+        match self.scheme {
+            Some(scheme) => {
+                sent["connect"] = Value::Null;
+                sent["tls"] = false.into();
+                head.extend(format!("{scheme}://{host}:{port}").into_bytes());
+            }
+            _ => head.extend(self.absolute().into_bytes()),
+        }
+        head.extend(&self.target);
+        head.extend(b" HTTP/1.1\r\n");
+        for (name, value) in headers {
+            head.extend([name.as_bytes(), b": ", &value, b"\r\n"].concat());
+        }
+        head.extend(b"\r\n");
+        sent["head"] = latin_1(&head).into();
+        sent
+    }
+}
+
+pub(crate) fn latin_1(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| char::from(byte)).collect()
+}
