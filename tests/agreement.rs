@@ -1,6 +1,9 @@
 //! The model of egress (`policy`) against the real mitmdump with the compiled addon: many generated
 //! bottles, many requests, half of them hostile, and no difference.
 //!
+//! Not tried: letters that are newer than the Unicode of mitmdump's Python, and `xn--` labels that
+//! hide a U+3002, which mitmdump takes for a dot and the model for no route.
+//!
 //! `BOTTLEC_AGREEMENT_SEED` repeats a run, `BOTTLEC_AGREEMENT_SETS` makes it longer.
 
 #[path = "agreement/bottle.rs"]

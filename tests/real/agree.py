@@ -59,7 +59,7 @@ class FarEnd:
             credentials = [b"authorization", b"proxy-authorization"]
             sent = [value.strip().decode("latin-1") for name, _, value in fields if name.lower() in credentials]
             self.log(head, {
-                "connect": asked.split(b" ")[1].decode("latin-1").lower(), "sni": names[0].lower(),
+                "connect": asked.split(b" ")[1].decode("latin-1").lower(), "sni": (names[0] or "").lower(),
                 "target": head.split(b" ")[1].decode("latin-1"), "authorization": sent,
             })
             connection.sendall(b"HTTP/1.1 200 OK\r\nX-Far-End: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
