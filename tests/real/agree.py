@@ -232,6 +232,9 @@ def main():
             for line in lines[1:]:
                 proxy.reload(line["routes"])
                 outcomes += pool.map(lambda case: (case["id"], attempt(case, proxy.port)), line["cases"])
+                unanswered = [case for case, said in outcomes if said.startswith("failed")]
+                if len(unanswered) > 3:
+                    sys.exit(f"mitmdump does not answer the cases {unanswered}: {''.join(proxy.said[-20:])}")
     finally:
         proxy.process.terminate()
         proxy.process.wait()
