@@ -1,6 +1,8 @@
 //! What egress does with one request: the rules of `egress/addon.py`, in its order, without a proxy.
 //! `tests/agreement.rs` holds the two against each other.
 
+use std::collections::BTreeSet;
+
 use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -145,7 +147,7 @@ fn require(kept: bool, rule: Rule) -> Result<(), Rule> {
 fn is_for_one_host(route: &Route, request: &Request) -> bool {
     let is_route = |name: &str| name == route.host.as_str();
     let name = |host: &String| {
-        let host = host.to_lowercase();
+        let host = host.to_ascii_lowercase();
         host.strip_suffix(":443").map(str::to_owned).unwrap_or(host)
     };
     request.sni.as_ref().is_some_and(|sni| is_route(&sni.to_lowercase()))
@@ -162,25 +164,38 @@ fn is_encoded_path(target: &str) -> bool {
 ///
 /// # Errors
 /// The rule that the text breaks by being encoded too often.
-fn readings(text: &str) -> Result<Vec<String>, Rule> {
-    let mut found = Vec::new();
-    let mut text = text.to_owned();
+fn readings(text: &str) -> Result<BTreeSet<String>, Rule> {
+    let mut found = BTreeSet::new();
+    let mut texts = BTreeSet::from([text.to_owned()]);
     for _ in 0..DEEPEST_ENCODING {
-        let folded = text.nfkc().collect::<String>().replace('\\', "/");
-        let bare: Vec<&str> = folded.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
-        let bare = bare.join("/");
-        let decoded = percent_decode_str(&text).decode_utf8_lossy().into_owned();
-        let is_decoded = decoded == text;
-        found.extend([std::mem::replace(&mut text, decoded), folded, bare]);
-        if is_decoded {
+        texts.extend(texts.iter().map(|text| text.nfkc().collect()).collect::<Vec<String>>());
+        for text in &texts {
+            let slashed = text.replace('\\', "/");
+            let bare: Vec<&str> =
+                slashed.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
+            found.extend([bare.join("/"), text.clone()]);
+            found.insert(slashed);
+        }
+        let decoded = texts.iter().map(|text| percent_decode_str(text).decode_utf8_lossy().into_owned()).collect();
+        if decoded == texts {
             return Ok(found);
         }
+        texts = decoded;
     }
     Err(Rule::Path)
 }
 
 /// Whether a reading of a path is below one of the prefixes and cannot climb out.
 fn is_below(path: &str, prefixes: &[PathPrefix]) -> bool {
+    // Some servers take %u002e for a dot.
+    let is_wide = |rest: &str| {
+        rest.strip_prefix(['u', 'U'])
+            .and_then(|digits| digits.get(..4))
+            .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    if path.split('%').skip(1).any(is_wide) {
+        return false;
+    }
     let is_unsafe = |char: char| char.is_ascii_control() || char == char::REPLACEMENT_CHARACTER;
     // `.` and `..`, also with the blanks and dots at the end that some file systems drop.
     let is_dots = |segment: &str| !segment.is_empty() && segment.chars().all(|char| char == ' ' || char == '.');

@@ -129,7 +129,7 @@ fn smolvm_stores_what_we_mean() {
             assert_eq!(record["network"], true, "{name}");
             assert_eq!(
                 record["allowed_cidrs"],
-                json!([format!("{}/32", index["network"]["egress"].as_str().unwrap())]),
+                json!([format!("{}/32", index["network"]["machine_egress"].as_str().unwrap())]),
                 "{name}"
             );
             assert_eq!(record["allowed_hosts"], json!(["host.smolvm.internal"]), "{name}");

@@ -45,6 +45,7 @@ fn tree_has_the_layout_of_the_specification() {
             "review/agent/",
             "review/agent/agent.env",
             "review/agent/ca/",
+            "review/agent/ca/.gitignore",
             "review/agent/home/",
             "review/agent/home/.codex/",
             "review/agent/home/.codex/auth.json",
@@ -52,7 +53,9 @@ fn tree_has_the_layout_of_the_specification() {
             "review/bottle.json",
             "review/compose.yaml",
             "review/egress/",
+            "review/egress/addon.py",
             "review/egress/egress.env",
+            "review/egress/prepare.py",
             "review/egress/routes.yaml",
             "review/image/",
             "review/image/Dockerfile",
@@ -113,7 +116,7 @@ fn unchanged_files_are_not_touched_and_folders_stay() {
     let paths = ["bottle.json", "compose.yaml", "egress/routes.yaml", "agent", "egress", "pipelock"];
     let before = paths.map(state);
     let run = bottlec(folder.path(), &BUILD);
-    assert!(screen(&run).contains("review: 0 written, 10 unchanged in out/review"), "{}", screen(&run));
+    assert!(screen(&run).contains("review: 0 written, 13 unchanged in out/review"), "{}", screen(&run));
     assert_eq!(paths.map(state), before);
 
     fs::write(
@@ -122,7 +125,7 @@ fn unchanged_files_are_not_touched_and_folders_stay() {
     )
     .unwrap();
     let run = bottlec(folder.path(), &BUILD);
-    assert!(screen(&run).contains("review: 3 written, 7 unchanged"), "{}", screen(&run));
+    assert!(screen(&run).contains("review: 3 written, 10 unchanged"), "{}", screen(&run));
     let after = paths.map(state);
     for (index, path) in paths.iter().enumerate() {
         let changed = after[index].0 != before[index].0;

@@ -71,9 +71,7 @@ impl Case {
         request.tunnel_host = self.authority.0.clone();
         request.tunnel_port = self.authority.1.parse().unwrap_or_default();
         let headers = self.host_headers.iter().map(|(_, value)| String::from_utf8_lossy(value).trim().to_owned());
-        // The addon is shown an authority decoded, so that over HTTP/2 no `xn--` host is admitted.
-        let shown = |host: &String| if host.contains("xn--") { idna::domain_to_unicode(host).0 } else { host.clone() };
-        request.hosts = headers.chain(self.inner_authority.as_ref().map(shown)).collect();
+        request.hosts = headers.chain(self.inner_authority.clone()).collect();
         request.types = self.type_headers.iter().map(|(_, value)| value.clone()).collect();
         request.target = String::from_utf8_lossy(&self.target).into_owned();
         request.sni = request.sni.filter(|_| request.tls && self.scheme.is_none());

@@ -142,7 +142,7 @@ fn the_agent_is_the_owner_of_its_files_unless_the_user_says_otherwise() {
         std::os::unix::fs::chown(bottle.tree().join("agent"), Some(1234), Some(4321)).unwrap();
         assert_eq!(with(&[]), "1234 4321\n");
     } else {
-        eprintln!("SKIPPED: another owner (needs root)");
+        support::skipped("another owner (needs root)");
     }
 }
 

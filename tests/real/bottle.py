@@ -1,10 +1,9 @@
 """A compiled bottle in the engine: `docker-compose up` by way of `bottlec exec`, as a user starts it."""
 
-import contextlib
 import os
 from pathlib import Path
 
-from egress import BOTTLEC, wait_for
+from egress import BOTTLEC
 
 
 class Bottle:
@@ -22,7 +21,7 @@ class Bottle:
         for path in [self.folder, *self.folder.rglob("*")]:
             os.chown(path, 1000, 1000)
         self.compose("up", "--detach", *self.services)
-        wait_for(lambda: self.state("egress") == "healthy", "a healthy egress", 90)
+        self.engine.wait_healthy(self.container("egress"), 90)
         return self
 
     def __exit__(self, *_):
@@ -30,10 +29,6 @@ class Bottle:
 
     def compose(self, *words, check=True, **more):
         return self.engine.compose(self.folder, *words, env=self.environment, check=check, by=self.launcher, **more)
-
-    def state(self, service):
-        with contextlib.suppress(RuntimeError, KeyError, IndexError):
-            return self.engine.inspect(self.container(service))["State"]["Health"]["Status"]
 
     def container(self, service):
         return self.engine.container(self.folder, service, env=self.environment)

@@ -10,7 +10,7 @@ import pytest
 
 import attacks
 from bottle import Bottle
-from egress import compile_bottle, patch, wait_for
+from egress import compile_bottle, patch
 from engine import FAR_END_ADDRESS, HOST_ADDRESS
 from test_addon import MANIFEST
 
@@ -163,7 +163,7 @@ def test_a_second_start_keeps_the_authorities(standing, row):
     before = (folder / "agent/ca/egress.pem").read_text()
     pipelock = engine.inside(bottle.container("egress"), "tail", "-n", "3", "/egress-ca/upstream.pem").stdout
     bottle.compose("up", "--detach", "--force-recreate")
-    wait_for(lambda: bottle.state("egress") == "healthy", "a healthy egress")
+    engine.wait_healthy(bottle.container("egress"))
     assert (folder / "agent/ca/egress.pem").read_text() == before
     assert engine.inside(bottle.container("egress"), "tail", "-n", "3", "/egress-ca/upstream.pem").stdout == pipelock
     answer = bottle.agent("curl", "--silent", f"https://{attacks.OPEN}/")

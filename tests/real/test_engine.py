@@ -1,4 +1,4 @@
-"""The ground that the tests of the chain stand on: engine, images, far end, and a compiled bottle that reaches it."""
+"""The ground that the tests of the chain stand on: engine, images and far end."""
 import os
 import pathlib
 import shutil
@@ -10,30 +10,6 @@ import time
 import pytest
 
 from engine import FAR_END_ADDRESS, HOST_ADDRESS
-
-GOLDEN = pathlib.Path(__file__).parents[2] / "golden"
-
-
-TOKEN = "real-token-of-the-host"
-
-
-def make_bottle(name, folder):
-    """A copy of a golden's tree, with the empty folder that git does not keep."""
-    bottle = shutil.copytree(GOLDEN / name / "out" / name, folder / name)
-    (bottle / "agent" / "ca").mkdir(exist_ok=True)
-    return bottle
-
-
-def start_egress(engine, images, bottle):
-    """Starts all but the agent; returns the environment for further calls of compose."""
-    environment = images.environment | {"EGRESS_TOKEN_0": TOKEN}
-    engine.compose(bottle, "up", "--detach", "egress", env=environment)
-    engine.wait_healthy(engine.container(bottle, "egress", env=environment))
-    return environment
-
-
-def run_agent(engine, bottle, environment, *command):
-    return engine.compose(bottle, "run", "--rm", "-T", "agent", *command, env=environment, check=False)
 
 
 def test_the_engine_shares_no_network_with_the_machine(engine):
@@ -95,26 +71,3 @@ def test_a_service_of_the_host_can_be_played(engine, images, tmp_path):
     with engine.started("host", "python3", "-m", "http.server", "8000", "--directory", tmp_path):
         ask = ["curl", "--silent", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", f"http://{HOST_ADDRESS}:8000/said"]
         assert engine.docker("run", "--rm", images.environment["BOTTLE_AGENT_IMAGE"], *ask).stdout == "by the host"
-
-
-@pytest.mark.parametrize("golden, host, turn", [
-    ("codex-forwarded", "chatgpt.com", ["/opt/codex-0.135.0/bin/codex", "exec", "--skip-git-repo-check", "hi"]),
-    ("codex-forwarded", "chatgpt.com", ["codex", "exec", "--skip-git-repo-check", "hi"]),
-    ("claude-token", "api.anthropic.com", ["claude", "-p", "hi"]),
-])
-def test_a_compiled_bottle_reaches_the_far_end_through_its_proxies(engine, images, far_end, tmp_path, golden, host, turn):
-    far_end.configure({"text": "the far end was here", "require": {host: f"Bearer {TOKEN}"}})
-    bottle = make_bottle(golden, tmp_path)
-    environment = start_egress(engine, images, bottle)
-    done = run_agent(engine, bottle, environment, *turn)
-    assert "the far end was here" in done.stdout, done.stdout + done.stderr
-    assert {line["host"] for line in far_end.events("request")} == {host}
-
-
-def test_the_agent_alone_reaches_nothing(engine, images, far_end, tmp_path):
-    bottle = make_bottle("codex-forwarded", tmp_path)
-    environment = start_egress(engine, images, bottle)
-    far_end.forget()
-    for url in ("https://chatgpt.com/", f"https://{FAR_END_ADDRESS}/"):
-        assert run_agent(engine, bottle, environment, "curl", "--silent", "--noproxy", "*", "--max-time", "5", url).returncode
-    assert not far_end.events()

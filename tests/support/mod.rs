@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -106,10 +107,16 @@ pub(crate) fn programs(variable: &str) -> Vec<PathBuf> {
     let Some(paths) = std::env::var_os(variable) else {
         let required = std::env::var_os("BOTTLEC_CONSUMERS").is_some_and(|value| value == "required");
         assert!(!required, "{variable} is not set");
-        eprintln!("SKIPPED: {variable} is not set");
+        skipped(&format!("{variable} is not set"));
         return Vec::new();
     };
     std::env::split_paths(&paths).collect()
+}
+
+/// Says that something was not tested, past the harness, which keeps what passing tests print.
+pub(crate) fn skipped(what: &str) {
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    writeln!(std::io::stderr(), "SKIPPED: {test}: {what}").unwrap();
 }
 
 /// What a run printed on stderr.

@@ -118,7 +118,7 @@ def judge_request(route: Route, sni: str | None, hosts: list[str], method: str, 
 
     `hosts` is every Host header and :authority, `types` every Content-Type and Accept.
     """
-    names = [host.lower().removesuffix(":443") for host in hosts]
+    names = [host.lower().removesuffix(":443") if host.isascii() else "" for host in hosts]
     if sni is None or sni.lower() != route.host or not names or any(name != route.host for name in names):
         raise Refused(
             "authority",
@@ -141,21 +141,22 @@ def judge_request(route: Route, sni: str | None, hosts: list[str], method: str, 
         )
 
 
-def readings(text: str) -> list[str]:
+def readings(text: str) -> set[str]:
     """The text in every way that some server might read it.
 
     Servers differ in how often they decode, whether a backslash is a slash, whether `;` ends a
     segment and whether full-width forms are letters. The request goes on as it was written, so each
     reading must be harmless.
     """
-    found = []
+    found, texts = set(), {text}
     for _ in range(DEEPEST_ENCODING):
-        folded = unicodedata.normalize("NFKC", text).replace("\\", "/")
-        found += [text, folded, re.sub(";[^/]*", "", folded)]
-        decoded = unquote(text, errors="replace")
-        if decoded == text:
+        texts |= {unicodedata.normalize("NFKC", text) for text in texts}
+        slashed = {text.replace("\\", "/") for text in texts}
+        found |= texts | slashed | {re.sub(";[^/]*", "", text) for text in slashed}
+        decoded = {unquote(text, errors="replace") for text in texts}
+        if decoded == texts:
             return found
-        text = decoded
+        texts = decoded
     raise Refused("path", "the request target is encoded too often", "encode it once")
 
 
@@ -163,14 +164,13 @@ def is_below(path: str, prefixes: tuple[str, ...]) -> bool:
     """Whether a reading of a path is below one of the prefixes and cannot climb out."""
     if any(ord(char) < 32 or char in "\x7f\ufffd" for char in path):
         return False
+    # Some servers take %u002e for a dot.
+    if re.search("%u[0-9a-f]{4}", path, re.IGNORECASE):
+        return False
     # `.` and `..`, also with the blanks and dots at the end that some file systems drop.
     if any(segment and not segment.strip(" .") for segment in path.split("/")):
         return False
-    spellings = (path, re.sub("/+", "/", path))
-    borders = [prefix.rstrip("/") + "/" for prefix in prefixes]
-    return all(
-        spelling in prefixes or any(spelling.startswith(border) for border in borders) for spelling in spellings
-    )
+    return path in prefixes or any(path.startswith(prefix.rstrip("/") + "/") for prefix in prefixes)
 
 
 class Egress:
@@ -216,9 +216,14 @@ class Egress:
         """Judges the request and gives it the route's credential."""
         request, headers = flow.request, flow.request.headers
         route = judge_host(self.routes, request.host, request.port, request.scheme == "https")
-        hosts = headers.get_all("host") + ([request.authority] if request.authority else [])
+        # As it was sent; `request.authority` shows an xn-- name decoded.
+        authority = request.data.authority.decode("utf-8", "replace")
+        hosts = headers.get_all("host") + ([authority] if authority else [])
         types = headers.get_all("content-type") + headers.get_all("accept")
         judge_request(route, flow.client_conn.sni, hosts, request.method, request.path, types)
+        if not request.is_http2:
+            # An absolute target would go on as it is, and the host would be read from there.
+            request.authority = ""
         headers.pop("proxy-authorization", None)
         if not route.keep_authorization:
             headers.pop("authorization", None)
