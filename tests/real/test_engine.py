@@ -21,7 +21,8 @@ def test_the_engine_shares_no_network_with_the_machine(engine):
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_an_engine_leaves_nothing_behind(tmp_path, end):
-    script = ("import sys, time, engine\n"
+    # Who is started in the background may have been told to ignore ^C.
+    script = ("import signal, sys, time, engine\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
               "with engine.Engine(sys.argv[1]) as e, e.started('internet', 'sleep', '1000'):\n"
               "    e.docker('network', 'create', 'some'); print(e.scratch, flush=True); time.sleep(1000)")
     owner = subprocess.Popen([sys.executable, "-c", script, tmp_path], cwd=pathlib.Path(__file__).parent,

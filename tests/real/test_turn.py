@@ -17,6 +17,7 @@ from bottle import Bottle
 from egress import BOTTLEC, compile_bottle, patch, wait_for
 
 TEXT = "spoken by the far end"
+EMAIL = "somebody.real@example.com"
 ACCOUNT = "11111111-2222-4333-8444-555555555555"
 CLAUDE_TOKEN = "sk-ant-oat01-real-5f0c93b1d2"
 CODEX = "agent_provider: { template: codex, forward_host_credentials: true }\n"
@@ -41,7 +42,7 @@ def part(value: dict) -> str:
 
 def jwt(seconds: int, signature: str) -> str:
     claim = {"chatgpt_account_id": ACCOUNT, "chatgpt_plan_type": "plus", "chatgpt_user_id": "user-real"}
-    claims = {"exp": int(time.time()) + seconds, "https://api.openai.com/auth": claim}
+    claims = {"exp": int(time.time()) + seconds, "email": EMAIL, "https://api.openai.com/auth": claim}
     return f"{part({'alg': 'RS256'})}.{part(claims)}.{signature}"
 
 
@@ -60,7 +61,7 @@ def host(tmp_path):
     (tmp_path / "login/auth.json").write_text(json.dumps(login))
     values = {"CODEX_HOME": str(tmp_path / "login"), "CLAUDE_TOKEN": CLAUDE_TOKEN}
     secrets = [part.encode() for token in (access, tokens["id_token"]) for part in token.split(".")[2:]]
-    secrets += [access.encode(), b"real-refresh-token", CLAUDE_TOKEN.encode()]
+    secrets += [access.encode(), b"real-refresh-token", CLAUDE_TOKEN.encode(), EMAIL.encode()]
     return values, {"codex": access, "claude": CLAUDE_TOKEN}, secrets
 
 
@@ -172,7 +173,7 @@ sys.stdout.write(seen.decode(errors="replace"))
 def screen_of(bottle, program):
     """What the client shows on a terminal."""
     done = bottle.run("python3", "-c", TUI, program, timeout=120)
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b.|\s", "", done.stdout)
+    return re.sub(r"\x1b\[[0-9;?<>]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|\s", "", done.stdout)
 
 
 CODEX_RELEASES = [release for client, release in releases() if client == "codex"]
