@@ -31,6 +31,8 @@ pub struct Request {
     pub target: String,
     /// Every `Content-Type` and `Accept` header.
     pub types: Vec<String>,
+    /// Names and values of all other headers.
+    pub fields: Vec<String>,
 }
 
 impl Request {
@@ -45,6 +47,7 @@ impl Request {
             method: method.to_owned(),
             target: target.to_owned(),
             types: Vec::new(),
+            fields: Vec::new(),
         }
     }
 }
@@ -81,6 +84,8 @@ pub enum Rule {
     Host,
     /// It is https on port 443.
     Port,
+    /// No header has a control character, which some server reads as its end.
+    Header,
     /// Server name, `Host` and tunnel are for one host.
     Authority,
     /// The method is for that host and not for the way to it.
@@ -99,6 +104,7 @@ impl Rule {
         match self {
             Rule::Host => "host",
             Rule::Port => "port",
+            Rule::Header => "header",
             Rule::Authority => "authority",
             Rule::Method => "method",
             Rule::Path => "path",
@@ -118,14 +124,21 @@ fn admit<'r>(routes: &'r [Route], request: &Request, is_filled: impl Fn(Slot) ->
     let named = |route: &&Route| request.tunnel_host.eq_ignore_ascii_case(route.host.as_str());
     let route = routes.iter().find(named).ok_or(Rule::Host)?;
     require(request.tunnel_port == 443 && request.tls, Rule::Port)?;
+    let headers = request.hosts.iter().chain(&request.types).chain(&request.fields);
+    require(!headers.flat_map(|text| text.chars()).any(|char| char.is_ascii_control() && char != '\t'), Rule::Header)?;
     require(is_for_one_host(route, request), Rule::Authority)?;
-    require(!["CONNECT", "TRACE", "TRACK"].contains(&request.method.to_uppercase().as_str()), Rule::Method)?;
+    let method = request.method.to_uppercase();
+    let is_word = !method.is_empty() && request.method.bytes().all(|b| b.is_ascii_alphabetic() || b"_-".contains(&b));
+    require(is_word && !["CONNECT", "TRACE", "TRACK"].contains(&method.as_str()), Rule::Method)?;
     require(is_encoded_path(&request.target), Rule::Path)?;
 
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let paths = readings(path)?;
     let queries = readings(query)?;
     let pushes = |text: &String| text.to_lowercase().contains("git-receive-pack");
+    // Others than these write below a repository without ever saying git-receive-pack.
+    let writes = !["GET", "HEAD", "POST", "OPTIONS"].contains(&method.as_str());
+    require(!writes || !paths.iter().any(|path| path.to_lowercase().contains(".git/")), Rule::GitPush)?;
     require(!paths.iter().chain(&queries).chain(&request.types).any(pushes), Rule::GitPush)?;
 
     let prefixes = &route.path_allowlist;
@@ -159,8 +172,8 @@ fn is_encoded_path(target: &str) -> bool {
     target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
-/// The text in every way that some server might read it: decoded or not, however often; a backslash
-/// as a slash, full-width forms as letters; `;` as the end of a segment.
+/// The text in every way that some server might read it: decoded or not, however often, `%u002e` as a
+/// dot; a backslash as a slash, full-width forms as letters; `;` as the end of a segment.
 ///
 /// # Errors
 /// The rule that the text breaks by being encoded too often.
@@ -168,6 +181,7 @@ fn readings(text: &str) -> Result<BTreeSet<String>, Rule> {
     let mut found = BTreeSet::new();
     let mut texts = BTreeSet::from([text.to_owned()]);
     for _ in 0..DEEPEST_ENCODING {
+        texts.extend(texts.iter().map(|text| with_wide_decoded(text)).collect::<Vec<String>>());
         texts.extend(texts.iter().map(|text| text.nfkc().collect()).collect::<Vec<String>>());
         for text in &texts {
             let slashed = text.replace('\\', "/");
@@ -185,17 +199,28 @@ fn readings(text: &str) -> Result<BTreeSet<String>, Rule> {
     Err(Rule::Path)
 }
 
+/// The text with each `%uXXXX` decoded, as some servers do; half a character is none.
+fn with_wide_decoded(text: &str) -> String {
+    let mut pieces = text.split("%u");
+    let mut decoded = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let digits = piece.get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        match digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
+            Some(code) => {
+                decoded.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+                decoded.push_str(&piece[4..]);
+            }
+            None => {
+                decoded.push_str("%u");
+                decoded.push_str(piece);
+            }
+        }
+    }
+    decoded
+}
+
 /// Whether a reading of a path is below one of the prefixes and cannot climb out.
 fn is_below(path: &str, prefixes: &[PathPrefix]) -> bool {
-    // Some servers take %u002e for a dot.
-    let is_wide = |rest: &str| {
-        rest.strip_prefix(['u', 'U'])
-            .and_then(|digits| digits.get(..4))
-            .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    };
-    if path.split('%').skip(1).any(is_wide) {
-        return false;
-    }
     let is_unsafe = |char: char| char.is_ascii_control() || char == char::REPLACEMENT_CHARACTER;
     // `.` and `..`, also with the blanks and dots at the end that some file systems drop.
     let is_dots = |segment: &str| !segment.is_empty() && segment.chars().all(|char| char == ' ' || char == '.');

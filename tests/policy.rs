@@ -100,11 +100,38 @@ fn every_host_header_is_the_routes_host() {
 }
 
 #[test]
-fn methods_that_are_for_the_way_are_refused_in_any_case() {
-    for method in ["CONNECT", "TRACE", "TRACK", "trace", "Track"] {
+fn a_control_character_in_any_header_is_refused() {
+    for text in ["a\r\nAuthorization: b", "a\rb", "a\nb", "a\0b", "a\x7fb", "a\x1bb"] {
+        expect_changed("header", |request| request.fields = vec![text.into()]);
+        expect_changed("header", |request| request.types = vec![text.into()]);
+        expect_changed("header", |request| request.hosts = vec![text.into()]);
+    }
+    expect_changed("allowed", |request| request.fields = vec!["a\tb \u{e9}".into()]);
+}
+
+#[test]
+fn writing_below_a_repository_is_a_push() {
+    for (method, target, expected) in [
+        ("PUT", "/a/b/x.git/refs/heads/main", "git-push"),
+        ("mkcol", "/a/b/x%2Egit/objects", "git-push"),
+        ("PROPPATCH", "/a/b/x.GIT%2frefs", "git-push"),
+        ("GET", "/a/b/x.git/HEAD", "allowed"),
+        ("POST", "/a/b/x.git/git-upload-pack", "allowed"),
+        ("PUT", "/a/b/x.github/y", "allowed"),
+    ] {
+        expect_changed(expected, |request| {
+            request.method = method.into();
+            request.target = target.into();
+        });
+    }
+}
+
+#[test]
+fn methods_that_are_for_the_way_or_no_word_are_refused_in_any_case() {
+    for method in ["CONNECT", "TRACE", "TRACK", "trace", "Track", "", "GET /x", "GET\r\nX:", "\u{17f}", "G\0"] {
         expect_changed("method", |request| request.method = method.into());
     }
-    for method in ["GET", "get", "PROPFIND", "X-TRACE", "TRACER", ""] {
+    for method in ["GET", "get", "PROPFIND", "X-TRACE", "TRACER", "M-SEARCH"] {
         expect_changed("allowed", |request| request.method = method.into());
     }
 }

@@ -5,7 +5,8 @@ mod compose;
 use std::collections::BTreeMap;
 
 use compose::{
-    Attachment, Build, Compose, Condition, Healthcheck, Interpolated, Mount, Network, Service, Volume, after, literals,
+    Attachment, Build, Compose, Condition, Healthcheck, Interpolated, Logging, Mount, Network, Service, Volume, after,
+    literals,
 };
 
 use super::{Backend, Job};
@@ -92,6 +93,7 @@ fn hardened(image: Interpolated) -> Service {
         stdin_open: false,
         tty: false,
         restart: Interpolated::literal("unless-stopped"),
+        logging: Logging::bounded(),
         read_only: true,
         cap_drop: literals(["ALL"]),
         cap_add: Vec::new(),
@@ -196,7 +198,7 @@ fn egress(job: &Job) -> Service {
             "--set",
             "flow_detail=0",
             "--set",
-            "termlog_verbosity=warn",
+            "termlog_verbosity=error",
             "--scripts",
             "/tmp/addon.py",
         ]),

@@ -15,17 +15,18 @@ pub(crate) struct Case {
     pub(crate) authority: (String, String),
     /// Sent straight to egress, without a tunnel.
     pub(crate) scheme: Option<&'static str>,
-    pub(crate) is_http2: bool,
     pub(crate) target: Vec<u8>,
     /// Besides the target, everything that the model is asked.
     pub(crate) request: Request,
-    /// `:authority`, or that of an absolute target.
+    /// That of an absolute target.
     pub(crate) inner_authority: Option<String>,
     /// How many `Authorization` headers the agent sends.
     pub(crate) signatures: usize,
     /// Each with its name.
     pub(crate) host_headers: Vec<(&'static str, Vec<u8>)>,
     pub(crate) type_headers: Vec<(&'static str, String)>,
+    /// Values of a header that no rule names.
+    pub(crate) other_headers: Vec<&'static str>,
 }
 
 impl Case {
@@ -47,16 +48,15 @@ impl Case {
         let method = random.of(&["GET", "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get", "PROPFIND"]);
         let kind =
             random.of(&["application/json", "*/*", "application/x-git-upload-pack-request", "text/html, */*;q=0.8"]);
-        let is_http2 = random.percent(15);
         Case {
             authority: (host.clone(), "443".into()),
             scheme: None,
-            is_http2,
             target: target.into_bytes(),
             signatures: random.of(&[0, 1, 1, 1, 2]),
             request: Request::new(&host, method, ""),
-            inner_authority: is_http2.then(|| host.clone()),
-            host_headers: if is_http2 { Vec::new() } else { vec![("Host", host.into_bytes())] },
+            inner_authority: None,
+            host_headers: vec![("Host", host.into_bytes())],
+            other_headers: Vec::new(),
             type_headers: if random.percent(40) { vec![("Accept", kind.into())] } else { Vec::new() },
         }
     }
@@ -72,6 +72,7 @@ impl Case {
         request.tunnel_port = self.authority.1.parse().unwrap_or_default();
         let headers = self.host_headers.iter().map(|(_, value)| String::from_utf8_lossy(value).trim().to_owned());
         request.hosts = headers.chain(self.inner_authority.clone()).collect();
+        request.fields = self.other_headers.iter().map(|value| (*value).to_owned()).collect();
         request.types = self.type_headers.iter().map(|(_, value)| value.clone()).collect();
         request.target = String::from_utf8_lossy(&self.target).into_owned();
         request.sni = request.sni.filter(|_| request.tls && self.scheme.is_none());
@@ -82,10 +83,9 @@ impl Case {
         request
     }
 
-    /// What stands before the path in the first line of HTTP/1.1; the far end sees it too.
+    /// What stands before the path in the first line of HTTP/1.1.
     pub(crate) fn absolute(&self) -> String {
-        let authority = self.inner_authority.as_ref().filter(|_| !self.is_http2);
-        authority.map(|authority| format!("https://{authority}")).unwrap_or_default()
+        self.inner_authority.as_ref().map(|authority| format!("https://{authority}")).unwrap_or_default()
     }
 
     /// What is sent.
@@ -97,19 +97,9 @@ impl Case {
         headers.extend(vec![("Authorization", OWN.into()); self.signatures]);
         headers.extend(self.host_headers.clone());
         headers.extend(self.type_headers.iter().map(|(name, value)| (*name, value.clone().into_bytes())));
+        headers.extend(self.other_headers.iter().map(|value| ("X-Other", value.as_bytes().to_vec())));
         let tunnel = latin_1(format!("CONNECT {host}:{port} HTTP/1.1\r\nX-Tunnel: 1\r\n\r\n").as_bytes());
         let mut sent = json!({ "id": id, "connect": tunnel, "tls": request.tls, "sni": request.sni });
-        if self.is_http2 && request.tls && self.scheme.is_none() {
-            let mut all = vec![
-                (":method", request.method.clone().into_bytes()),
-                (":scheme", b"https".to_vec()),
-                (":path", self.target.clone()),
-            ];
-            all.extend(self.inner_authority.clone().map(|host| (":authority", host.into_bytes())));
-            all.extend(headers);
-            sent["h2"] = all.iter().map(|(name, value)| json!([name.to_lowercase(), latin_1(value)])).collect();
-            return sent;
-        }
         let mut head = format!("{} ", request.method).into_bytes();
         match self.scheme {
             Some(scheme) => {

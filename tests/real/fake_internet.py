@@ -67,7 +67,8 @@ class Authority:
             file.write_bytes(leaf.public_bytes(serialization.Encoding.PEM) + pem(self.leaf_key))
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(file)
-            context.set_alpn_protocols(["h2", "http/1.1"])
+            # Some servers, and what stands in front of others, speak HTTP/1.1 alone.
+            context.set_alpn_protocols(["http/1.1"] if str(host).startswith("h1.") else ["h2", "http/1.1"])
             self.contexts[str(host)] = context
         return self.contexts[str(host)]
 

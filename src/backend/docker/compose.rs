@@ -64,6 +64,7 @@ pub(super) struct Service {
     pub(super) stdin_open: bool,
     pub(super) tty: bool,
     pub(super) restart: Interpolated,
+    pub(super) logging: Logging,
     pub(super) read_only: bool,
     pub(super) cap_drop: Vec<Interpolated>,
     #[serde(default)]
@@ -84,6 +85,24 @@ pub(super) struct Service {
     pub(super) healthcheck: Option<Healthcheck>,
     #[serde(default)]
     pub(super) depends_on: BTreeMap<String, Dependency>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Logging {
+    pub(super) driver: Interpolated,
+    pub(super) options: BTreeMap<String, Interpolated>,
+}
+
+impl Logging {
+    /// What an agent makes the services say must not fill the host's disk.
+    pub(super) fn bounded() -> Self {
+        let options = [("max-file", "3"), ("max-size", "10m")];
+        Logging {
+            driver: Interpolated::literal("json-file"),
+            options: options.map(|(name, value)| (name.to_owned(), Interpolated::literal(value))).into(),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

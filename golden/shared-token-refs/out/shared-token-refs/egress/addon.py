@@ -22,6 +22,9 @@ from mitmproxy import ctx, http
 from ruamel.yaml import YAML
 
 OPTIONS = {
+    # Agents are spoken to in HTTP/1.1. mitmproxy passes an HTTP/2 body without a length on to an HTTP/1.1
+    # server as it is, where it would be read as the next request, which no rule has seen.
+    "http2": False,
     # Nothing is sent upstream before a request has been judged, no ClientHello either.
     "connection_strategy": "lazy",
     "upstream_cert": False,
@@ -35,6 +38,12 @@ OPTIONS = {
 LARGEST_REFUSED_BODY = 1 << 20
 # A path that is percent-encoded more often than this is meant to deceive.
 DEEPEST_ENCODING = 4
+# Headers that say something else than the request's first line, or are meant for egress.
+DROPPED = ("proxy-authorization", "x-original-url", "x-rewrite-url", "x-http-method", "x-http-method-override")
+# Credentials of other kinds: a host that egress signs for gets egress's credential alone.
+OTHER_CREDENTIALS = ("x-api-key", "api-key", "x-goog-api-key", "x-token", "private-token")
+# What a git client reads with; others write below a repository without ever saying git-receive-pack.
+GIT_READS = ("GET", "HEAD", "POST", "OPTIONS")
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,12 @@ def judge_host(routes: dict[str, Route], host: str, port: int, tls: bool) -> Rou
     return route
 
 
+def judge_headers(fields: tuple[tuple[bytes, bytes], ...]) -> None:
+    """Raises Refused for a control character, which some server reads as the end of a header."""
+    if any(re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", part) for field in fields for part in field):
+        raise Refused("header", "a header has a control character", "send each header on one line of text")
+
+
 def judge_request(route: Route, sni: str | None, hosts: list[str], method: str, target: str, types: list[str]) -> None:
     """Raises Refused unless the request may go to the route's host.
 
@@ -125,14 +140,16 @@ def judge_request(route: Route, sni: str | None, hosts: list[str], method: str, 
             "the server name, the Host header and the tunnel are not for one and the same host",
             "send the request through a tunnel of its own",
         )
-    if method.upper() in ("CONNECT", "TRACE", "TRACK"):
+    if method.upper() in ("CONNECT", "TRACE", "TRACK") or not re.fullmatch("[A-Za-z_-]+", method):
         raise Refused("method", "this method is not let through", "use another method")
     path, _, query = target.partition("?")
     if not re.fullmatch(r"/[!-~]*", target) or "#" in target:
         raise Refused("path", "the request target is not an encoded path", "send an absolute path, percent-encoded")
-    if any("git-receive-pack" in text.lower() for text in [*readings(path), *readings(query), *types]):
+    paths = readings(path)
+    writes = method.upper() not in GIT_READS and any(".git/" in text.lower() for text in paths)
+    if writes or any("git-receive-pack" in text.lower() for text in [*paths, *readings(query), *types]):
         raise Refused("git-push", "git push is not let through", "push from outside the bottle")
-    if route.path_allowlist and not all(is_below(reading, route.path_allowlist) for reading in readings(path)):
+    if route.path_allowlist and not all(is_below(reading, route.path_allowlist) for reading in paths):
         raise Refused(
             "path",
             f"no `path_allowlist` prefix of {route.host} admits this path",
@@ -144,12 +161,13 @@ def judge_request(route: Route, sni: str | None, hosts: list[str], method: str, 
 def readings(text: str) -> set[str]:
     """The text in every way that some server might read it.
 
-    Servers differ in how often they decode, whether a backslash is a slash, whether `;` ends a
-    segment and whether full-width forms are letters. The request goes on as it was written, so each
-    reading must be harmless.
+    Servers differ in how often they decode, whether %u002e is a dot, whether a backslash is a slash,
+    whether `;` ends a segment and whether full-width forms are letters. The request goes on as it was
+    written, so each reading must be harmless.
     """
     found, texts = set(), {text}
     for _ in range(DEEPEST_ENCODING):
+        texts |= {re.sub("%u([0-9A-Fa-f]{4})", wide, text) for text in texts}
         texts |= {unicodedata.normalize("NFKC", text) for text in texts}
         slashed = {text.replace("\\", "/") for text in texts}
         found |= texts | slashed | {re.sub(";[^/]*", "", text) for text in slashed}
@@ -160,12 +178,15 @@ def readings(text: str) -> set[str]:
     raise Refused("path", "the request target is encoded too often", "encode it once")
 
 
+def wide(escape: re.Match) -> str:
+    """The character of %uXXXX; half a character is none."""
+    code = int(escape[1], 16)
+    return "\ufffd" if 0xD800 <= code < 0xE000 else chr(code)
+
+
 def is_below(path: str, prefixes: tuple[str, ...]) -> bool:
     """Whether a reading of a path is below one of the prefixes and cannot climb out."""
     if any(ord(char) < 32 or char in "\x7f\ufffd" for char in path):
-        return False
-    # Some servers take %u002e for a dot.
-    if re.search("%u[0-9a-f]{4}", path, re.IGNORECASE):
         return False
     # `.` and `..`, also with the blanks and dots at the end that some file systems drop.
     if any(segment and not segment.strip(" .") for segment in path.split("/")):
@@ -182,11 +203,11 @@ class Egress:
     def load(self, loader):
         loader.add_option("routes", str, "/etc/egress/routes.yaml", "The file with the routes.")
         ctx.options.update(**OPTIONS)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
 
     def running(self):
-        # An error ends mitmdump here, before it listens.
+        # Until now every host is refused. An error in the file ends mitmdump.
         self.routes = read_routes(Path(ctx.options.routes))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
 
     def reload(self):
         self.routes = {}
@@ -205,8 +226,8 @@ class Egress:
         request = flow.request
         if (request.scheme, request.host, request.port) == ("http", "_egress.local", 80):
             flow.response = self.introspect(request)
-            return
-        self.guard(flow, lambda: self.admit(flow))
+        else:
+            self.guard(flow, lambda: self.admit(flow))
         if flow.response is None:
             request.stream = True
         elif not is_short(request.headers):
@@ -216,21 +237,27 @@ class Egress:
         """Judges the request and gives it the route's credential."""
         request, headers = flow.request, flow.request.headers
         route = judge_host(self.routes, request.host, request.port, request.scheme == "https")
-        # As it was sent; `request.authority` shows an xn-- name decoded.
+        judge_headers(headers.fields)
+        # As they were sent; mitmproxy shows an xn-- name decoded and a method in capitals.
         authority = request.data.authority.decode("utf-8", "replace")
+        method = request.data.method.decode("utf-8", "replace")
         hosts = headers.get_all("host") + ([authority] if authority else [])
         types = headers.get_all("content-type") + headers.get_all("accept")
-        judge_request(route, flow.client_conn.sni, hosts, request.method, request.path, types)
-        if not request.is_http2:
-            # An absolute target would go on as it is, and the host would be read from there.
-            request.authority = ""
-        headers.pop("proxy-authorization", None)
+        judge_request(route, flow.client_conn.sni, hosts, method, request.path, types)
+        # An absolute target would go on as it is, and the host would be read from there.
+        request.authority = ""
+        for name in DROPPED:
+            headers.pop(name, None)
+        if headers.get("expect", "").lower() != "100-continue":
+            headers.pop("expect", None)
         if not route.keep_authorization:
             headers.pop("authorization", None)
         if route.token_env is not None:
             authorization = route.authorization()
             if authorization is None:
                 raise Refused("slot", "the credential of this host is empty", "start the bottle with `bottlec exec`")
+            for name in OTHER_CREDENTIALS:
+                headers.pop(name, None)
             headers["Authorization"] = authorization
 
     def request(self, flow: http.HTTPFlow):
