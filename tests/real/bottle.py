@@ -17,9 +17,9 @@ class Bottle:
         self.environment = {**images.environment, **values}
 
     def __enter__(self):
-        # As if a user had built it: root's agent would be root.
+        # As if a user had built it who is nobody in the image; root's agent would be root.
         for path in [self.folder, *self.folder.rglob("*")]:
-            os.chown(path, 1000, 1000)
+            os.chown(path, 1001, 1001)
         self.compose("up", "--detach", *self.services)
         self.engine.wait_healthy(self.container("egress"), 90)
         return self

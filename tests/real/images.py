@@ -46,7 +46,7 @@ RUN cat /tmp/ca.pem >> "$(python3 -c 'import certifi; print(certifi.where())')"
 """
 AGENT = """
 FROM {base}
-RUN useradd --uid 1000 --create-home --shell /bin/bash node && install -d -o node -g node /workspace
+RUN useradd --uid 1000 --create-home --shell /bin/bash node && install -d -m 1777 /workspace /home/node
 COPY node /usr/local/bin/
 COPY opt /opt
 {links}
