@@ -250,8 +250,15 @@ fn entries(path: &Path) -> Result<Vec<FileEntry>> {
         return Ok(Vec::new());
     }
     let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    /// All that every release of the format has had: an index of an older one lists our files too.
+    #[derive(serde::Deserialize)]
+    struct Listing {
+        #[serde(rename = "format")]
+        _format: u32,
+        files: Vec<FileEntry>,
+    }
     // What is not an index lists nothing, and is then somebody else's file.
-    Ok(serde_json::from_slice::<Index>(&text).map(|index| index.files).unwrap_or_default())
+    Ok(serde_json::from_slice::<Listing>(&text).map(|listing| listing.files).unwrap_or_default())
 }
 
 fn mode(path: &Path) -> Result<u32> {

@@ -105,6 +105,21 @@ fn private_files_are_for_their_owner_alone() {
 }
 
 #[test]
+fn a_tree_of_an_older_release_is_built_over() {
+    let folder = folder(&[("review.yaml", MANIFEST)]);
+    assert_eq!(bottlec(folder.path(), &BUILD).status.code(), Some(0));
+    let root = folder.path().join("out/review");
+    // An index that lacks a key which was added since, and a file that the release wrote otherwise.
+    let mut index: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(root.join("bottle.json")).unwrap()).unwrap();
+    index["network"].as_object_mut().unwrap().remove("machine_egress").unwrap();
+    fs::write(root.join("bottle.json"), index.to_string()).unwrap();
+    fs::write(root.join("compose.yaml"), "services: {}\n").unwrap();
+    let run = bottlec(folder.path(), &BUILD);
+    assert!(screen(&run).contains("review: 2 written, 11 unchanged"), "{}", screen(&run));
+}
+
+#[test]
 fn unchanged_files_are_not_touched_and_folders_stay() {
     let folder = folder(&[("review.yaml", MANIFEST)]);
     assert_eq!(bottlec(folder.path(), &BUILD).status.code(), Some(0));

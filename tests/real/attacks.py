@@ -11,7 +11,7 @@ import json
 import socket
 import ssl
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Callable
 
 import h2.config
@@ -131,10 +131,6 @@ def fish(proxy) -> bytes:
     return seen
 
 
-def chunked(*trailers) -> bytes:
-    return b"4\r\nbody\r\n0\r\n" + "".join(f"{line}\r\n" for line in trailers).encode() + b"\r\n"
-
-
 def arrived(log, text) -> bool:
     return any(text.lower() in json.dumps(entry).lower() for entry in log)
 
@@ -147,7 +143,6 @@ class Attack:
     run: Callable
     worked: Callable
     guard: list[tuple[str, str]]
-    group: str = field(default="")
 
 
 ALL: dict[str, Attack] = {}
