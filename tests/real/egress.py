@@ -89,9 +89,6 @@ class FrontedFarEnd:
         self.process = subprocess.Popen([*program, *ports])
         wait_for((folder / "ready").exists, "the far end")
 
-    def configure(self, **config):
-        (self.folder / "config.json").write_text(json.dumps(config))
-
     def log(self) -> list[dict]:
         lines = (self.folder / "log.jsonl").read_text().splitlines()
         return [json.loads(line) for line in lines]

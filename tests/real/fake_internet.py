@@ -6,7 +6,7 @@
   signed by ca.pem in the authority's folder (default: DIR), which is made when there is none. HTTP/2, HTTP/1.1, websockets.
 - `--connect-port`: a proxy on the same address that answers every CONNECT with 200 and leads it to the server
   above. It stands where pipelock stands when pipelock cannot be had; it judges nothing, so that
-  what is refused was refused by egress. What it is told to play back of pipelock: fake_services.py.
+  what is refused was refused by egress.
 - `--names`: a name server that gives every name the `--address`.
 
 DIR/config.json, if there is one, says how to answer (fake_services.py). DIR/log.jsonl gets one JSON line for
@@ -126,10 +126,8 @@ class FarEnd:
         async def serve(reader, writer):
             target, headers = await read_connect(reader)
             self.log({"event": "connect", "target": target, "headers": headers})
-            host = (target or "").rpartition(":")[0]
-            if target is None or self.services.refuses_connect(host):
-                status = "400 Bad Request" if target is None else "429 Too Many Requests"
-                writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+            if target is None:
+                writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
                 return writer.close()
             onward = await asyncio.open_connection(address, tls_port)
             own_port = onward[1].get_extra_info("sockname")[1]

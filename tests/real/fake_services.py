@@ -11,10 +11,6 @@ The configuration is a JSON file that is read again at each request; every key m
     text            what the models say (default: TEXT)
     pause           seconds between two events of an answer (default: 0.02)
     names           {"name": "address"}: answers of the name server, see fake_names.py
-    refuse_jwt_authorization
-                    {"hosts": [...], "refusals": 1}: requests with a JWT in Authorization get 403 with pipelock's text so
-                    often, then 429 (so do CONNECTs, at the front). This plays back what pipelock 2.3.0 was
-                    measured to do on an intercepted host; it proves nothing about pipelock
 """
 import asyncio
 import base64
@@ -27,7 +23,6 @@ from fake_http import Response, Websocket
 
 TEXT = "hello from the far end"
 CREDENTIALS = {"authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key", "x-token", "private-token"}
-JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 
 
 def as_json(status, value):
@@ -84,20 +79,16 @@ def fresh_jwt():
 
 
 class Services:
-    """`answer` is given every request; `refuses_connect` every host that a CONNECT names."""
+    """`answer` is given every request."""
 
     def __init__(self, config_file):
-        self.config_file, self.config, self.text, self.jwt_refusals = config_file, {}, None, {}
+        self.config_file, self.config, self.text = config_file, {}, None
 
     def read_config(self):
         text = self.config_file.read_text() if self.config_file and self.config_file.exists() else "{}"
         if text != self.text:
-            self.config, self.text, self.jwt_refusals = json.loads(text), text, {}
+            self.config, self.text = json.loads(text), text
         return self.config
-
-    def refuses_connect(self, host):
-        limit = self.read_config().get("refuse_jwt_authorization", {}).get("refusals", 1)
-        return self.jwt_refusals.get(host, 0) >= limit
 
     async def answer(self, request):
         config, host, path = self.read_config(), request.host, urlsplit(request.target).path
@@ -105,12 +96,6 @@ class Services:
         statuses = config.get("status", {})
         status = statuses.get(f"{request.method} {host}{path}", statuses.get(host + path))
 
-        jwt = config.get("refuse_jwt_authorization", {})
-        if host in jwt.get("hosts", []) and any(JWT.search(value) for value in given):
-            if self.refuses_connect(host):
-                return Response(429, [["content-type", "text/plain"]], f"CONNECT blocked: rate limit exceeded for {host}\n".encode())
-            self.jwt_refusals[host] = self.jwt_refusals.get(host, 0) + 1
-            return Response(403, [["content-type", "text/plain"]], b"blocked: request header contains secret\n")
         if host in config.get("require", {}) and given != [config["require"][host]]:
             return refusal(401, "this is not the token of this service", "invalid_token")
         if status and status != 200:
