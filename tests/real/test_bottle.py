@@ -10,7 +10,7 @@ import pytest
 
 import attacks
 from bottle import Bottle
-from egress import compile_bottle, patch
+from egress import compile_bottle, patch, wait_for
 from engine import FAR_END_ADDRESS, HOST_ADDRESS
 from test_addon import MANIFEST
 
@@ -146,6 +146,28 @@ def test_changing_the_addon_under_a_running_egress_changes_nothing(standing, row
         assert "egress_refused" in bottle.agent("curl", "--silent", "http://evil.example/").stdout
     finally:
         addon.write_text(text)
+
+
+def test_egress_reads_its_routes_again_when_compose_is_asked_to(standing, row):
+    row("container", "`docker compose kill -s HUP egress` reads the routes again")
+    bottle, _ = standing
+    # Into the mounted folder as a build does it: beside the file and renamed over it.
+    routes = bottle.folder / "egress/routes.yaml"
+    text = routes.read_text()
+    ask = lambda: bottle.agent("curl", "--silent", f"https://{attacks.FOREIGN}/").stdout
+    try:
+        new = routes.with_name(".routes.yaml.new")
+        new.write_text(text + f'  - host: "{attacks.FOREIGN}"\n')
+        new.chmod(0o644)
+        new.rename(routes)
+        assert ask() == ""
+        # Not by way of `bottlec exec`, which refuses the edited tree.
+        bottle.engine.compose(bottle.folder, "kill", "-s", "HUP", "egress", env=bottle.environment)
+        wait_for(lambda: attacks.FOREIGN in ask(), "the new route", 10)
+    finally:
+        routes.write_text(text)
+        bottle.engine.compose(bottle.folder, "kill", "-s", "HUP", "egress", env=bottle.environment)
+        wait_for(lambda: ask() == "", "the old routes", 10)
 
 
 def test_the_microvm_side_of_egress_answers_the_host(standing, row):
