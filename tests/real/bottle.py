@@ -5,21 +5,24 @@ from pathlib import Path
 
 from egress import BOTTLEC
 
+# As if a user had built the tree who is nobody in the image; root's agent would be root.
+OWNER = 1001
+
 
 class Bottle:
     """Comes up with the block and goes with it. `values` are the host's variables. Without `up`, only
     the proxies come up, and `run` starts the agent. Without `launcher`, `bottlec exec` is left out and
-    `values` are what compose gets."""
+    `values` are what compose gets, with the owner's ids, which `exec` takes from the tree."""
 
     def __init__(self, engine, images, folder: Path, values: dict, up: bool = True, launcher: bool = True):
         self.engine, self.folder, self.services = engine, folder, [] if up else ["egress"]
         self.launcher = [BOTTLEC, "exec", self.folder, "--"] if launcher else []
-        self.environment = {**images.environment, **values}
+        ids = {} if launcher else {"BOTTLE_UID": str(OWNER), "BOTTLE_GID": str(OWNER)}
+        self.environment = {**images.environment, **ids, **values}
 
     def __enter__(self):
-        # As if a user had built it who is nobody in the image; root's agent would be root.
         for path in [self.folder, *self.folder.rglob("*")]:
-            os.chown(path, 1001, 1001)
+            os.chown(path, OWNER, OWNER)
         self.compose("up", "--detach", *self.services)
         self.engine.wait_healthy(self.container("egress"), 90)
         return self
