@@ -11,6 +11,7 @@ use crate::diagnostic::Findings;
 use crate::egress::Egress;
 use crate::environment::Environment;
 use crate::plan::AgentProvisionPlan;
+use crate::policy::{Files, Unreadable, Walls};
 use crate::render::RenderError;
 
 /// What runs the agent.
@@ -62,4 +63,21 @@ pub fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
         artifacts.push(smolmachines::render(job)?);
     }
     Ok(artifacts)
+}
+
+/// What the backends' files in a tree say of the agent's walls. `addresses` are texts that differ from
+/// bottle to bottle and mean the same, with a name for each.
+///
+/// # Errors
+/// A file that is not what a build writes.
+pub fn walls(files: &Files, addresses: &[(String, &str)]) -> Result<Vec<Walls>, Unreadable> {
+    let mut all = Vec::new();
+    let readers: [(&str, fn(&Files, &str) -> Result<Walls, String>); 2] =
+        [(docker::FILE, docker::walls), (smolmachines::FILE, smolmachines::walls)];
+    for (path, read) in readers {
+        let Some(text) = files.get(path) else { continue };
+        let same = addresses.iter().fold(text.clone(), |text, (address, name)| text.replace(address.as_str(), name));
+        all.push(read(files, &same).map_err(|problem| Unreadable { file: path.to_owned(), problem })?);
+    }
+    Ok(all)
 }

@@ -10,7 +10,7 @@ use crate::environment::{self, Environment};
 use crate::facts::{HostCredentials, HostFacts};
 use crate::guest;
 use crate::index::{Compiled, Index};
-use crate::pipelock::Pipelock;
+use crate::pipelock::{self, Pipelock};
 use crate::plan::AgentProvisionPlan;
 use crate::render::{self, RenderError};
 use crate::source::Sources;
@@ -68,21 +68,21 @@ impl Linked<'_> {
     /// Every artifact; nothing without a route.
     fn render(&self, sources: &Sources) -> Result<Option<Tree>, RenderError> {
         let Linked { bottle, plan, egress, backends, hermetic } = self;
-        let Some(pipelock) = Pipelock::of(&bottle.name, egress, bottle.pipelock) else { return Ok(None) };
+        let Some(filter) = Pipelock::of(&bottle.name, egress, bottle.pipelock) else { return Ok(None) };
         let environment = Environment::of(bottle, plan, bottle.subnet.egress());
         let job = Job { bottle, plan, egress, environment: &environment, backends };
         let mut artifacts = backend::render(&job)?;
-        artifacts.push(Artifact::private("agent/agent.env", environment.file()?));
+        artifacts.push(Artifact::private(environment::FILE, environment.file()?));
         artifacts.push(Artifact::public("agent/ca/.gitignore", guest::IGNORED_CERTIFICATES.to_owned()));
         for file in &plan.files {
             let path = format!("agent/home/{}", file.path);
             artifacts.push(Artifact { path, content: file.content.clone(), private: file.private });
         }
-        artifacts.push(Artifact::public("egress/routes.yaml", egress.wire()?));
+        artifacts.push(Artifact::public(egress::WIRE, egress.wire()?));
         artifacts.push(Artifact::public("egress/egress.env", environment::egress_file(egress)?));
         artifacts.push(Artifact::public("egress/addon.py", egress::ADDON.to_owned()));
         artifacts.push(Artifact::public("egress/prepare.py", egress::PREPARE.to_owned()));
-        artifacts.push(Artifact::public("pipelock/pipelock.yaml", pipelock.render()?));
+        artifacts.push(Artifact::public(pipelock::FILE, filter.render()?));
         artifacts.sort_by(|a, b| a.path.cmp(&b.path));
 
         let compiled = Compiled {

@@ -12,7 +12,7 @@ pub mod sarif;
 
 use std::collections::BTreeSet;
 
-pub use code::{Code, Severity};
+pub use code::{Code, Grade, Severity};
 pub use page::{Example, Page};
 
 use crate::source::Span;

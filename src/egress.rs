@@ -22,12 +22,25 @@ pub const ADDON: &str = include_str!("../templates/addon.py");
 /// `egress/prepare.py`: hands out certificates and volumes before the proxies start.
 pub const PREPARE: &str = include_str!("../templates/prepare.py");
 
+/// Where the wire file lies in a tree.
+pub const WIRE: &str = "egress/routes.yaml";
+
 /// How the names of slots begin. No other variable's does.
 pub const SLOT_PREFIX: &str = "EGRESS_TOKEN_";
 
 /// The variable of the egress process that holds one token: `EGRESS_TOKEN_<n>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(usize);
+
+impl Slot {
+    /// Reads the name of a slot.
+    pub fn parse(text: &str) -> Option<Slot> {
+        let number = text.strip_prefix(SLOT_PREFIX)?;
+        let slot = Slot(number.parse().ok()?);
+        // One spelling for each: neither `+1` nor `01`.
+        (slot.to_string() == text).then_some(slot)
+    }
+}
 
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -243,28 +256,65 @@ fn report_shared_exception(route: &ManifestRoute, findings: &mut Findings) {
 /// The wire file as the addon reads it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wire {
-    routes: Vec<WireRoute>,
+pub struct Wire {
+    /// One for each host.
+    pub routes: Vec<WireRoute>,
 }
 
 /// A route on the wire: four fields of the reference system and two of ours; empty ones are left out.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WireRoute {
-    host: Host,
+pub struct WireRoute {
+    /// The host.
+    pub host: Host,
+    /// Path prefixes; empty for any path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    path_allowlist: Vec<PathPrefix>,
+    pub path_allowlist: Vec<PathPrefix>,
+    /// The first word of the header that egress puts on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    auth_scheme: Option<String>,
+    pub auth_scheme: Option<String>,
+    /// The user, for `Basic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    auth_username: Option<String>,
+    pub auth_username: Option<String>,
+    /// The slot that holds the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    token_env: Option<String>,
+    pub token_env: Option<String>,
+    /// Whether the agent's own `Authorization` goes through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    keep_authorization: Option<bool>,
+    pub keep_authorization: Option<bool>,
+}
+
+impl Wire {
+    /// Reads the wire file.
+    ///
+    /// # Errors
+    /// What the addon would not take either, in the words of the YAML reader.
+    pub fn parse(text: &str) -> Result<Wire, String> {
+        serde_yaml::from_str(text).map_err(|error| error.to_string())
+    }
 }
 
 impl WireRoute {
+    /// How egress signs, and the slot. Nothing if it does not.
+    ///
+    /// # Errors
+    /// Half a credential, and a scheme or slot that is none.
+    pub fn credential(&self) -> Result<Option<(Scheme, Slot)>, String> {
+        let (scheme, slot) = match (&self.auth_scheme, &self.token_env) {
+            (None, None) => return Ok(None),
+            (Some(scheme), Some(slot)) => (scheme, slot),
+            _ => return Err(format!("{} has half a credential", self.host)),
+        };
+        let scheme = match (scheme.as_str(), &self.auth_username) {
+            ("Bearer", None) => Scheme::Bearer,
+            ("token", None) => Scheme::Token,
+            ("Basic", Some(username)) => Scheme::Basic { username: username.clone() },
+            _ => return Err(format!("{} has the scheme `{}`", self.host, scheme.escape_debug())),
+        };
+        let slot = Slot::parse(slot).ok_or_else(|| format!("{} has the slot `{}`", self.host, slot.escape_debug()))?;
+        Ok(Some((scheme, slot)))
+    }
+
     fn of(route: &Route) -> Self {
         // Exhaustive: what does not cross to egress is named here.
         let Route { host, path_allowlist, auth, tls_passthrough: _, ssrf_ip_allowlist: _, origin: _ } = route;

@@ -14,6 +14,9 @@ use crate::plan::AgentProvisionPlan;
 use crate::render::{self, RenderError};
 use crate::variable::{Binding, VariableName};
 
+/// Where the agent's variables lie in a tree.
+pub const FILE: &str = "agent/agent.env";
+
 /// Every variable of the agent.
 #[derive(Debug, Default)]
 pub struct Environment {

@@ -2,14 +2,18 @@
 //! and rules were read in pipelock 2.3.0's source and seen in runs of it; of 3.x its configuration guide
 //! was read. Nothing is left to a default.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::bottle::BottleName;
 use crate::egress::Egress;
 use crate::manifest::PipelockTarget;
+use crate::policy::{Guard, Part, Purpose, Walls, settings};
 use crate::render::{self, RenderError};
+
+/// Where the file lies in a tree.
+pub const FILE: &str = "pipelock/pipelock.yaml";
 
 /// The port that pipelock listens on.
 pub const PORT: u16 = 8888;
@@ -38,6 +42,37 @@ const INTERNAL: [&str; 16] = [
 /// Headers that pipelock scans for secrets: its own list and GitLab's.
 const SENSITIVE_HEADERS: [&str; 7] =
     ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "X-Goog-Api-Key", "X-Token", "Private-Token"];
+
+/// Settings that make pipelock refuse, and those that make it look into what it lets through.
+const GUARDS: [(&str, Purpose, &str); 17] = [
+    ("mode", Purpose::Enforce, "pipelock gates hosts (`mode: strict`)"),
+    ("enforce", Purpose::Enforce, "pipelock refuses what it finds (`enforce`)"),
+    ("trusted_domains", Purpose::Enforce, "pipelock trusts no domain blindly (`trusted_domains`)"),
+    ("internal", Purpose::Enforce, "pipelock keeps names from private addresses (`internal`)"),
+    ("forward_proxy", Purpose::Enforce, "pipelock checks the server name of tunnels (`forward_proxy`)"),
+    ("websocket_proxy", Purpose::Enforce, "pipelock has no second way in (`websocket_proxy`)"),
+    ("bind_default_agent_identity", Purpose::Enforce, "pipelock does not let the agent name itself"),
+    ("kill_switch", Purpose::Enforce, "pipelock's kill switch is not in use"),
+    ("mcp_tool_policy", Purpose::Enforce, "pipelock has no tool policy"),
+    ("explain_blocks", Purpose::Enforce, "pipelock does not explain its refusals to the agent"),
+    ("metrics_listen", Purpose::Enforce, "pipelock's metrics are out of the agent's reach"),
+    ("tls_interception", Purpose::Scan, "pipelock opens TLS (`tls_interception`)"),
+    ("request_body_scanning", Purpose::Scan, "pipelock scans requests (`request_body_scanning`)"),
+    ("dlp", Purpose::Scan, "pipelock looks for secrets (`dlp`)"),
+    ("seed_phrase_detection", Purpose::Scan, "pipelock looks for seed phrases (`seed_phrase_detection`)"),
+    ("response_scanning", Purpose::Scan, "pipelock scans responses (`response_scanning`)"),
+    ("fetch_proxy", Purpose::Scan, "pipelock watches URLs and their rate (`fetch_proxy`)"),
+];
+
+/// What the routes decide of the file.
+pub struct Lists {
+    /// `api_allowlist`.
+    pub hosts: BTreeSet<String>,
+    /// `passthrough_domains`.
+    pub spliced: BTreeSet<String>,
+    /// `ssrf.ip_allowlist`.
+    pub ranges: BTreeSet<String>,
+}
 
 /// The file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -198,14 +233,24 @@ impl Pipelock {
             egress.routes.iter().filter(|route| of(route)).map(|route| route.host.to_string()).collect()
         };
         let ranges = egress.routes.iter().flat_map(|route| &route.ssrf_ip_allowlist).map(ToString::to_string).collect();
+        Some(Pipelock::hardened(
+            Lists { hosts: hosts(|_| true), spliced: hosts(|route| route.tls_passthrough), ranges },
+            format!("bottle/{}", name.as_str()),
+            target,
+        ))
+    }
+
+    /// The file with everything on that makes it enforce and scan.
+    fn hardened(lists: Lists, identity: String, target: PipelockTarget) -> Pipelock {
+        let Lists { hosts, spliced, ranges } = lists;
         let text = str::to_owned;
         let off = || Switch { enabled: false };
-        Some(Pipelock {
+        Pipelock {
             version: 1,
             mode: text("strict"),
             enforce: true,
             explain_blocks: false,
-            api_allowlist: hosts(|_| true),
+            api_allowlist: hosts,
             trusted_domains: BTreeSet::new(),
             ssrf: Ssrf { ip_allowlist: ranges },
             internal: INTERNAL.map(text).to_vec(),
@@ -241,7 +286,7 @@ impl Pipelock {
                 // container has it mounted.
                 ca_cert: text("../pipelock-ca/ca.pem"),
                 ca_key: text("../pipelock-ca/ca-key.pem"),
-                passthrough_domains: hosts(|route| route.tls_passthrough),
+                passthrough_domains: spliced,
                 cert_ttl: text("24h"),
                 cert_cache_size: 1024,
                 max_response_bytes: 32 << 20,
@@ -273,7 +318,7 @@ impl Pipelock {
             a2a_scanning: off(),
             git_protection: off(),
             kill_switch: off(),
-            default_agent_identity: format!("bottle/{}", name.as_str()),
+            default_agent_identity: identity,
             bind_default_agent_identity: true,
             logging: Logging {
                 format: text("json"),
@@ -282,7 +327,50 @@ impl Pipelock {
                 include_blocked: true,
             },
             sentry: off(),
-        })
+        }
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// What bottlec does not write, a key that it does not know among it.
+    pub fn parse(text: &str) -> Result<Pipelock, String> {
+        serde_yaml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// What the routes decide.
+    pub fn lists(&self) -> Lists {
+        Lists {
+            hosts: self.api_allowlist.clone(),
+            spliced: self.tls_interception.passthrough_domains.clone(),
+            ranges: self.ssrf.ip_allowlist.clone(),
+        }
+    }
+
+    /// What the file keeps up, and every other setting of it.
+    pub fn walls(&self) -> Walls {
+        let target = match self.forward_proxy.sni_require_tls {
+            None => PipelockTarget::V2_3,
+            Some(_) => PipelockTarget::V3,
+        };
+        let hardened = Pipelock::hardened(self.lists(), self.default_agent_identity.clone(), target);
+        let [actual, hardened] = [self, &hardened].map(|file| serde_json::to_value(file).unwrap_or_default());
+        let guard = |(key, purpose, says): (&str, _, _)| Guard { says, purpose, holds: actual[key] == hardened[key] };
+        let meant = settings("", &hardened);
+        let mut settings = settings("", &actual);
+        settings.retain(|pointer, value| {
+            let key = pointer.split('/').nth(1).unwrap_or_default();
+            let is_guarded = GUARDS.iter().any(|(guarded, ..)| *guarded == key);
+            // Of what is guarded, only what breaks the guard.
+            !["api_allowlist", "ssrf", "default_agent_identity"].contains(&key)
+                && (!is_guarded || meant.get(pointer) != Some(value))
+        });
+        let part = Part { file: FILE, image: None, image_at: String::new(), settings, whole: actual.to_string() };
+        Walls {
+            parts: BTreeMap::from([("pipelock's file".to_owned(), part)]),
+            guards: GUARDS.map(guard).to_vec(),
+            ..Walls::default()
+        }
     }
 
     /// `pipelock/pipelock.yaml`.

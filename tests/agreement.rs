@@ -23,9 +23,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bottle::{FOREIGN, HOSTS, Random, manifest};
 use bottlec::bottle::Scheme;
-use bottlec::egress::{ADDON, Egress, Slot};
+use bottlec::egress::{ADDON, Slot, WIRE};
 use bottlec::host::Host;
-use bottlec::policy::{Authorization, Request, Rule, Verdict, judge};
+use bottlec::policy::{Authorization, Request, Route, Rule, Verdict, judge};
 use case::{Case, OWN, latin_1};
 use serde_json::{Value, json};
 use support::programs;
@@ -47,16 +47,16 @@ fn token(slot: Slot) -> Option<&'static str> {
 }
 
 /// What the model says: the outcome, and the credentials that arrive.
-fn modelled(egress: &Egress, case: &Case) -> (&'static str, Vec<String>) {
-    match judge(&egress.routes, &case.asked(), |slot| token(slot).is_some()) {
+fn modelled(routes: &[Route], case: &Case) -> (&'static str, Vec<String>) {
+    match judge(routes, &case.asked(), |slot| token(slot).is_some()) {
         Verdict::Refused(rule) => (rule.as_str(), Vec::new()),
         Verdict::Allowed { route, authorization } => {
             let sent = match authorization {
                 Authorization::Kept => vec![OWN.to_owned(); case.signatures],
                 Authorization::Stripped => Vec::new(),
                 Authorization::Injected(slot) => {
-                    let (auth, token) = (&route.auth.as_ref().unwrap().0, token(slot).unwrap());
-                    vec![match &auth.scheme {
+                    let (credential, token) = (route.credential.as_ref().unwrap(), token(slot).unwrap());
+                    vec![match &credential.scheme {
                         Scheme::Bearer => format!("Bearer {token}"),
                         Scheme::Token => format!("token {token}"),
                         Scheme::Basic { username } => {
@@ -100,10 +100,10 @@ fn pipelock_admits_the_hosts_that_the_model_admits() {
     run(&["tls", "init", "--out", "."]);
     for _ in 0..12 {
         let text = manifest(&mut random);
-        let routes = support::merged(&text).routes;
+        let model = support::model(&text);
+        let routes = model.reach.routes;
         // Without private ranges it asks no DNS.
-        let mut config: Value =
-            serde_yaml::from_str(support::compile_text(&text).file("pipelock/pipelock.yaml")).unwrap();
+        let mut config: Value = serde_yaml::from_str(&model.files["pipelock/pipelock.yaml"]).unwrap();
         config["internal"] = json!([]);
         config["tls_interception"]["ca_cert"] = "ca.pem".into();
         config["tls_interception"]["ca_key"] = "ca-key.pem".into();
@@ -128,10 +128,11 @@ fn agree(mitmdump: &Path, seed: u64, sets: u64) {
     let mut lines = vec![json!({ "environment": environment })];
     let mut expected = Vec::new();
     for _ in 0..sets {
-        let egress = support::merged(&manifest(&mut random));
+        let model = support::model(&manifest(&mut random));
+        let routes = &model.reach.routes;
         let mut cases = Vec::new();
         for _ in 0..8 {
-            let mut case = Case::honest(&mut random, &egress);
+            let mut case = Case::honest(&mut random, routes);
             if random.percent(60) {
                 for _ in 0..=random.below(2) {
                     case.mutate(&mut random);
@@ -140,12 +141,12 @@ fn agree(mitmdump: &Path, seed: u64, sets: u64) {
             if case.asks_for_a_tunnel() {
                 case.scheme = None;
             }
-            let (outcome, authorization) = modelled(&egress, &case);
+            let (outcome, authorization) = modelled(routes, &case);
             let sent = case.sent(expected.len());
             expected.push((outcome, authorization, case, sent.clone()));
             cases.push(sent);
         }
-        lines.push(json!({ "routes": egress.wire().unwrap(), "cases": cases }));
+        lines.push(json!({ "routes": model.files[WIRE], "cases": cases }));
     }
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     fs::write(folder.path().join("cases"), text).unwrap();

@@ -3,10 +3,9 @@
 mod support;
 
 use bottlec::diagnostic::Refusal;
-use bottlec::egress::{Origin, Route};
 use bottlec::host::Host;
 use bottlec::path_prefix::PathPrefix;
-use bottlec::policy::{Authorization, Request, Rule, Verdict, judge};
+use bottlec::policy::{Authorization, Passage, Request, Route, Rule, Verdict, judge};
 use proptest::prelude::*;
 
 /// `allowed` or the name of the rule.
@@ -23,10 +22,9 @@ fn route(prefixes: &[&str]) -> Route {
     Route {
         host: Host::parse("a.example").unwrap(),
         path_allowlist: parsed.unwrap(),
-        auth: None,
-        tls_passthrough: false,
-        ssrf_ip_allowlist: Vec::new(),
-        origin: Origin::Provider { provider: "none", rule: "test", narrowed_at: None },
+        credential: None,
+        keeps_authorization: false,
+        passage: Some(Passage::Scanned),
     }
 }
 
@@ -240,21 +238,22 @@ fn the_first_rule_that_is_broken_is_the_one_that_is_named() {
 
 #[test]
 fn authorization_is_injected_kept_or_stripped_by_route() {
-    let egress = support::merged(
+    let reach = support::model(
         "agent_provider: { template: claude, auth_token: T }\negress:\n  routes:\n    - host: spliced.example\n      pipelock: { tls_passthrough: true }\n    - host: plain.example\n",
-    );
-    let slot = *egress.slots.keys().next().unwrap();
+    )
+    .reach;
+    let slot = reach.routes[0].credential.as_ref().unwrap().slot;
     for (host, expected) in [
         ("api.anthropic.com", Authorization::Injected(slot)),
         ("spliced.example", Authorization::Kept),
         ("plain.example", Authorization::Stripped),
     ] {
         let request = Request::new(host, "GET", "/");
-        let Verdict::Allowed { route, authorization } = judge(&egress.routes, &request, |_| true) else {
+        let Verdict::Allowed { route, authorization } = judge(&reach.routes, &request, |_| true) else {
             panic!("{host}")
         };
         assert_eq!((route.host.as_str(), authorization), (host, expected));
-        let without = judge(&egress.routes, &request, |_| false);
+        let without = judge(&reach.routes, &request, |_| false);
         assert_eq!(matches!(without, Verdict::Refused(Rule::Slot)), host == "api.anthropic.com", "{host}");
     }
 }

@@ -1,6 +1,7 @@
 //! Docker: `compose.yaml` and the agent's Dockerfile.
 
 mod compose;
+mod walls;
 
 use std::collections::BTreeMap;
 
@@ -18,10 +19,13 @@ use crate::manifest::PipelockTarget;
 use crate::pipelock;
 use crate::plan::AgentImage;
 use crate::render::{self, RenderError};
+pub(super) use walls::walls;
 
 /// Stock mitmproxy, the release that the clients were measured with.
 const EGRESS_IMAGE: &str = "mitmproxy/mitmproxy:11.0.2";
 const PIPELOCK_IMAGE: &str = "ghcr.io/luckypipewrench/pipelock";
+
+pub(super) const FILE: &str = "compose.yaml";
 
 /// A user that owns nothing else.
 const NOBODY: &str = "65534:65534";
@@ -41,7 +45,7 @@ pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
 
 /// `compose.yaml`, and `image/Dockerfile` when the manifest names none.
 pub(super) fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
-    let mut artifacts = vec![Artifact::public("compose.yaml", render::template("compose.yaml", &compose(job))?)];
+    let mut artifacts = vec![Artifact::public(FILE, render::template("compose.yaml", &compose(job))?)];
     if let AgentImage::Generated(recipe) = &job.plan.image {
         let words = BTreeMap::from([
             ("package", recipe.package),

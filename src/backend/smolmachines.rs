@@ -13,8 +13,11 @@ use crate::environment::Environment;
 use crate::guest;
 use crate::manifest::SmolvmTarget;
 use crate::plan::AgentImage;
+use crate::policy::{Files, Guard, Part, Purpose, Walls, settings};
 use crate::render::{self, RenderError};
 use crate::variable::Binding;
+
+pub(super) const FILE: &str = "Smolfile";
 
 /// The only name that a machine may look up: any entry turns smolvm's DNS filter on, without one
 /// every name is forwarded. The filter needs no other, since egress is called by its address.
@@ -86,7 +89,7 @@ pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
 
 /// The `Smolfile`.
 pub(super) fn render(job: &Job) -> Result<Artifact, RenderError> {
-    Ok(Artifact::public("Smolfile", render::template("Smolfile.toml", &smolfile(job))?))
+    Ok(Artifact::public(FILE, render::template("Smolfile.toml", &smolfile(job))?))
 }
 
 fn smolfile(job: &Job) -> Smolfile {
@@ -124,4 +127,54 @@ fn smolfile(job: &Job) -> Smolfile {
             .map(|name| (name.to_string(), Secret { from_env: name.to_string() }))
             .collect(),
     }
+}
+
+/// What the file says of the machine's walls.
+///
+/// # Errors
+/// What is not such a file, in the words of the TOML reader.
+pub(super) fn walls(_: &Files, text: &str) -> Result<Walls, String> {
+    let file: Smolfile = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    let guard = |says, holds| Guard { says, purpose: Purpose::Enforce, holds };
+    let only = |list: &[String], item: &str| list.iter().map(String::as_str).eq([item]);
+    let literal = |entry: &String| {
+        let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+        (name.to_owned(), Some(value.to_owned()))
+    };
+    let bound = file.secrets.keys().map(|name| (name.clone(), None));
+    let value = serde_json::to_value(&file).unwrap_or_default();
+    let mut settings = settings("", &value);
+    let told = ["image", "env", "secrets", "network", "net_backend", "volumes", "auth"];
+    settings.retain(|pointer, _| !told.contains(&pointer.split('/').nth(1).unwrap_or_default()));
+    let part = Part {
+        file: FILE,
+        image: Some(file.image.clone()),
+        image_at: "/image".to_owned(),
+        settings,
+        whole: value.to_string(),
+    };
+    Ok(Walls {
+        parts: BTreeMap::from([("machine".to_owned(), part)]),
+        environment: file.env.iter().map(literal).chain(bound).collect(),
+        guards: vec![
+            guard(
+                "a microVM reaches egress alone (`allow_cidrs`)",
+                only(&file.network.allow_cidrs, "<machine egress>/32"),
+            ),
+            guard("a microVM looks no name up (`allow_hosts`)", only(&file.network.allow_hosts, ONLY_NAME)),
+            guard(
+                "a microVM's network filters (`net_backend`)",
+                file.net_backend.as_deref().is_none_or(|name| name == "virtio-net"),
+            ),
+            guard(
+                "a microVM sees `agent/` alone of the host (`volumes`)",
+                only(&file.volumes, &format!("./agent:{}:ro", guest::MOUNT)),
+            ),
+            guard("a microVM has no SSH agent of the host (`auth`)", !file.auth.ssh_agent),
+            guard(
+                "a microVM gets each launch-time value under its own name (`secrets`)",
+                file.secrets.iter().all(|(name, secret)| *name == secret.from_env),
+            ),
+        ],
+    })
 }

@@ -173,12 +173,104 @@ codes! {
     UnusedAllow = "BTL701" Warning,
     /// An allow comment without a reason.
     AllowWithoutReason = "BTL702" Warning,
+    /// An accept comment that accepts nothing.
+    UnusedAcceptance = "BTL703" Warning,
+    /// An accept comment without a reason.
+    AcceptanceWithoutReason = "BTL704" Warning,
+    /// An accept comment whose day is over.
+    ExpiredAcceptance = "BTL705" Warning,
+
+    // What a change gives the agent or takes from it.
+    /// A credential on a host that it was not sent to before.
+    CredentialReachesHost = "BTL801" Warning,
+    /// A token of egress, given to the agent.
+    ExposedToken = "BTL802" Warning,
+    /// A hop that no longer enforces something.
+    WallDown = "BTL803" Warning,
+    /// A file that is not as a build wrote it.
+    EditedByHand = "BTL804" Warning,
+    /// A host that the agent could not reach.
+    NewHost = "BTL811" Warning,
+    /// A host that pipelock no longer looks into.
+    NotScanned = "BTL812" Warning,
+    /// Paths that the agent could not reach.
+    WidenedPath = "BTL813" Warning,
+    /// A token out of the host's login.
+    HostLogin = "BTL814" Warning,
+    /// A private range that hosts may resolve to.
+    PrivateRange = "BTL815" Warning,
+    /// A scanner that is off.
+    ScannerOff = "BTL816" Warning,
+    /// A credential that is new to the bottle, on a host that could be reached.
+    NewCredential = "BTL821" Warning,
+    /// A value that the agent is given at launch.
+    ForwardedValue = "BTL822" Warning,
+    /// Another image.
+    OtherImage = "BTL823" Warning,
+    /// The agent's own credential, which goes through.
+    OwnCredential = "BTL824" Warning,
+    /// A setting that the model says nothing of.
+    OtherSetting = "BTL825" Warning,
+    /// Less than before.
+    Narrowed = "BTL831" Warning,
+    /// Something else, not the reach.
+    SameReach = "BTL841" Warning,
+}
+
+/// How grave a change of a bottle is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grade {
+    /// No change of reach.
+    Info,
+    /// The agent can do less.
+    Low,
+    /// The agent can do more, where it could do something before.
+    Medium,
+    /// The agent can reach something new, or somebody looks away.
+    High,
+    /// A credential or a wall is at stake.
+    Critical,
+}
+
+impl Grade {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Grade::Info => "info",
+            Grade::Low => "low",
+            Grade::Medium => "medium",
+            Grade::High => "high",
+            Grade::Critical => "critical",
+        }
+    }
 }
 
 impl Code {
     /// Whether the text that the finding points at may be a secret.
     pub(crate) fn may_point_at_secret(self) -> bool {
         matches!(self, Code::TokenRef | Code::SecretInEnv)
+    }
+
+    /// How grave a change of this kind is; nothing for rules that are not about changes.
+    pub fn grade(self) -> Option<Grade> {
+        Some(match self {
+            Code::CredentialReachesHost | Code::ExposedToken | Code::WallDown | Code::EditedByHand => Grade::Critical,
+            Code::NewHost
+            | Code::NotScanned
+            | Code::WidenedPath
+            | Code::HostLogin
+            | Code::PrivateRange
+            | Code::ScannerOff => Grade::High,
+            Code::NewCredential
+            | Code::ForwardedValue
+            | Code::OtherImage
+            | Code::OwnCredential
+            | Code::OtherSetting => Grade::Medium,
+            Code::Narrowed => Grade::Low,
+            Code::SameReach => Grade::Info,
+            _ => return None,
+        })
     }
 
     /// The rule of that code, whatever its case.

@@ -1,5 +1,6 @@
 //! `bottle.json` read back: what a launch wants of it.
 
+use ipnet::Ipv4Net;
 use serde::Deserialize;
 
 use super::{FORMAT, From, Index, SlotSource, VariableEntry, VariableSource};
@@ -83,6 +84,36 @@ impl Index {
     /// Whether the account is made up, so that the bottle cannot sign in.
     pub fn is_hermetic(&self) -> bool {
         self.hermetic
+    }
+
+    /// The bottle's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The /24 of agent and egress.
+    pub fn subnet(&self) -> &str {
+        &self.network.subnet
+    }
+
+    /// Texts of the artifacts that differ from bottle to bottle and mean the same, the longest first,
+    /// with a name for each.
+    pub fn addresses(&self) -> Vec<(String, &'static str)> {
+        let network = &self.network;
+        let parse = |range: &str| range.parse::<Ipv4Net>().ok();
+        let halves = parse(&network.subnet).and_then(|subnet| subnet.subnets(25).ok()).into_iter().flatten();
+        let named = halves.zip(["<inside>", "<machine>"]).map(|(half, name)| (half.to_string(), name));
+        let mut addresses: Vec<(String, &str)> = named
+            .chain([
+                (network.machine_egress.clone(), "<machine egress>"),
+                (network.agent.clone(), "<agent>"),
+                (network.egress.clone(), "<egress>"),
+                (format!("bottle-{}-agent", self.name), "<agent image>"),
+            ])
+            .filter(|(address, _)| !address.is_empty())
+            .collect();
+        addresses.sort_by_key(|(address, _)| std::cmp::Reverse(address.len()));
+        addresses
     }
 
     /// The provider's name.

@@ -1,7 +1,6 @@
 //! One request: honest, as it is sent, and as the model is asked about it.
 
-use bottlec::egress::Egress;
-use bottlec::policy::Request;
+use bottlec::policy::{Request, Route};
 use serde_json::{Value, json};
 
 use crate::bottle::Random;
@@ -30,8 +29,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    pub(crate) fn honest(random: &mut Random, egress: &Egress) -> Case {
-        let routes = &egress.routes;
+    pub(crate) fn honest(random: &mut Random, routes: &[Route]) -> Case {
         // One with prefixes is likelier: there is more to get wrong.
         let picks = [random.of(routes), random.of(routes), random.of(routes)];
         let route = picks.iter().find(|route| !route.path_allowlist.is_empty()).unwrap_or(&picks[0]);

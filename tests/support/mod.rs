@@ -9,10 +9,10 @@ use std::process::{Command, Output};
 
 use bottlec::artifact::Tree;
 use bottlec::backend::Backend;
-use bottlec::compile::{compile, link};
-use bottlec::egress::Egress;
+use bottlec::compile::compile;
 use bottlec::facts::HostFacts;
 use bottlec::manifest::{self, Loaded};
+use bottlec::policy::Model;
 use tempfile::TempDir;
 
 /// Both backends, as `build` has them by default.
@@ -69,14 +69,11 @@ pub(crate) fn compile_file(path: &Path, host: &HostFacts, backends: &[Backend]) 
     Compiled { tree, codes, messages }
 }
 
-/// The merged routes of a manifest that stands alone and has no errors.
-pub(crate) fn merged(text: &str) -> Egress {
-    let folder = folder(&[("bottle.yaml", text)]);
-    let Loaded { sources, manifest, mut findings } = manifest::load(&folder.path().join("bottle.yaml")).unwrap();
-    let bottle = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings));
-    let egress = bottle.map(|bottle| link(&bottle, &HostFacts::hermetic(), &BOTH, &mut findings).unwrap().egress);
-    assert!(!findings.has_errors(), "{text}: {:?}", compile_text(text).messages);
-    egress.unwrap()
+/// What the agent of a manifest that stands alone and has no errors can reach.
+pub(crate) fn model(text: &str) -> Model {
+    let compiled = compile_text(text);
+    let tree = compiled.tree.unwrap_or_else(|| panic!("{text}: {:?}", compiled.messages));
+    Model::of_tree(&tree).unwrap_or_else(|problem| panic!("{text}: {problem}"))
 }
 
 /// A folder with these files, which is a project of its own.

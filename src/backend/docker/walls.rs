@@ -1,0 +1,190 @@
+//! What a compose file says of the agent's walls: which guards stand, what runs, and the rest.
+
+use serde::Serialize;
+
+use super::FILE;
+use super::compose::{Compose, Interpolated, Mount, Network, Service};
+use crate::guest;
+use crate::index::hash;
+use crate::policy::{Files, Guard, Part, Purpose, Walls, settings};
+
+const SERVICES: [&str; 5] = ["agent", "egress", "pipelock", "pipelock-ca", "prepare"];
+
+/// What the file says.
+///
+/// # Errors
+/// What is not such a file, in the words of the YAML reader.
+pub(in crate::backend) fn walls(files: &Files, text: &str) -> Result<Walls, String> {
+    let compose: Compose = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+    let mut walls = Walls { guards: guards(&compose), ..Walls::default() };
+    for (name, service) in &compose.services {
+        let at = format!("/services/{name}");
+        let image_at = format!("{at}/{}", if service.build.is_some() { "build" } else { "image" });
+        walls.parts.insert(name.clone(), Part { image: Some(image(service, files)), image_at, ..part(&at, service) });
+    }
+    walls.parts.insert("networks".to_owned(), part("/networks", &compose.networks));
+    walls.parts.insert("volumes".to_owned(), part("/volumes", &compose.volumes));
+    if let Some(agent) = compose.services.get("agent") {
+        let plain = |text: &Interpolated| text.0.replace("$$", "$");
+        walls.environment =
+            agent.environment.iter().map(|(name, text)| (name.clone(), text.as_ref().map(plain))).collect();
+    }
+    Ok(walls)
+}
+
+fn part(at: &str, what: &impl Serialize) -> Part {
+    let value = serde_json::to_value(what).unwrap_or_default();
+    let mut settings = settings(at, &value);
+    settings.retain(|pointer, _| {
+        let steps: Vec<&str> = pointer.split('/').skip(1).collect();
+        // What other parts of the model say, and which half of the subnet a backend asks for.
+        !matches!(
+            steps.as_slice(),
+            ["services", _, "image" | "build", ..]
+                | ["services", "agent", "environment" | "command" | "read_only", ..]
+                | ["services", "egress", "environment", ..]
+                | ["services", "egress", "networks", "inside" | "machine", ..]
+                | ["networks", "inside" | "machine", ..]
+                | ["volumes", "home" | "workspace", ..]
+        )
+    });
+    Part { file: FILE, image: None, image_at: String::new(), settings, whole: value.to_string() }
+}
+
+/// The image's reference, what it is built from, and the hash of a Dockerfile that bottlec wrote.
+fn image(service: &Service, files: &Files) -> String {
+    let Some(build) = &service.build else { return with_defaults(&service.image.0) };
+    let path = format!("{}/{}", with_defaults(&build.context.0).trim_start_matches("./"), build.dockerfile.0);
+    match files.get(&path) {
+        Some(text) => format!("{path} (sha256 {}…)", &hash(text.as_bytes())[..12]),
+        None => path,
+    }
+}
+
+/// The text with the variables of the host that choose images left alone. Another variable stays: it
+/// was not a build that wrote it.
+fn with_defaults(text: &str) -> String {
+    let variables = ["BOTTLE_AGENT_IMAGE", "BOTTLE_EGRESS_IMAGE", "BOTTLE_PIPELOCK_IMAGE", "BOTTLE_MANIFEST_DIR"];
+    let start = variables.iter().find_map(|name| text.strip_prefix(&format!("${{{name}:-")));
+    start
+        .and_then(|rest| rest.split_once('}'))
+        .map_or_else(|| text.to_owned(), |(default, rest)| format!("{default}{rest}"))
+}
+
+fn guards(compose: &Compose) -> Vec<Guard> {
+    let services = || compose.services.iter();
+    let every = |holds: fn(&Service) -> bool| services().all(|(_, service)| holds(service));
+    let joins = |name: &str, allowed: &[&str]| {
+        let service = compose.services.get(name);
+        service.is_none_or(|service| service.networks.keys().all(|network| allowed.contains(&network.as_str())))
+    };
+    let words = |name: &str| -> Vec<&str> {
+        let service = compose.services.get(name);
+        service
+            .into_iter()
+            .flat_map(|service| service.entrypoint.iter().chain(&service.command))
+            .map(|word| word.0.as_str())
+            .collect()
+    };
+    let internal = |name: &str| compose.networks.get(name).is_none_or(|network| network.internal);
+    let unreachable_host = |name: &str| {
+        let option = "com.docker.network.bridge.inhibit_ipv4";
+        let option = |network: &Network| network.driver_opts.get(option).is_some_and(|on| on.0 == "true");
+        compose.networks.get(name).is_none_or(option)
+    };
+    let agent = compose.services.get("agent");
+    let says = |service: Option<&Service>, holds: &dyn Fn(&Service) -> bool| service.is_none_or(holds);
+    let enforce = |says, holds| Guard { says, purpose: Purpose::Enforce, holds };
+    vec![
+        enforce("only the services of a bottle run", services().all(|(name, _)| SERVICES.contains(&name.as_str()))),
+        enforce("no service has a capability (`cap_drop`)", every(|service| is_only(&service.cap_drop, "ALL"))),
+        enforce(
+            "no running service gets a capability back (`cap_add`)",
+            services().all(|(name, service)| {
+                let allowed: &[&str] = if name == "prepare" { &["CHOWN", "DAC_OVERRIDE"] } else { &[] };
+                service.cap_add.iter().all(|capability| allowed.contains(&capability.0.as_str()))
+            }),
+        ),
+        enforce(
+            "no service gains privileges (`security_opt`)",
+            every(|service| is_only(&service.security_opt, "no-new-privileges:true")),
+        ),
+        enforce("the agent's network leads nowhere else (`inside`)", joins("agent", &["inside"]) && internal("inside")),
+        enforce(
+            "the agent's network does not have the host (`inside`)",
+            unreachable_host("inside") && unreachable_host("uplink"),
+        ),
+        enforce("a microVM's network leads nowhere else (`machine`)", internal("machine")),
+        enforce(
+            "egress reaches pipelock alone (`uplink`)",
+            joins("egress", &["inside", "machine", "uplink"]) && internal("uplink"),
+        ),
+        enforce("only pipelock reaches the internet (`outside`)", joins("pipelock", &["outside", "uplink"])),
+        enforce(
+            "one-shot services have no network (`network_mode`)",
+            services().all(|(name, service)| {
+                let is_one_shot = ["prepare", "pipelock-ca"].contains(&name.as_str());
+                let mode = service.network_mode.as_ref().map(|mode| mode.0.as_str());
+                if is_one_shot { mode == Some("none") && service.networks.is_empty() } else { mode.is_none() }
+            }),
+        ),
+        enforce(
+            "the agent sees `agent/` alone of the tree",
+            says(agent, &|agent| agent.volumes.iter().all(is_the_agents)),
+        ),
+        enforce(
+            "the proxies see their own folders alone",
+            services()
+                .all(|(name, service)| name == "agent" || service.volumes.iter().all(|mount| is_a_proxys(name, mount))),
+        ),
+        enforce(
+            "the agent's texts are plain: no value of the host is put in",
+            says(agent, &|agent| {
+                agent.environment.values().flatten().all(|text| !text.0.replace("$$", "").contains('$'))
+                    && agent.command.iter().all(|text| !text.0.replace("$$", "").contains('$'))
+            }),
+        ),
+        enforce("the agent asks no name server (`dns`)", says(agent, &|agent| is_only(&agent.dns, "127.0.0.1"))),
+        enforce(
+            "the agent's start copies its home and no more",
+            says(agent, &|agent| {
+                agent.entrypoint.get(2).is_some_and(|script| script.0.replace("$$", "$") == guest::START)
+            }),
+        ),
+        enforce("egress runs its addon and sends everything to pipelock", {
+            let words = words("egress");
+            words.contains(&"upstream:http://pipelock:8888") && words.contains(&"/tmp/addon.py")
+        }),
+        enforce("pipelock runs with its file", words("pipelock").contains(&"/config/pipelock.yaml")),
+    ]
+}
+
+fn is_only(list: &[Interpolated], meant: &str) -> bool {
+    list.iter().map(|text| text.0.as_str()).eq([meant])
+}
+
+fn is_the_agents(mount: &Mount) -> bool {
+    match mount.r#type.0.as_str() {
+        "bind" => mount.source.0 == "./agent" && mount.read_only,
+        "volume" => ["home", "workspace"].contains(&mount.source.0.as_str()),
+        _ => false,
+    }
+}
+
+fn is_a_proxys(service: &str, mount: &Mount) -> bool {
+    let source = mount.source.0.as_str();
+    match mount.r#type.0.as_str() {
+        "bind" => match service {
+            "egress" => source == "./egress" && mount.read_only,
+            "pipelock" => source == "./pipelock" && mount.read_only,
+            "prepare" => (source == "./egress" && mount.read_only) || source == "./agent/ca",
+            _ => false,
+        },
+        "volume" => match service {
+            "egress" => source == "egress-ca",
+            "pipelock" | "pipelock-ca" => source == "pipelock-ca",
+            _ => true,
+        },
+        _ => false,
+    }
+}

@@ -1,0 +1,307 @@
+//! Reach: what the model says of compiled bottles, and what must be true of any two of them.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use bottlec::diagnostic::Grade;
+use bottlec::policy::{Change, Direction, Model, Request, Topic, Verdict, changes, judge};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+#[test]
+fn every_guard_stands_in_every_golden() {
+    let mut seen = BTreeSet::new();
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")).unwrap() {
+        let out = entry.unwrap().path().join("out");
+        let tree = fs::read_dir(out).unwrap().next().unwrap().unwrap().path();
+        let model = read(&tree);
+        for guard in &model.reach.guards {
+            assert!(guard.holds, "{}: {}", tree.display(), guard.says);
+            seen.insert(guard.says);
+        }
+    }
+    assert!(seen.len() > 35, "{}", seen.len());
+}
+
+/// The model of a tree on disk.
+fn read(tree: &Path) -> Model {
+    let mut files = BTreeMap::new();
+    let mut open = vec![tree.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path.strip_prefix(tree).unwrap().to_str().unwrap().to_owned();
+                files.insert(name, fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    Model::of(files).unwrap()
+}
+
+/// A manifest as what it asks for, free of its text.
+#[derive(Clone, Debug)]
+struct Wish {
+    provider: usize,
+    routes: BTreeMap<usize, RouteWish>,
+    env: BTreeMap<usize, usize>,
+    image: Option<usize>,
+    pipelock_3: bool,
+}
+
+#[derive(Clone, Debug)]
+struct RouteWish {
+    prefixes: BTreeSet<usize>,
+    auth: Option<(usize, usize)>,
+    spliced: bool,
+    range: Option<usize>,
+}
+
+const PROVIDERS: [&str; 4] = [
+    "template: claude",
+    "template: claude\n  auth_token: AGENT",
+    "template: codex",
+    "template: codex\n  forward_host_credentials: true",
+];
+/// The first is a provider's, which a manifest can only narrow.
+const HOSTS: [&str; 5] = ["api.anthropic.com", "a.example", "b.example", "git.example", "docs.b.example"];
+/// None covers another, except that of the same letter.
+const PREFIXES: [&str; 5] = ["/a", "/a/b", "/c", "/d/e", "/d/e/f"];
+const SCHEMES: [&str; 3] = ["scheme: Bearer", "scheme: token", "scheme: Basic\n        username: me"];
+const RANGES: [&str; 3] = ["10.1.0.0/16", "10.1.2.0/24", "192.168.7.7/32"];
+const VALUES: [&str; 5] = ["plain", "${HOST_ONE}", "${HOST_TWO}", "?", "?which one"];
+
+/// How the text is written; none of it means anything.
+#[derive(Clone, Debug)]
+struct Hand {
+    /// Which of the two orders of keys.
+    backwards: bool,
+    /// Quoting of scalars.
+    quotes: usize,
+    comments: bool,
+    crlf: bool,
+}
+
+const PLAIN: Hand = Hand { backwards: false, quotes: 0, comments: false, crlf: false };
+
+impl Wish {
+    fn text(&self, hand: &Hand) -> String {
+        let quoted = |text: &str| match hand.quotes {
+            0 => format!("\"{text}\""),
+            1 => format!("'{text}'"),
+            _ if text.starts_with(['?', '$']) => format!("'{text}'"),
+            _ => text.to_owned(),
+        };
+        let mut blocks = vec![format!("agent_provider:\n  {}\n", PROVIDERS[self.provider])];
+        if let Some(image) = self.image {
+            blocks[0] += &format!("  image: {}\n", quoted(&format!("registry.example/agent:{image}")));
+        }
+        let codex = self.provider >= 2;
+        let mut routes = String::new();
+        for (host, route) in &self.routes {
+            let owned = *host == 0 && !codex;
+            if owned && route.prefixes.is_empty() {
+                continue;
+            }
+            let mut keys = vec![format!("host: {}\n", quoted(HOSTS[*host]))];
+            let prefixes: Vec<String> = route.prefixes.iter().map(|prefix| quoted(PREFIXES[*prefix])).collect();
+            if !prefixes.is_empty() {
+                keys.push(format!("path_allowlist: [{}]\n", prefixes.join(", ")));
+            }
+            if let Some((scheme, token)) = route.auth.filter(|_| !owned) {
+                keys.push(format!("auth:\n        {}\n        token_ref: TOKEN_{token}\n", SCHEMES[scheme]));
+            }
+            let mut pipelock = String::new();
+            if route.spliced && !owned {
+                pipelock += "        tls_passthrough: true\n";
+            }
+            if let Some(range) = route.range.filter(|_| !owned) {
+                pipelock += &format!("        ssrf_ip_allowlist: [{}]\n", quoted(RANGES[range]));
+            }
+            if !pipelock.is_empty() {
+                keys.push(format!("pipelock:\n{pipelock}"));
+            }
+            if hand.backwards {
+                keys.reverse();
+            }
+            if hand.comments {
+                keys[0] = keys[0].replacen('\n', "  # a word\n", 1);
+            }
+            routes += &format!("    - {}", keys.join("      "));
+        }
+        if !routes.is_empty() {
+            blocks.push(format!("egress:\n  routes:\n{routes}"));
+        }
+        let mut env: Vec<String> =
+            self.env.iter().map(|(name, value)| format!("  NAME_{name}: {}\n", quoted(VALUES[*value]))).collect();
+        if hand.backwards {
+            env.reverse();
+        }
+        if !env.is_empty() {
+            blocks.push(format!("env:\n{}", env.concat()));
+        }
+        if self.pipelock_3 {
+            blocks.push("targets:\n  pipelock: \"3\"\n".to_owned());
+        }
+        if hand.backwards {
+            blocks.reverse();
+        }
+        let between = if hand.comments { "\n# a line\n\n" } else { "" };
+        let text = blocks.join(between);
+        if hand.crlf { text.replace('\n', "\r\n") } else { text }
+    }
+
+    fn model(&self) -> Model {
+        support::model(&self.text(&PLAIN))
+    }
+}
+
+fn route() -> impl Strategy<Value = RouteWish> {
+    let prefixes = proptest::collection::btree_set(select(vec![0, 2, 3]), 0..3)
+        .prop_flat_map(|chosen| (Just(chosen), proptest::bool::ANY))
+        // A longer prefix in the place of its shorter one; both together would be refused.
+        .prop_map(|(chosen, longer)| {
+            chosen.into_iter().map(|prefix| if longer && prefix != 2 { prefix + 1 } else { prefix }).collect()
+        });
+    let auth = proptest::option::of((0..SCHEMES.len(), 0..2_usize));
+    let range = proptest::option::weighted(0.3, 0..RANGES.len());
+    (prefixes, auth, proptest::bool::ANY, range).prop_map(|(prefixes, auth, spliced, range)| RouteWish {
+        prefixes,
+        auth,
+        spliced,
+        range,
+    })
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let routes = proptest::collection::btree_map(0..HOSTS.len(), route(), 0..4);
+    let env = proptest::collection::btree_map(0..3_usize, 0..VALUES.len(), 0..3);
+    let image = proptest::option::weighted(0.2, 0..2_usize);
+    (0..PROVIDERS.len(), routes, env, image, proptest::bool::weighted(0.1))
+        .prop_map(|(provider, routes, env, image, pipelock_3)| Wish { provider, routes, env, image, pipelock_3 })
+}
+
+/// Two manifests, mostly with little between them.
+fn two() -> impl Strategy<Value = (Wish, Wish)> {
+    let near = (wish(), wish(), 0..9_usize, any::<Index>()).prop_map(|(wish, other, part, at)| {
+        let mut near = wish.clone();
+        let key = wish.routes.keys().nth(at.index(wish.routes.len().max(1))).copied();
+        let route = key.and_then(|key| near.routes.get_mut(&key));
+        let donor = other.routes.values().next();
+        match (part, route, donor) {
+            (0, ..) => near.provider = other.provider,
+            (1, ..) => near.env = other.env.clone(),
+            (2, ..) => near.image = other.image,
+            (3, ..) => near.routes.extend(other.routes.clone()),
+            (4, Some(_), _) => drop(key.and_then(|key| near.routes.remove(&key))),
+            (5, Some(route), Some(donor)) => route.prefixes.clone_from(&donor.prefixes),
+            (6, Some(route), Some(donor)) => route.auth = donor.auth,
+            (7, Some(route), _) => route.spliced = !route.spliced,
+            (8, Some(route), Some(donor)) => route.range = donor.range,
+            _ => near.pipelock_3 = !near.pipelock_3,
+        }
+        (wish, near)
+    });
+    prop_oneof![4 => near, 1 => (wish(), wish())]
+}
+
+fn by_topic(changes: &[Change]) -> BTreeMap<Topic, (Direction, Grade)> {
+    let map: BTreeMap<Topic, _> =
+        changes.iter().map(|change| (change.topic.clone(), (change.direction, change.grade()))).collect();
+    assert_eq!(map.len(), changes.len(), "a topic has two changes: {changes:?}");
+    map
+}
+
+fn gravest(changes: &[Change]) -> Grade {
+    changes.iter().map(Change::grade).max().unwrap_or(Grade::Info)
+}
+
+/// Requests that a bottle may admit.
+fn requests() -> Vec<Request> {
+    let hosts = HOSTS.into_iter().chain(["chatgpt.com", "auth.openai.com", "platform.claude.com", "other.example"]);
+    hosts
+        .flat_map(|host| {
+            let paths = ["/", "/a", "/a/b/x", "/ab", "/c?q=1", "/d/e", "/d/e/f/g", "/c/../a"];
+            paths.map(|path| Request::new(host, "GET", path))
+        })
+        .collect()
+}
+
+fn admits(model: &Model, request: &Request) -> bool {
+    match judge(&model.reach.routes, request, |_| true) {
+        Verdict::Allowed { route, .. } => route.passage.is_some(),
+        Verdict::Refused(_) => false,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn grades_say_what_reach_says((old, new) in two()) {
+        let (old_model, new_model) = (old.model(), new.model());
+        let (old, new) = (&old_model.reach, &new_model.reach);
+        let forth = changes(old, new);
+        let back = changes(new, old);
+
+        prop_assert_eq!(gravest(&forth) <= Grade::Low, new.is_within(old), "{:?}", forth);
+        prop_assert_eq!(gravest(&back) <= Grade::Low, old.is_within(new), "{:?}", back);
+        prop_assert!(changes(old, old).is_empty());
+
+        // Whatever one way gives, the other way takes.
+        let (forth, back) = (by_topic(&forth), by_topic(&back));
+        prop_assert_eq!(forth.keys().collect::<Vec<_>>(), back.keys().collect::<Vec<_>>());
+        for (topic, (direction, grade)) in &forth {
+            let (other_direction, other_grade) = back[topic];
+            match direction {
+                Direction::Gain => {
+                    prop_assert_eq!(other_direction, Direction::Loss);
+                    prop_assert!(*grade > Grade::Low && other_grade == Grade::Low);
+                }
+                Direction::Loss => {
+                    prop_assert_eq!(other_direction, Direction::Gain);
+                    prop_assert!(*grade == Grade::Low && other_grade > Grade::Low);
+                }
+                Direction::Other => prop_assert_eq!((other_direction, other_grade), (Direction::Other, *grade)),
+            }
+        }
+
+        // What is within something admits nothing that it does not admit.
+        for request in requests() {
+            if new.is_within(old) && admits(&new_model, &request) {
+                prop_assert!(admits(&old_model, &request), "{:?}", request);
+            }
+        }
+    }
+
+    #[test]
+    fn to_take_a_route_away_never_adds_reach(wish in wish(), at in any::<Index>()) {
+        // An entry for a provider's host is no route but narrows one.
+        let own: Vec<usize> = wish.routes.keys().copied().filter(|host| *host != 0 || wish.provider >= 2).collect();
+        if let Some(host) = own.get(at.index(own.len().max(1))) {
+            let mut less = wish.clone();
+            less.routes.remove(host);
+            prop_assert!(less.model().reach.is_within(&wish.model().reach));
+        }
+    }
+
+    #[test]
+    fn the_hand_that_writes_a_manifest_changes_nothing(
+        wish in wish(),
+        backwards in proptest::bool::ANY,
+        quotes in 0..3_usize,
+        comments in proptest::bool::ANY,
+        crlf in proptest::bool::ANY,
+    ) {
+        let hand = Hand { backwards, quotes, comments, crlf };
+        let other = support::model(&wish.text(&hand));
+        let found = changes(&wish.model().reach, &other.reach);
+        prop_assert!(found.is_empty(), "{:?}", found);
+        prop_assert_eq!(wish.model().files, other.files);
+    }
+}
