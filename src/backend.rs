@@ -3,6 +3,8 @@
 mod docker;
 mod smolmachines;
 
+use std::collections::BTreeMap;
+
 use clap::ValueEnum;
 
 use crate::artifact::Artifact;
@@ -10,6 +12,7 @@ use crate::bottle::Bottle;
 use crate::diagnostic::Findings;
 use crate::egress::Egress;
 use crate::environment::Environment;
+use crate::origin::{Origin, Origins};
 use crate::plan::AgentProvisionPlan;
 use crate::policy::{Files, Unreadable, Walls};
 use crate::render::RenderError;
@@ -40,6 +43,15 @@ pub struct Job<'j> {
 impl Job<'_> {
     fn wants(&self, backend: Backend) -> bool {
         self.backends.contains(&backend)
+    }
+
+    /// Who chooses what the agent runs in.
+    fn image_origin(&self) -> Origin {
+        self.bottle
+            .settings
+            .image
+            .as_ref()
+            .map_or_else(|| self.plan.origin("image"), |image| Origin::Manifest(image.span))
     }
 }
 
@@ -73,11 +85,20 @@ pub fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
 pub fn walls(files: &Files, addresses: &[(String, &str)]) -> Result<Vec<Walls>, Unreadable> {
     let mut all = Vec::new();
     let readers: [(&str, fn(&Files, &str) -> Result<Walls, String>); 2] =
-        [(docker::FILE, docker::walls), (smolmachines::FILE, smolmachines::walls)];
+        [(docker::COMPOSE, docker::walls), (smolmachines::SMOLFILE, smolmachines::walls)];
     for (path, read) in readers {
         let Some(text) = files.get(path) else { continue };
         let same = addresses.iter().fold(text.clone(), |text, (address, name)| text.replace(address.as_str(), name));
         all.push(read(files, &same).map_err(|problem| Unreadable { file: path.to_owned(), problem })?);
     }
     Ok(all)
+}
+
+/// Who decides the entries of the backends' files, by the file's path.
+pub fn origins(job: &Job) -> BTreeMap<&'static str, Origins> {
+    let mut origins = BTreeMap::from([(docker::COMPOSE, docker::origins(job))]);
+    if job.wants(Backend::Smolmachines) {
+        origins.insert(smolmachines::SMOLFILE, smolmachines::origins(job));
+    }
+    origins
 }

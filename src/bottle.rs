@@ -9,6 +9,7 @@ use crate::diagnostic::Refusal;
 use crate::host::Host;
 use crate::manifest::{PipelockTarget, SmolvmTarget};
 use crate::network::Subnet;
+use crate::origin::Origin;
 use crate::path_prefix::PathPrefix;
 use crate::provider::Provider;
 use crate::source::Span;
@@ -64,11 +65,40 @@ pub struct Bottle {
     pub pipelock: PipelockTarget,
     /// Which smolvm.
     pub smolvm: SmolvmTarget,
+    /// Where the manifest says what has a default.
+    pub places: Places,
+}
+
+/// Where the manifest says what has a default, if it does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Places {
+    /// `name`.
+    pub name: Option<Span>,
+    /// `network.subnet`.
+    pub subnet: Option<Span>,
+    /// `targets.pipelock`.
+    pub pipelock: Option<Span>,
+    /// `targets.smolvm`.
+    pub smolvm: Option<Span>,
+}
+
+impl Bottle {
+    /// Who decides the bottle's name.
+    pub fn name_origin(&self) -> Origin {
+        Origin::written_or(self.places.name, "name-of-file")
+    }
+
+    /// Who decides the addresses of agent and egress.
+    pub fn subnet_origin(&self) -> Origin {
+        Origin::written_or(self.places.subnet, "subnet-from-name")
+    }
 }
 
 /// The agent's settings.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    /// Where the manifest chooses the agent, if it does.
+    pub template: Option<Span>,
     /// The host variable with the agent's token.
     pub auth_token: Option<Spanned<TokenRef>>,
     /// Set when the host's credentials are forwarded; the place that asks for it.
@@ -132,6 +162,14 @@ impl Scheme {
             Scheme::Basic { .. } => "Basic",
         }
     }
+
+    /// The user, of a scheme that has one.
+    pub fn username(&self) -> Option<&str> {
+        match self {
+            Scheme::Basic { username } => Some(username),
+            Scheme::Bearer | Scheme::Token => None,
+        }
+    }
 }
 
 /// A credential by name.
@@ -150,6 +188,8 @@ pub struct WrittenAuth {
     pub value: Auth,
     /// Where its scheme stands.
     pub span: Span,
+    /// Where its user stands, if the scheme has one.
+    pub username_span: Option<Span>,
     /// Where its token ref stands.
     pub token_span: Span,
 }

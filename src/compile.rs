@@ -85,10 +85,19 @@ impl Linked<'_> {
         artifacts.push(Artifact::public(pipelock::FILE, filter.render()?));
         artifacts.sort_by(|a, b| a.path.cmp(&b.path));
 
+        let mut origins = backend::origins(&job);
+        origins.extend([
+            (environment::FILE, environment.file_origins()),
+            (egress::WIRE, egress.wire_origins(&bottle.routes)),
+            ("egress/egress.env", environment::egress_file_origins(bottle, egress)),
+            (pipelock::FILE, filter.origins(bottle, egress)),
+        ]);
         let compiled = Compiled {
             bottle,
             plan,
             egress,
+            environment: &environment,
+            origins,
             built_in_env: guest::environment(bottle.subnet.egress()).into_keys().collect(),
             hermetic: *hermetic,
             sources,

@@ -1,6 +1,8 @@
 //! Egress: provider and manifest routes merged, token slots given out, and the wire file that the
 //! addon reads.
 
+mod origins;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::bottle::{Auth, ManifestRoute, Scheme};
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::host::Host;
+pub use crate::origin::Origin;
 use crate::path_prefix::PathPrefix;
 use crate::plan::{AgentProvisionPlan, ProviderRoute};
 use crate::render::{self, RenderError};
@@ -46,22 +49,6 @@ impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{SLOT_PREFIX}{}", self.0)
     }
-}
-
-/// Who asked for a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The manifest, there.
-    Manifest(Span),
-    /// A rule of the provider, narrowed by the manifest if a place is given.
-    Provider {
-        /// The provider's name.
-        provider: &'static str,
-        /// The rule's name.
-        rule: &'static str,
-        /// The manifest's route for the same host.
-        narrowed_at: Option<Span>,
-    },
 }
 
 /// One host that the agent may reach.
@@ -108,6 +95,7 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
             report_differences(plan.provider, route, narrowing, findings);
         }
         let auth = route.auth.clone().map(|auth| egress.with_slot(auth));
+        let asked_at = auth.as_ref().and(plan.credential_asked_at).or(plan.asked_at);
         egress.routes.push(Route {
             host: route.host.clone(),
             path_allowlist: narrowing.map(prefixes).unwrap_or_default(),
@@ -118,6 +106,7 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
                 provider: plan.provider,
                 rule: route.rule,
                 narrowed_at: narrowing.map(|narrowing| narrowing.host.span),
+                asked_at,
             },
         });
     }
@@ -326,10 +315,7 @@ impl WireRoute {
             host: host.clone(),
             path_allowlist: path_allowlist.clone(),
             auth_scheme: auth.map(|auth| auth.scheme.as_str().to_owned()),
-            auth_username: auth.and_then(|auth| match &auth.scheme {
-                Scheme::Basic { username } => Some(username.clone()),
-                Scheme::Bearer | Scheme::Token => None,
-            }),
+            auth_username: auth.and_then(|auth| auth.scheme.username()).map(str::to_owned),
             token_env: slot.map(Slot::to_string),
             keep_authorization: route.keeps_authorization().then_some(true),
         }

@@ -10,6 +10,7 @@ use crate::bottle::Bottle;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::egress::Egress;
 use crate::guest;
+use crate::origin::{Origin, Origins};
 use crate::plan::AgentProvisionPlan;
 use crate::render::{self, RenderError};
 use crate::variable::{Binding, VariableName};
@@ -24,14 +25,21 @@ pub struct Environment {
     pub literal: BTreeMap<VariableName, String>,
     /// Names that are bound at launch.
     pub bound_at_launch: BTreeSet<VariableName>,
+    /// Who decides each variable that is not bottlec's own.
+    origins: BTreeMap<VariableName, Origin>,
 }
+
+/// The rule by which bottlec leads every agent to egress and makes it trust its certificate.
+pub const TRUST: &str = "agent-trust";
 
 impl Environment {
     /// Puts the three sources together, for an agent that finds egress at this address.
     pub fn of(bottle: &Bottle, plan: &AgentProvisionPlan, egress: Ipv4Addr) -> Self {
-        let mut environment = Environment { literal: guest::environment(egress), bound_at_launch: BTreeSet::new() };
+        let mut environment = Environment { literal: guest::environment(egress), ..Environment::default() };
         environment.literal.extend(plan.guest_env.clone());
+        environment.origins.extend(plan.guest_env.keys().map(|name| (name.clone(), plan.variable_origin(name))));
         for (name, variable) in &bottle.env {
+            environment.origins.insert(name.clone(), Origin::Manifest(variable.name_span));
             match &variable.binding {
                 Binding::Literal(text) => {
                     environment.literal.insert(name.clone(), text.clone());
@@ -42,6 +50,20 @@ impl Environment {
             }
         }
         environment
+    }
+
+    /// Who decides the variable.
+    pub fn origin(&self, name: &VariableName) -> Origin {
+        self.origins.get(name).copied().unwrap_or(Origin::BuiltIn(TRUST))
+    }
+
+    /// Who decides the variables of `agent/agent.env`.
+    pub fn file_origins(&self) -> Origins {
+        let mut origins = Origins::of(TRUST);
+        for name in self.literal.keys().chain(&self.bound_at_launch) {
+            origins.set(format!("/{name}"), self.origin(name));
+        }
+        origins
     }
 
     /// `agent/agent.env`, for `docker run --env-file`.
@@ -70,6 +92,15 @@ pub fn egress_file(egress: &Egress) -> Result<String, RenderError> {
         "variables.env",
         &EnvFile { literal: &BTreeMap::new(), bound_at_launch: slots.iter().map(String::as_str).collect() },
     )
+}
+
+/// Who decides the variables of `egress/egress.env`.
+pub fn egress_file_origins(bottle: &Bottle, egress: &Egress) -> Origins {
+    let mut origins = Origins::of("slot");
+    for (slot, origin) in egress.slot_origins(&bottle.routes) {
+        origins.set(format!("/{slot}"), origin);
+    }
+    origins
 }
 
 #[derive(Serialize)]

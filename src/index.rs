@@ -1,20 +1,28 @@
 //! `bottle.json`: the plan for machines. Routes with their origin, slots, variables by name, and the
 //! hash of every other file. No value of a variable or token is in it.
 
+mod provenance;
 mod read;
+mod stamp;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::artifact::Artifact;
-use crate::bottle::{Bottle, Scheme};
-use crate::egress::{Egress, Origin, Route};
+use crate::bottle::Bottle;
+use crate::egress::{Egress, Route};
+use crate::environment::Environment;
 use crate::host::Host;
+use crate::origin::Origins;
 use crate::path_prefix::PathPrefix;
 use crate::plan::AgentProvisionPlan;
 use crate::source::Sources;
 use crate::variable::{Binding, TokenRef, VariableName};
-pub use read::{LaunchSource, LaunchVariable, NotAnIndex, Slot};
+pub use provenance::Provenance;
+pub use read::{LaunchSource, LaunchVariable, Listing, NotAnIndex, Slot};
+pub use stamp::Stamp;
 
 /// The version of the layout of `bottle.json`. Keys are added without a new one.
 const FORMAT: u32 = 1;
@@ -27,6 +35,9 @@ pub struct Index {
     name: String,
     /// Set when the account is made up: the tree is for comparison and cannot sign in.
     hermetic: bool,
+    /// What it was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stamp: Option<Stamp>,
     provider: String,
     command: Vec<String>,
     home: String,
@@ -35,6 +46,9 @@ pub struct Index {
     slots: Vec<SlotEntry>,
     env: Vec<VariableEntry>,
     hidden_env_names: Vec<VariableName>,
+    /// Who decides the entries of the configuration files: by path, then by JSON pointer.
+    #[serde(default)]
+    provenance: BTreeMap<String, provenance::Entries>,
     /// Every other file of the tree.
     pub files: Vec<FileEntry>,
 }
@@ -58,7 +72,7 @@ struct RouteEntry {
     tls_passthrough: bool,
     keep_authorization: bool,
     ssrf_ip_allowlist: Vec<String>,
-    from: From,
+    from: Provenance,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -69,28 +83,13 @@ struct AuthEntry {
     slot: String,
 }
 
-/// Who asked for an entry.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum From {
-    /// The manifest or a parent: `file:line:column`, the file from the manifest's folder.
-    Manifest(String),
-    /// A rule of the provider.
-    Provider {
-        provider: String,
-        rule: String,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        narrowed_at: Option<String>,
-    },
-    /// bottlec itself, for every bottle.
-    BuiltIn,
-}
-
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct SlotEntry {
     slot: String,
     token_ref: TokenRef,
     source: SlotSource,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<Provenance>,
 }
 
 /// Where a token comes from at launch.
@@ -107,7 +106,7 @@ enum SlotSource {
 struct VariableEntry {
     name: VariableName,
     source: VariableSource,
-    from: From,
+    from: Provenance,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -144,7 +143,11 @@ impl FileEntry {
 
 /// SHA-256 in lower-case hexadecimal.
 pub fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What the index is made from.
@@ -155,8 +158,12 @@ pub struct Compiled<'c> {
     pub plan: &'c AgentProvisionPlan,
     /// The merged routes.
     pub egress: &'c Egress,
+    /// The agent's variables.
+    pub environment: &'c Environment,
     /// Names that bottlec sets in every agent.
     pub built_in_env: Vec<VariableName>,
+    /// Who decides the entries of the files, by path.
+    pub origins: BTreeMap<&'static str, Origins>,
     /// Whether the account is made up.
     pub hermetic: bool,
     /// The texts, for origins.
@@ -166,11 +173,12 @@ pub struct Compiled<'c> {
 impl Index {
     /// The index of a compiled bottle with these files.
     pub fn of(compiled: &Compiled, artifacts: &[Artifact]) -> Self {
-        let Compiled { bottle, plan, egress, built_in_env, hermetic, sources } = compiled;
+        let Compiled { bottle, plan, egress, environment: _, built_in_env: _, origins, hermetic, sources } = compiled;
         Index {
             format: FORMAT,
             name: bottle.name.as_str().to_owned(),
             hermetic: *hermetic,
+            stamp: Some(Stamp::of(sources)),
             provider: plan.provider.to_owned(),
             command: plan.command.clone(),
             home: plan.home.to_owned(),
@@ -181,9 +189,13 @@ impl Index {
                 machine_egress: bottle.subnet.machine_egress().to_string(),
             },
             routes: egress.routes.iter().map(|route| RouteEntry::of(route, sources)).collect(),
-            slots: slots(egress, plan),
-            env: variables(bottle, plan, built_in_env, sources),
+            slots: slots(compiled),
+            env: variables(compiled),
             hidden_env_names: plan.hidden_env_names.iter().cloned().collect(),
+            provenance: origins
+                .iter()
+                .map(|(path, origins)| ((*path).to_owned(), provenance::entries(origins, sources)))
+                .collect(),
             files: artifacts.iter().map(FileEntry::of).collect(),
         }
     }
@@ -197,28 +209,19 @@ impl RouteEntry {
             path_allowlist: path_allowlist.clone(),
             auth: auth.as_ref().map(|(auth, slot)| AuthEntry {
                 scheme: auth.scheme.as_str().to_owned(),
-                username: match &auth.scheme {
-                    Scheme::Basic { username } => Some(username.clone()),
-                    Scheme::Bearer | Scheme::Token => None,
-                },
+                username: auth.scheme.username().map(str::to_owned),
                 slot: slot.to_string(),
             }),
             tls_passthrough: *tls_passthrough,
             keep_authorization: route.keeps_authorization(),
             ssrf_ip_allowlist: ssrf_ip_allowlist.iter().map(ToString::to_string).collect(),
-            from: match origin {
-                Origin::Manifest(span) => From::Manifest(sources.reference(*span)),
-                Origin::Provider { provider, rule, narrowed_at } => From::Provider {
-                    provider: (*provider).to_owned(),
-                    rule: (*rule).to_owned(),
-                    narrowed_at: narrowed_at.map(|span| sources.reference(span)),
-                },
-            },
+            from: Provenance::of(origin, sources),
         }
     }
 }
 
-fn slots(egress: &Egress, plan: &AgentProvisionPlan) -> Vec<SlotEntry> {
+fn slots(compiled: &Compiled) -> Vec<SlotEntry> {
+    let Compiled { bottle, plan, egress, sources, .. } = compiled;
     let source = |token_ref: &TokenRef| match plan.provisioned_env.get(token_ref) {
         None => SlotSource::HostVariable,
         Some(provision) => SlotSource::HostFile {
@@ -228,37 +231,27 @@ fn slots(egress: &Egress, plan: &AgentProvisionPlan) -> Vec<SlotEntry> {
             json_pointer: provision.file.token_pointer.to_owned(),
         },
     };
+    let origins = egress.slot_origins(&bottle.routes);
     let entry = |(slot, token_ref): (_, &TokenRef)| SlotEntry {
         slot: ToString::to_string(slot),
         token_ref: token_ref.clone(),
         source: source(token_ref),
+        from: origins.get(slot).map(|origin| Provenance::of(origin, sources)),
     };
     egress.slots.iter().map(entry).collect()
 }
 
-fn variables(
-    bottle: &Bottle,
-    plan: &AgentProvisionPlan,
-    built_in: &[VariableName],
-    sources: &Sources,
-) -> Vec<VariableEntry> {
-    let literal =
-        |name: &VariableName, from| VariableEntry { name: name.clone(), source: VariableSource::Literal, from };
-    let provider =
-        || From::Provider { provider: plan.provider.to_owned(), rule: "environment".to_owned(), narrowed_at: None };
-    let manifest = bottle.env.iter().map(|(name, variable)| VariableEntry {
+/// bottlec's own variables, then the provider's, then the manifest's.
+fn variables(compiled: &Compiled) -> Vec<VariableEntry> {
+    let Compiled { bottle, plan, environment, built_in_env, sources, .. } = compiled;
+    let entry = |name: &VariableName| VariableEntry {
         name: name.clone(),
-        source: match &variable.binding {
-            Binding::Literal(_) => VariableSource::Literal,
-            Binding::Host(host) => VariableSource::HostVariable(host.clone()),
-            Binding::Prompt(question) => VariableSource::Prompt(question.clone()),
+        source: match bottle.env.get(name).map(|variable| &variable.binding) {
+            None | Some(Binding::Literal(_)) => VariableSource::Literal,
+            Some(Binding::Host(host)) => VariableSource::HostVariable(host.clone()),
+            Some(Binding::Prompt(question)) => VariableSource::Prompt(question.clone()),
         },
-        from: From::Manifest(sources.reference(variable.name_span)),
-    });
-    built_in
-        .iter()
-        .map(|name| literal(name, From::BuiltIn))
-        .chain(plan.guest_env.keys().map(|name| literal(name, provider())))
-        .chain(manifest)
-        .collect()
+        from: Provenance::of(&environment.origin(name), sources),
+    };
+    built_in_env.iter().chain(plan.guest_env.keys()).chain(bottle.env.keys()).map(entry).collect()
 }

@@ -25,6 +25,7 @@ pub mod launch;
 pub mod lint;
 pub mod manifest;
 pub mod network;
+pub mod origin;
 pub mod output;
 pub mod path_prefix;
 pub mod pipelock;

@@ -2,6 +2,8 @@
 //! and rules were read in pipelock 2.3.0's source and seen in runs of it; of 3.x its configuration guide
 //! was read. Nothing is left to a default.
 
+mod origins;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};

@@ -4,13 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bottle::{Auth, ImageChoice};
 use crate::host::Host;
+use crate::origin::Origin;
 use crate::provider::CredentialFile;
+use crate::source::Span;
 use crate::variable::{TokenRef, VariableName};
 
 /// All that running one agent asks of the rest.
 pub struct AgentProvisionPlan {
     /// The provider's name, for provenance and messages only.
     pub provider: &'static str,
+    /// Where the manifest chooses the provider, if it does.
+    pub asked_at: Option<Span>,
+    /// Where the manifest asks for the credential that egress sends for the agent, if it does.
+    pub credential_asked_at: Option<Span>,
     /// Routes that the provider owns, in its order.
     pub egress_routes: Vec<ProviderRoute>,
     /// Variables for the agent.
@@ -30,6 +36,29 @@ pub struct AgentProvisionPlan {
     pub command: Vec<String>,
     /// The agent's home.
     pub home: &'static str,
+}
+
+impl AgentProvisionPlan {
+    /// The provider as the one that decides a thing by this rule.
+    pub fn origin(&self, rule: &'static str) -> Origin {
+        Origin::Provider { provider: self.provider, rule, narrowed_at: None, asked_at: self.asked_at }
+    }
+
+    /// The same for a thing that is there because of the credential.
+    pub fn credential_origin(&self, rule: &'static str) -> Origin {
+        let asked_at = self.credential_asked_at.or(self.asked_at);
+        Origin::Provider { provider: self.provider, rule, narrowed_at: None, asked_at }
+    }
+
+    /// Who decides a variable of [`AgentProvisionPlan::guest_env`].
+    pub fn variable_origin(&self, name: &VariableName) -> Origin {
+        // What is hidden stands for the credential.
+        if self.hidden_env_names.contains(name) {
+            self.credential_origin("placeholder")
+        } else {
+            self.origin("environment")
+        }
+    }
 }
 
 /// A route that a provider owns.

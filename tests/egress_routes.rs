@@ -56,7 +56,11 @@ fn slots_are_given_by_token_ref_in_order_of_first_use() {
     let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
     assert_eq!(index["slots"][0]["token_ref"], "BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN");
     assert_eq!(index["slots"][0]["source"]["host_file"]["json_pointer"], "/tokens/access_token");
-    assert_eq!(index["slots"][1], json!({ "slot": "EGRESS_TOKEN_1", "token_ref": "B", "source": "host_variable" }));
+    let from = json!({ "manifest": "bottle.yaml:5:42" });
+    assert_eq!(
+        index["slots"][1],
+        json!({ "slot": "EGRESS_TOKEN_1", "token_ref": "B", "source": "host_variable", "from": from })
+    );
 }
 
 #[test]
@@ -109,7 +113,7 @@ fn a_manifest_route_narrows_a_provider_host_by_path() {
     let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
     assert_eq!(
         index["routes"][1]["from"]["provider"],
-        json!({ "provider": "codex", "rule": "model-api", "narrowed_at": "bottle.yaml:4:13" })
+        json!({ "provider": "codex", "rule": "model-api", "narrowed_at": "bottle.yaml:4:13", "asked_at": "bottle.yaml:1:62" })
     );
     assert!(
         compiled

@@ -1,6 +1,7 @@
 //! Docker: `compose.yaml` and the agent's Dockerfile.
 
 mod compose;
+mod origins;
 mod walls;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,8 @@ use compose::{
     Attachment, Build, Compose, Condition, Healthcheck, Interpolated, Logging, Mount, Network, Service, Volume, after,
     literals,
 };
+
+pub(super) use origins::origins;
 
 use super::{Backend, Job};
 use crate::artifact::Artifact;
@@ -21,11 +24,12 @@ use crate::plan::AgentImage;
 use crate::render::{self, RenderError};
 pub(super) use walls::walls;
 
+/// The file of the services.
+pub(super) const COMPOSE: &str = "compose.yaml";
+
 /// Stock mitmproxy, the release that the clients were measured with.
 const EGRESS_IMAGE: &str = "mitmproxy/mitmproxy:11.0.2";
 const PIPELOCK_IMAGE: &str = "ghcr.io/luckypipewrench/pipelock";
-
-pub(super) const FILE: &str = "compose.yaml";
 
 /// A user that owns nothing else.
 const NOBODY: &str = "65534:65534";
@@ -45,7 +49,7 @@ pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
 
 /// `compose.yaml`, and `image/Dockerfile` when the manifest names none.
 pub(super) fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
-    let mut artifacts = vec![Artifact::public(FILE, render::template("compose.yaml", &compose(job))?)];
+    let mut artifacts = vec![Artifact::public(COMPOSE, render::template("compose.yaml", &compose(job))?)];
     if let AgentImage::Generated(recipe) = &job.plan.image {
         let words = BTreeMap::from([
             ("package", recipe.package),

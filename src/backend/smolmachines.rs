@@ -9,15 +9,17 @@ use super::Job;
 use crate::artifact::Artifact;
 use crate::bottle::{Bottle, ImageChoice};
 use crate::diagnostic::{Code, Diagnostic, Findings};
-use crate::environment::Environment;
+use crate::environment::{Environment, TRUST};
 use crate::guest;
 use crate::manifest::SmolvmTarget;
+use crate::origin::{Origin, Origins};
 use crate::plan::AgentImage;
 use crate::policy::{Files, Guard, Part, Purpose, Walls, settings};
 use crate::render::{self, RenderError};
 use crate::variable::Binding;
 
-pub(super) const FILE: &str = "Smolfile";
+/// The file of the machine.
+pub(super) const SMOLFILE: &str = "Smolfile";
 
 /// The only name that a machine may look up: any entry turns smolvm's DNS filter on, without one
 /// every name is forwarded. The filter needs no other, since egress is called by its address.
@@ -89,7 +91,7 @@ pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
 
 /// The `Smolfile`.
 pub(super) fn render(job: &Job) -> Result<Artifact, RenderError> {
-    Ok(Artifact::public(FILE, render::template("Smolfile.toml", &smolfile(job))?))
+    Ok(Artifact::public(SMOLFILE, render::template("Smolfile.toml", &smolfile(job))?))
 }
 
 fn smolfile(job: &Job) -> Smolfile {
@@ -147,7 +149,7 @@ pub(super) fn walls(_: &Files, text: &str) -> Result<Walls, String> {
     let told = ["image", "env", "secrets", "network", "net_backend", "volumes", "auth"];
     settings.retain(|pointer, _| !told.contains(&pointer.split('/').nth(1).unwrap_or_default()));
     let part = Part {
-        file: FILE,
+        file: SMOLFILE,
         image: Some(file.image.clone()),
         image_at: "/image".to_owned(),
         settings,
@@ -177,4 +179,26 @@ pub(super) fn walls(_: &Files, text: &str) -> Result<Walls, String> {
             ),
         ],
     })
+}
+
+/// Who decides the entries of the `Smolfile`.
+pub(super) fn origins(job: &Job) -> Origins {
+    let mut origins = Origins::of("machine-hardening");
+    origins.set("/image", job.image_origin());
+    match job.bottle.smolvm {
+        SmolvmTarget::V1_9 => {}
+        SmolvmTarget::V1_33 => {
+            origins.set("/net_backend", Origin::written_or(job.bottle.places.smolvm, "machine-hardening"));
+        }
+    }
+    origins.set("/env", Origin::BuiltIn(TRUST));
+    // The items of `env` are in the order of the names.
+    for (index, name) in job.environment.literal.keys().enumerate() {
+        origins.set(format!("/env/{index}"), job.environment.origin(name));
+    }
+    for name in &job.environment.bound_at_launch {
+        origins.set(format!("/secrets/{name}"), job.environment.origin(name));
+    }
+    origins.set("/network/allow_cidrs", job.bottle.subnet_origin());
+    origins
 }

@@ -3,9 +3,10 @@
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 
-use super::{FORMAT, From, Index, SlotSource, VariableEntry, VariableSource};
+use super::{FORMAT, FileEntry, Index, Provenance, SlotSource, Stamp, VariableEntry, VariableSource};
 use crate::egress::SLOT_PREFIX;
 use crate::guest::is_reserved;
+use crate::origin;
 use crate::variable::{TokenRef, VariableName, steers_launcher};
 
 /// Why a text is no index.
@@ -15,6 +16,18 @@ pub enum NotAnIndex {
     Malformed,
     /// Another bottlec wrote it, in this format.
     OtherFormat(u32),
+}
+
+/// All that every release of the format has had: an index of an older one lists our files too.
+#[derive(Debug, Deserialize)]
+pub struct Listing {
+    #[serde(rename = "format")]
+    _format: u32,
+    /// What the tree was made from; older releases did not say.
+    #[serde(default)]
+    pub stamp: Option<Stamp>,
+    /// Every other file of the tree.
+    pub files: Vec<FileEntry>,
 }
 
 /// A token that egress is given at launch.
@@ -121,6 +134,12 @@ impl Index {
         &self.provider
     }
 
+    /// Who decided what stands at a JSON pointer (RFC 6901) of a file of the tree; the variables of an
+    /// env file are `/NAME`. Nothing for a file that says nothing of the sort.
+    pub fn provenance(&self, file: &str, pointer: &str) -> Option<&Provenance> {
+        origin::nearest(self.provenance.get(file)?, pointer)
+    }
+
     /// The tokens that egress is given.
     pub fn slots(&self) -> impl Iterator<Item = Slot<'_>> {
         self.slots.iter().map(|entry| Slot {
@@ -148,8 +167,8 @@ impl Index {
                 VariableSource::Prompt(question) => LaunchSource::Prompt(question),
             };
             let place = match from {
-                From::Manifest(place) => place,
-                From::Provider { .. } | From::BuiltIn => "",
+                Provenance::Manifest(place) => place,
+                Provenance::Provider { .. } | Provenance::BuiltIn(_) => "",
             };
             Some(LaunchVariable { name, source, place })
         })

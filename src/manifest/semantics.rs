@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::{AgentProvider, Egress, Manifest, Network, Route, RoutePipelock, Scheme as WrittenScheme, Targets};
-use crate::bottle::{Auth, Bottle, BottleName, ImageChoice, ManifestRoute, Scheme, Settings, Variable, WrittenAuth};
+use crate::bottle::{
+    Auth, Bottle, BottleName, ImageChoice, ManifestRoute, Places, Scheme, Settings, Variable, WrittenAuth,
+};
 use crate::diagnostic::{Code, Diagnostic, Findings, Refusal};
 use crate::host::Host;
 use crate::network::{Subnet, parse_ssrf_exception};
@@ -19,10 +21,12 @@ use crate::yaml::Spanned;
 pub fn check(manifest: &Manifest, sources: &Sources, findings: &mut Findings) -> Option<Bottle> {
     // Exhaustive: a new key cannot be forgotten here.
     let Manifest { name, extends: _, agent_provider, network, env, egress, targets } = manifest;
+    let name_span = name.as_ref().map(|name| name.span);
     let name = bottle_name(name.as_ref(), sources, findings);
     let provider_settings = agent_provider.clone().unwrap_or_default();
     let provider = provider::find(provider_settings.template.as_ref().map(|template| template.value.as_str()));
     let Network { subnet } = network.clone().unwrap_or_default();
+    let subnet_span = subnet.as_ref().map(|subnet| subnet.span);
     let subnet = subnet.and_then(|subnet| take(Subnet::parse(&subnet.value), Code::Subnet, subnet.span, findings));
     let Egress { routes } = egress.clone().unwrap_or_default();
     let routes = check_routes(routes.as_deref().unwrap_or_default(), findings);
@@ -36,6 +40,12 @@ pub fn check(manifest: &Manifest, sources: &Sources, findings: &mut Findings) ->
         settings: settings?,
         env,
         routes,
+        places: Places {
+            name: name_span,
+            subnet: subnet_span,
+            pipelock: pipelock.as_ref().map(|target| target.span),
+            smolvm: smolvm.as_ref().map(|target| target.span),
+        },
         pipelock: pipelock.map(|target| target.value).unwrap_or_default(),
         smolvm: smolvm.map(|target| target.value).unwrap_or_default(),
     })
@@ -107,7 +117,8 @@ fn check_settings(
             .map(|resolved| Spanned { value: ImageChoice::Dockerfile(resolved), span: path.span })
     });
     let image = image.as_ref().and_then(|image| check_image(image, sources, findings));
-    Settings { auth_token, forward_host_credentials: forward, image: image.or(dockerfile) }
+    let template = template.as_ref().map(|template| template.span);
+    Settings { template, auth_token, forward_host_credentials: forward, image: image.or(dockerfile) }
 }
 
 fn local_path(path: &Spanned<String>, sources: &Sources, findings: &mut Findings) -> Option<String> {
@@ -277,7 +288,8 @@ fn check_auth(auth: &super::Auth, findings: &mut Findings) -> Option<WrittenAuth
         }
     };
     let Spanned { value: token_ref, span: token_span } = token_ref;
-    Some(WrittenAuth { value: Auth { scheme, token_ref }, span: written.span, token_span })
+    let username_span = username.as_ref().map(|username| username.span);
+    Some(WrittenAuth { value: Auth { scheme, token_ref }, span: written.span, username_span, token_span })
 }
 
 fn spanned_token_ref(written: &Spanned<String>, findings: &mut Findings) -> Option<Spanned<TokenRef>> {

@@ -93,6 +93,8 @@ agent_provider:
         });
         Ok(AgentProvisionPlan {
             provider: self.name(),
+            asked_at: settings.template,
+            credential_asked_at: settings.auth_token.as_ref().map(|token| token.span),
             egress_routes,
             guest_env,
             hidden_env_names,

@@ -152,6 +152,8 @@ agent_provider:
         let ca = VariableName::parse("CODEX_CA_CERTIFICATE").expect("a name of letters");
         Ok(AgentProvisionPlan {
             provider: self.name(),
+            asked_at: settings.template,
+            credential_asked_at: forwarded,
             egress_routes,
             guest_env: BTreeMap::from([(ca, guest::EGRESS_CA.to_owned())]),
             hidden_env_names: BTreeSet::new(),

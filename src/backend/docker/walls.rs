@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::FILE;
+use super::COMPOSE;
 use super::compose::{Compose, Interpolated, Mount, Network, Service};
 use crate::guest;
 use crate::index::hash;
@@ -48,7 +48,7 @@ fn part(at: &str, what: &impl Serialize) -> Part {
                 | ["volumes", "home" | "workspace", ..]
         )
     });
-    Part { file: FILE, image: None, image_at: String::new(), settings, whole: value.to_string() }
+    Part { file: COMPOSE, image: None, image_at: String::new(), settings, whole: value.to_string() }
 }
 
 /// The image's reference, what it is built from, and the hash of a Dockerfile that bottlec wrote.

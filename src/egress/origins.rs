@@ -1,0 +1,75 @@
+//! Who decides each entry of the wire file and what each slot holds.
+
+use std::collections::BTreeMap;
+
+use super::{Egress, Route, Slot};
+use crate::bottle::ManifestRoute;
+use crate::origin::{Origin, Origins};
+
+impl Route {
+    /// What the manifest says of the host.
+    fn written<'m>(&self, manifest: &'m [ManifestRoute]) -> Option<&'m ManifestRoute> {
+        manifest.iter().find(|own| own.host.value == self.host)
+    }
+
+    /// The manifest's route, if no rule of the provider owns the host.
+    fn owned_by_manifest<'m>(&self, manifest: &'m [ManifestRoute]) -> Option<&'m ManifestRoute> {
+        match self.origin {
+            Origin::Manifest(_) => self.written(manifest),
+            Origin::Provider { .. } | Origin::BuiltIn(_) => None,
+        }
+    }
+
+    /// Who decides that pipelock splices the host.
+    pub fn passthrough_origin(&self, manifest: &[ManifestRoute]) -> Origin {
+        let own = self.owned_by_manifest(manifest).and_then(|own| own.tls_passthrough.as_ref());
+        own.map_or(self.origin.unnarrowed(), |own| Origin::Manifest(own.span))
+    }
+
+    /// Who decides how egress signs: the scheme, its user and the token.
+    fn auth_origins(&self, manifest: &[ManifestRoute]) -> [Origin; 3] {
+        let provider = self.origin.unnarrowed();
+        self.owned_by_manifest(manifest).and_then(|own| own.auth.as_ref()).map_or([provider; 3], |auth| {
+            [auth.span, auth.username_span.unwrap_or(auth.span), auth.token_span].map(Origin::Manifest)
+        })
+    }
+}
+
+impl Egress {
+    /// Who decides the entries of `egress/routes.yaml`.
+    pub fn wire_origins(&self, manifest: &[ManifestRoute]) -> Origins {
+        let mut origins = Origins::of("merged-routes");
+        for (index, route) in self.routes.iter().enumerate() {
+            let pointer = format!("/routes/{index}");
+            origins.set(&pointer, route.origin);
+            let prefixes = route.written(manifest).map(|own| own.path_allowlist.as_slice()).unwrap_or_default();
+            for (index, prefix) in prefixes.iter().enumerate() {
+                origins.set(format!("{pointer}/path_allowlist/{index}"), Origin::Manifest(prefix.span));
+            }
+            if let Some((auth, _)) = &route.auth {
+                let [scheme, username, token] = route.auth_origins(manifest);
+                origins.set(format!("{pointer}/auth_scheme"), scheme);
+                if auth.scheme.username().is_some() {
+                    origins.set(format!("{pointer}/auth_username"), username);
+                }
+                origins.set(format!("{pointer}/token_env"), token);
+            }
+            if route.keeps_authorization() {
+                origins.set(format!("{pointer}/keep_authorization"), route.passthrough_origin(manifest));
+            }
+        }
+        origins
+    }
+
+    /// Who decides what each slot holds: the first route that has it.
+    pub fn slot_origins(&self, manifest: &[ManifestRoute]) -> BTreeMap<Slot, Origin> {
+        let mut origins = BTreeMap::new();
+        for route in &self.routes {
+            if let Some((_, slot)) = &route.auth {
+                let [_, _, token] = route.auth_origins(manifest);
+                origins.entry(*slot).or_insert(token);
+            }
+        }
+        origins
+    }
+}

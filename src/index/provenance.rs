@@ -1,0 +1,111 @@
+//! Who decided what stands in the tree, as `bottle.json` says it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::origin::{Origin, Origins};
+use crate::source::Sources;
+
+/// Who decided a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", from = "Written")]
+pub enum Provenance {
+    /// The manifest or a parent: `file:line:column`, the file from the manifest's folder.
+    Manifest(String),
+    /// A rule of the provider.
+    Provider {
+        /// The provider's name.
+        provider: String,
+        /// The rule's name.
+        rule: String,
+        /// The manifest's route that narrows the provider's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        narrowed_at: Option<String>,
+        /// What in the manifest makes the provider ask for it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        asked_at: Option<String>,
+    },
+    /// A rule of bottlec itself.
+    BuiltIn(String),
+}
+
+/// The same as a file may have it.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", untagged)]
+enum Written {
+    /// Before built-in rules had names: bottlec's own variables of the agent.
+    Unnamed(Unnamed),
+    Named(Named),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Unnamed {
+    BuiltIn,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Named {
+    Manifest(String),
+    Provider { provider: String, rule: String, narrowed_at: Option<String>, asked_at: Option<String> },
+    BuiltIn(String),
+}
+
+impl From<Written> for Provenance {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Unnamed(Unnamed::BuiltIn) => Provenance::BuiltIn(crate::environment::TRUST.to_owned()),
+            Written::Named(Named::Manifest(place)) => Provenance::Manifest(place),
+            Written::Named(Named::Provider { provider, rule, narrowed_at, asked_at }) => {
+                Provenance::Provider { provider, rule, narrowed_at, asked_at }
+            }
+            Written::Named(Named::BuiltIn(rule)) => Provenance::BuiltIn(rule),
+        }
+    }
+}
+
+impl Provenance {
+    pub(super) fn of(origin: &Origin, sources: &Sources) -> Self {
+        let place = |span| sources.reference(span);
+        match *origin {
+            Origin::Manifest(span) => Provenance::Manifest(place(span)),
+            Origin::Provider { provider, rule, narrowed_at, asked_at } => Provenance::Provider {
+                provider: provider.to_owned(),
+                rule: rule.to_owned(),
+                narrowed_at: narrowed_at.map(place),
+                asked_at: asked_at.map(place),
+            },
+            Origin::BuiltIn(rule) => Provenance::BuiltIn(rule.to_owned()),
+        }
+    }
+
+    /// The place of the manifest that decides it, or that makes the provider decide it:
+    /// `file:line:column`. Nothing where the manifest has no say.
+    pub fn place(&self) -> Option<&str> {
+        match self {
+            Provenance::Manifest(place) => Some(place),
+            Provenance::Provider { narrowed_at, asked_at, .. } => narrowed_at.as_deref().or(asked_at.as_deref()),
+            Provenance::BuiltIn(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Provenance::Manifest(place) => f.write_str(place),
+            Provenance::Provider { provider, rule, .. } => write!(f, "provider {provider}, rule {rule}"),
+            Provenance::BuiltIn(rule) => write!(f, "bottlec, rule {rule}"),
+        }
+    }
+}
+
+/// The entries of one file: JSON pointers with who decided what stands there and below.
+pub(super) type Entries = BTreeMap<String, Provenance>;
+
+pub(super) fn entries(origins: &Origins, sources: &Sources) -> Entries {
+    origins.iter().map(|(pointer, origin)| (pointer.to_owned(), Provenance::of(origin, sources))).collect()
+}
