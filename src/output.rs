@@ -2,10 +2,13 @@
 //! last: readers see whole files, and a mixture of two builds is known by the index's hashes. Files
 //! that bottlec did not write are never touched.
 
+mod conflict;
+mod inspect;
+mod owned;
 mod place;
 mod verify;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -14,7 +17,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::artifact::{Artifact, INDEX, Tree};
-use crate::index::{FileEntry, Index, hash};
+pub use inspect::{Inspection, inspect};
+pub use owned::OldIndex;
+use owned::{Owned, Stale};
 use place::{Kind, kind, make_folder, refuse_detours_to_file};
 pub use verify::{Fault, Unfit, Verified, verify};
 
@@ -44,6 +49,16 @@ pub enum Difference {
     Stale,
 }
 
+/// What a write may write over beside the files of earlier builds, which are its own whatever was done
+/// to them since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Nothing.
+    Nothing,
+    /// An index in which git left both sides of a merge, and the files that were its.
+    Conflicted,
+}
+
 /// The name of the index while its build runs. It lists what the build may have written, so that the
 /// next one knows its own files after a crash.
 const PENDING: &str = ".bottle.json.pending";
@@ -57,15 +72,22 @@ pub fn folder(out: &Path, tree: &Tree) -> PathBuf {
 ///
 /// # Errors
 /// Says what is in the way.
-pub fn preflight(out: &Path, tree: &Tree) -> Result<()> {
+pub fn preflight(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<()> {
     let root = folder(out, tree);
     refuse_detours_in(&root, tree)?;
     let owned = Owned::read(&root)?;
+    if matches!(owned.index, OldIndex::Conflicted { .. }) && overwrite == Overwrite::Nothing {
+        bail!(
+            "{} has git conflict markers: write the tree anew with --update, or resolve them",
+            root.join(INDEX).display()
+        );
+    }
     for artifact in &tree.artifacts {
         let path = root.join(&artifact.path);
         match kind(&path)? {
             Kind::Missing => {}
-            Kind::File if owned.has(&root, &artifact.path)? || fs::read(&path)? == artifact.content.as_bytes() => {}
+            Kind::File
+                if owned.has(&root, &artifact.path, overwrite)? || fs::read(&path)? == artifact.content.as_bytes() => {}
             Kind::File => bail!(
                 "{} is in the way and bottlec did not write it: move it, or choose another folder with -o",
                 path.display()
@@ -89,14 +111,14 @@ fn refuse_detours_in(root: &Path, tree: &Tree) -> Result<()> {
 ///
 /// # Errors
 /// What the file system says, with the path.
-pub fn write(out: &Path, tree: &Tree) -> Result<Written> {
+pub fn write(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<Written> {
     let root = folder(out, tree);
     fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     make_folder(&root, 0o755)?;
     // One build at a time. The lock goes with the process.
     let lock = fs::File::open(&root).with_context(|| format!("cannot open {}", root.display()))?;
     lock.lock().with_context(|| format!("cannot lock {}", root.display()))?;
-    preflight(out, tree)?;
+    preflight(out, tree, overwrite)?;
 
     let owned = Owned::read(&root)?;
     owned.sweep(&root)?;
@@ -170,95 +192,6 @@ pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> 
         differences.insert(path, Difference::Stale);
     }
     Ok(differences)
-}
-
-/// The files of earlier builds.
-struct Owned {
-    /// By path; a file is ours when it has one of the hashes.
-    hashes: BTreeMap<String, BTreeSet<String>>,
-    /// What the last complete build listed, and an unfinished one after it.
-    listed: Vec<FileEntry>,
-}
-
-enum Stale {
-    Unchanged(String),
-    Edited(String),
-}
-
-impl Owned {
-    fn read(root: &Path) -> Result<Self> {
-        let listed = entries(&root.join(INDEX))?;
-        let pending = entries(&root.join(PENDING))?;
-        let mut hashes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for entry in listed.iter().chain(&pending) {
-            hashes.entry(entry.path.clone()).or_default().insert(entry.sha256.clone());
-        }
-        Ok(Owned { hashes, listed: listed.into_iter().chain(pending).collect() })
-    }
-
-    /// Whether the file there is one of ours. A file that an index lists is ours whatever was done
-    /// to it since: it says in its first line that edits are lost.
-    fn has(&self, root: &Path, path: &str) -> Result<bool> {
-        Ok(self.hashes.contains_key(path) || (path == INDEX && !entries(&root.join(INDEX))?.is_empty()))
-    }
-
-    fn stale(&self, root: &Path, tree: &Tree) -> Result<Vec<Stale>> {
-        let current: BTreeSet<&str> = tree.artifacts.iter().map(|artifact| artifact.path.as_str()).collect();
-        let mut stale = Vec::new();
-        for (path, hashes) in &self.hashes {
-            if current.contains(path.as_str()) || !place::is_plain(path) {
-                continue;
-            }
-            refuse_detours_to_file(root, path)?;
-            let full = root.join(path);
-            if kind(&full)? == Kind::File {
-                let known = hashes.contains(&hash(&fs::read(&full)?));
-                stale.push(if known { Stale::Unchanged(path.clone()) } else { Stale::Edited(path.clone()) });
-            }
-        }
-        Ok(stale)
-    }
-
-    /// Removes what a killed build left beside its targets.
-    fn sweep(&self, root: &Path) -> Result<()> {
-        let crashed = kind(&root.join(PENDING))? != Kind::Missing;
-        let known = self.hashes.keys().map(String::as_str).chain([INDEX]).filter(|_| crashed);
-        for path in known.filter(|path| place::is_plain(path)).chain([PENDING]) {
-            refuse_detours_to_file(root, path)?;
-            let temporary = temporary(&root.join(path));
-            if kind(&temporary)? == Kind::File {
-                fs::remove_file(&temporary).with_context(|| format!("cannot remove {}", temporary.display()))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes what this build may write, and what an unfinished one before it may have written.
-    fn keep_pending(&self, root: &Path, index: &Artifact) -> Result<()> {
-        let mut pending: Index = serde_json::from_str(&index.content).context("the index is not JSON")?;
-        pending
-            .files
-            .extend(self.listed.iter().filter(|old| !pending.files.contains(old)).cloned().collect::<Vec<_>>());
-        let content = serde_json::to_string(&pending).context("the index is not JSON")?;
-        replace(root, &Artifact::public(PENDING, content))
-    }
-}
-
-/// The files that an index lists; none if there is no index.
-fn entries(path: &Path) -> Result<Vec<FileEntry>> {
-    if kind(path)? != Kind::File {
-        return Ok(Vec::new());
-    }
-    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    /// All that every release of the format has had: an index of an older one lists our files too.
-    #[derive(serde::Deserialize)]
-    struct Listing {
-        #[serde(rename = "format")]
-        _format: u32,
-        files: Vec<FileEntry>,
-    }
-    // What is not an index lists nothing, and is then somebody else's file.
-    Ok(serde_json::from_slice::<Listing>(&text).map(|listing| listing.files).unwrap_or_default())
 }
 
 fn mode(path: &Path) -> Result<u32> {

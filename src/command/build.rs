@@ -1,11 +1,12 @@
 //! `bottlec build`: manifests in, output trees out.
 
+mod drift;
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use similar::TextDiff;
 
 use super::{Screen, Status};
 use crate::allow;
@@ -16,7 +17,7 @@ use crate::compile::compile;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::facts::HostFacts;
 use crate::manifest::{self, Loaded};
-use crate::output::{self, Difference};
+use crate::output::{self, Overwrite};
 use crate::source::Sources;
 
 /// Compile bottles into output folders
@@ -41,6 +42,10 @@ pub(super) struct Build {
     /// Compare with what is on disk, print the differences and write nothing
     #[arg(long)]
     check: bool,
+    /// Write what --check finds to differ, also over a bottle.json with git conflict markers and the
+    /// files that it lists
+    #[arg(long, conflicts_with = "check")]
+    update: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -48,6 +53,7 @@ Examples:
   bottlec build manifest.yaml -o out/
   bottlec build bottles/*.yaml -o out/ --backend docker
   bottlec build manifest.yaml -o golden/ --hermetic --check
+  bottlec build manifest.yaml -o golden/ --hermetic --update
 
 Exit codes: 0 clean (warnings included), 1 errors or differences, 2 usage, input/output or internal error.";
 
@@ -61,6 +67,9 @@ struct Job<'m> {
 
 impl Build {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
+        if self.update && self.output == Path::new("-") {
+            bail!("--update writes over an output folder, and -o - has none");
+        }
         let mut jobs = self.manifests.iter().map(|path| Job::load(path)).collect::<Result<Vec<_>>>()?;
         report_collisions(&mut jobs);
         if self.host_credentials.is_some() && !jobs.iter().any(Job::wants_host_credentials) {
@@ -94,15 +103,19 @@ impl Build {
             return Ok(Status::Clean);
         }
         if self.check {
-            return self.compare(&trees, screen);
+            return drift::check(&self.output, &trees, screen);
         }
         for (_, tree) in &trees {
-            output::preflight(&self.output, tree)?;
+            output::preflight(&self.output, tree, self.overwrite())?;
         }
         for (manifest, tree) in &trees {
             self.write(manifest, tree, screen)?;
         }
         Ok(Status::Clean)
+    }
+
+    fn overwrite(&self) -> Overwrite {
+        if self.update { Overwrite::Conflicted } else { Overwrite::Nothing }
     }
 
     /// The facts that this bottle needs. A credential file is opened only if the manifest asks.
@@ -115,7 +128,7 @@ impl Build {
     }
 
     fn write(&self, manifest: &Path, tree: &Tree, screen: &Screen) -> Result<()> {
-        let written = output::write(&self.output, tree)?;
+        let written = output::write(&self.output, tree, self.overwrite())?;
         let folder = output::folder(&self.output, tree);
         if screen.verbose {
             for path in &written.changed {
@@ -148,43 +161,6 @@ impl Build {
             ));
         }
         Ok(())
-    }
-
-    fn compare(&self, trees: &[(&Path, Tree)], screen: &Screen) -> Result<Status> {
-        let mut status = Status::Clean;
-        let mut stdout = anstream::stdout().lock();
-        for (_, tree) in trees {
-            let folder = output::folder(&self.output, tree);
-            for (path, difference) in output::compare(&self.output, tree)? {
-                status = Status::Findings;
-                let shown = folder.join(&path);
-                let shown = shown.display();
-                match difference {
-                    Difference::Missing => writeln!(stdout, "missing {shown}")?,
-                    Difference::Stale => writeln!(stdout, "stale   {shown}")?,
-                    Difference::Mode(mode) => writeln!(stdout, "mode    {shown} is {mode:04o}, must be 0600")?,
-                    Difference::Content(old) => {
-                        let new = tree
-                            .artifacts
-                            .iter()
-                            .find(|artifact| artifact.path == path)
-                            .map_or("", |artifact| artifact.content.as_str());
-                        let diff = TextDiff::from_lines(old.as_str(), new);
-                        write!(
-                            stdout,
-                            "{}",
-                            diff.unified_diff().header(&format!("{shown} (on disk)"), &format!("{shown} (compiled)"))
-                        )?;
-                    }
-                }
-            }
-        }
-        if status == Status::Findings {
-            screen.note(format_args!(
-                "bottlec: the output is not what the manifests compile to; run the same command without --check"
-            ));
-        }
-        Ok(status)
     }
 }
 

@@ -1,0 +1,128 @@
+//! `bottlec build --check`: how the trees on disk differ, and what moved.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use similar::TextDiff;
+
+use crate::artifact::{INDEX, Tree};
+use crate::command::{Screen, Status};
+use crate::index::{Listing, Stamp};
+use crate::output::{self, Difference, Inspection, OldIndex};
+
+/// Prints the differences on stdout, and for each bottle what moved on stderr.
+pub(super) fn check(out: &Path, trees: &[(&Path, Tree)], screen: &Screen) -> Result<Status> {
+    let mut status = Status::Clean;
+    for (_, tree) in trees {
+        let differences = output::compare(out, tree)?;
+        if differences.is_empty() {
+            continue;
+        }
+        status = Status::Findings;
+        print(out, tree, &differences)?;
+        for reason in reasons(&output::inspect(out, tree)?, tree, &differences)? {
+            screen.note(format_args!("{}: {reason}", tree.name.as_str()));
+        }
+    }
+    if status == Status::Findings {
+        screen.note(format_args!(
+            "bottlec: the output is not what the manifests compile to; run the same command with --update in the place of --check"
+        ));
+    }
+    Ok(status)
+}
+
+fn print(out: &Path, tree: &Tree, differences: &BTreeMap<String, Difference>) -> Result<()> {
+    let folder = output::folder(out, tree);
+    let mut stdout = anstream::stdout().lock();
+    for (path, difference) in differences {
+        let shown = folder.join(path);
+        let shown = shown.display();
+        match difference {
+            Difference::Missing => writeln!(stdout, "missing {shown}")?,
+            Difference::Stale => writeln!(stdout, "stale   {shown}")?,
+            Difference::Mode(mode) => writeln!(stdout, "mode    {shown} is {mode:04o}, must be 0600")?,
+            Difference::Content(old) => {
+                let new = tree
+                    .artifacts
+                    .iter()
+                    .find(|artifact| artifact.path == *path)
+                    .map_or("", |artifact| artifact.content.as_str());
+                let diff = TextDiff::from_lines(old.as_str(), new);
+                write!(
+                    stdout,
+                    "{}",
+                    diff.unified_diff().header(&format!("{shown} (on disk)"), &format!("{shown} (compiled)"))
+                )?;
+            }
+        }
+    }
+    stdout.flush().context("cannot write to stdout")
+}
+
+/// What moved since the tree was built, a sentence each. What the tree says may be from anywhere and
+/// is escaped.
+fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Difference>) -> Result<Vec<String>> {
+    let Inspection { index, is_unfinished, conflicted, edited, removed } = found;
+    let artifact = tree.artifacts.last().context("a tree without files")?;
+    let compiled: Listing = serde_json::from_str(&artifact.content).context("the index is not JSON")?;
+    let missing = differences.values().filter(|difference| **difference == Difference::Missing).count();
+    let mut reasons = Vec::new();
+    match index {
+        OldIndex::Missing if *is_unfinished => {}
+        OldIndex::Missing if missing == tree.artifacts.len() => {
+            reasons.push("no build has put the bottle there".to_owned());
+        }
+        OldIndex::Missing => reasons.push(format!("there is no {INDEX}, which would tell what moved")),
+        OldIndex::Foreign => reasons.push(format!("{INDEX} is none that bottlec wrote")),
+        // Named below.
+        OldIndex::Conflicted { .. } => {}
+        OldIndex::Read(old) => reasons.extend(moved(old.stamp.as_ref(), compiled.stamp.as_ref())),
+    }
+    if *is_unfinished {
+        reasons.push("a build did not come to its end".to_owned());
+    }
+    let mut name = |paths: &[String], words: &str| {
+        reasons.extend(paths.iter().map(|path| format!("{} {words}", path.escape_debug())));
+    };
+    name(conflicted, "has git conflict markers");
+    // One that is as it must be now came here with a newer tree.
+    let edited: Vec<String> = edited.iter().filter(|path| differences.contains_key(*path)).cloned().collect();
+    name(&edited, "was edited by hand");
+    name(removed, "was removed by hand");
+    let is_mode = |difference: &Difference| matches!(difference, Difference::Mode(_));
+    let modes: Vec<String> =
+        differences.iter().filter(|(_, difference)| is_mode(difference)).map(|(path, _)| path.clone()).collect();
+    name(&modes, "has other permissions than a build gives it (git keeps none)");
+    if let OldIndex::Read(old) = index
+        && reasons.is_empty()
+    {
+        // From the same inputs with the same other files, this release writes no other index.
+        reasons.push(if old.files == compiled.files {
+            format!("{INDEX} was edited by hand")
+        } else {
+            format!(
+                "neither the manifest nor bottlec moved and no file was edited: the tree was built for another account or with other options (--backend, --hermetic), or by another build of bottlec {}",
+                env!("CARGO_PKG_VERSION")
+            )
+        });
+    }
+    Ok(reasons)
+}
+
+fn moved(old: Option<&Stamp>, new: Option<&Stamp>) -> Vec<String> {
+    let (Some(old), Some(new)) = (old, new) else {
+        return vec!["a bottlec that left no stamp built the tree".to_owned()];
+    };
+    let mut moved = Vec::new();
+    if old.manifest != new.manifest {
+        moved.push("the manifest changed since the tree was built".to_owned());
+    }
+    if old.bottlec != new.bottlec {
+        let old = old.bottlec.escape_debug();
+        moved.push(format!("another bottlec built the tree: {old}, and this is {}", new.bottlec));
+    }
+    moved
+}

@@ -1,0 +1,303 @@
+//! `build --check` says what moved since a tree was built, and `build --update` writes over it.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use serde_json::Value;
+use support::{bottlec, folder, screen};
+use tempfile::TempDir;
+
+const MANIFEST: &str = "extends: base\nenv: { A: a }\n";
+const BASE: &str = "env: { B: b }\n";
+const BUILD: [&str; 4] = ["build", "review.yaml", "-o", "out"];
+const CHECK: [&str; 5] = ["build", "review.yaml", "-o", "out", "--check"];
+const UPDATE: [&str; 5] = ["build", "review.yaml", "-o", "out", "--update"];
+
+/// A project with a tree that was built a moment ago.
+fn built() -> TempDir {
+    let folder = folder(&[("review.yaml", MANIFEST), ("base.yaml", BASE)]);
+    let run = bottlec(folder.path(), &BUILD);
+    assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
+    assert_eq!(bottlec(folder.path(), &CHECK).status.code(), Some(0));
+    folder
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+fn edit_index(tree: &Path, edit: &dyn Fn(&mut Value)) {
+    let mut index = serde_json::from_str(&read(&tree.join("bottle.json"))).unwrap();
+    edit(&mut index);
+    fs::write(tree.join("bottle.json"), serde_json::to_string_pretty(&index).unwrap()).unwrap();
+}
+
+/// A text as git leaves it when its line with this word differs on both sides.
+fn conflicted(text: &str, word: &str, theirs: &str) -> String {
+    let line = |line: &str| match line.contains(word) {
+        false => line.to_owned(),
+        true => format!("<<<<<<< HEAD\n{line}||||||| 0123456\nbase\n=======\n{theirs}\n>>>>>>> main\n"),
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
+#[test]
+fn check_says_what_moved() {
+    const MANIFEST_MOVED: &str = "review: the manifest changed since the tree was built";
+    const OPTIONS: &str = "review: neither the manifest nor bottlec moved and no file was edited";
+    type Change = &'static dyn Fn(&Path, &Path);
+    let cases: &[(&str, Change, &[&str], &[&str])] = &[
+        ("the manifest", &|_, project| append(&project.join("review.yaml"), "# why\n"), &CHECK, &[MANIFEST_MOVED]),
+        ("a parent", &|_, project| append(&project.join("base.yaml"), "name: base\n"), &CHECK, &[MANIFEST_MOVED]),
+        (
+            "bottlec",
+            &|tree, _| edit_index(tree, &|index| index["stamp"]["bottlec"] = "0.0.1\u{1b}[2J".into()),
+            &CHECK,
+            &[concat!(
+                r"review: another bottlec built the tree: 0.0.1\u{1b}[2J, and this is ",
+                env!("CARGO_PKG_VERSION")
+            )],
+        ),
+        (
+            "a bottlec of long ago",
+            &|tree, _| edit_index(tree, &|index| drop(index.as_object_mut().unwrap().remove("stamp"))),
+            &CHECK,
+            &["review: a bottlec that left no stamp built the tree"],
+        ),
+        (
+            "files",
+            &|tree, _| {
+                append(&tree.join("compose.yaml"), "# mine\n");
+                append(&tree.join("agent/agent.env"), "MINE=1\n");
+                fs::remove_file(tree.join("Smolfile")).unwrap();
+            },
+            &CHECK,
+            &[
+                "review: agent/agent.env was edited by hand",
+                "review: compose.yaml was edited by hand",
+                "review: Smolfile was removed by hand",
+            ],
+        ),
+        (
+            "a file of an earlier build that is no longer in the plan",
+            &|tree, _| append(&tree.join("Smolfile"), "# mine\n"),
+            &["build", "review.yaml", "-o", "out", "--check", "--backend", "docker"],
+            &["review: Smolfile was edited by hand"],
+        ),
+        (
+            "the index itself",
+            &|tree, _| edit_index(tree, &|index| index["command"] = Value::Array(vec!["sh".into()])),
+            &CHECK,
+            &["review: bottle.json was edited by hand"],
+        ),
+        (
+            "manifest and file",
+            &|tree, project| {
+                append(&project.join("review.yaml"), "# why\n");
+                append(&tree.join("compose.yaml"), "# mine\n");
+            },
+            &CHECK,
+            &[MANIFEST_MOVED, "review: compose.yaml was edited by hand"],
+        ),
+        ("options", &|_, _| {}, &["build", "review.yaml", "-o", "out", "--check", "--backend", "docker"], &[OPTIONS]),
+        (
+            "a merge",
+            &|tree, _| {
+                for (path, word) in [("compose.yaml", "services:"), ("egress/routes.yaml", "routes:")] {
+                    let text = conflicted(&read(&tree.join(path)), word, "theirs");
+                    fs::write(tree.join(path), text).unwrap();
+                }
+            },
+            &CHECK,
+            &["review: compose.yaml has git conflict markers", "review: egress/routes.yaml has git conflict markers"],
+        ),
+        (
+            "a merge of the index",
+            &|tree, _| {
+                let index =
+                    conflicted(&read(&tree.join("bottle.json")), "\"manifest\": \"", "      \"manifest\": \"x\"");
+                fs::write(tree.join("bottle.json"), index).unwrap();
+                append(&tree.join("compose.yaml"), "# of one side\n");
+            },
+            &CHECK,
+            &["review: bottle.json has git conflict markers"],
+        ),
+        (
+            "permissions",
+            &|tree, _| fs::set_permissions(tree.join("agent/agent.env"), fs::Permissions::from_mode(0o644)).unwrap(),
+            &CHECK,
+            &["review: agent/agent.env has other permissions than a build gives it (git keeps none)"],
+        ),
+        (
+            "no tree",
+            &|tree, _| fs::remove_dir_all(tree).unwrap(),
+            &CHECK,
+            &["review: no build has put the bottle there"],
+        ),
+        (
+            "no index",
+            &|tree, _| fs::remove_file(tree.join("bottle.json")).unwrap(),
+            &CHECK,
+            &["review: there is no bottle.json, which would tell what moved"],
+        ),
+        (
+            "another index",
+            &|tree, _| fs::write(tree.join("bottle.json"), "{}").unwrap(),
+            &CHECK,
+            &["review: bottle.json is none that bottlec wrote"],
+        ),
+        (
+            "an unfinished build",
+            &|tree, _| fs::rename(tree.join("bottle.json"), tree.join(".bottle.json.pending")).unwrap(),
+            &CHECK,
+            &["review: a build did not come to its end"],
+        ),
+    ];
+    for (what, change, arguments, expected) in cases {
+        let project = built();
+        change(&project.path().join("out/review"), project.path());
+        let run = bottlec(project.path(), arguments);
+        assert_eq!(run.status.code(), Some(1), "{what}: {}", screen(&run));
+        let text = screen(&run);
+        let told: Vec<&str> = text.lines().filter(|line| line.starts_with("review: ")).collect();
+        assert_eq!(told.len(), expected.len(), "{what}: {told:?}");
+        for (told, expected) in told.iter().zip(*expected) {
+            assert!(told.starts_with(expected), "{what}: {told}");
+        }
+        assert!(text.contains("run the same command with --update in the place of --check"), "{what}: {text}");
+    }
+}
+
+fn append(path: &Path, text: &str) {
+    fs::write(path, read(path) + text).unwrap();
+}
+
+#[test]
+fn another_account_is_told_by_the_options() {
+    let folder = folder(&[(
+        "review.yaml",
+        "agent_provider: { template: codex, forward_host_credentials: true }\nname: review\n",
+    )]);
+    assert_eq!(bottlec(folder.path(), &["build", "review.yaml", "-o", "out", "--hermetic"]).status.code(), Some(0));
+    // An account that is not the made-up one, as another build would have left it.
+    let tree = folder.path().join("out/review");
+    append(&tree.join("agent/home/.codex/auth.json"), "\n");
+    edit_index(&tree, &|index| {
+        let hash = bottlec::index::hash(&fs::read(tree.join("agent/home/.codex/auth.json")).unwrap());
+        let files = index["files"].as_array_mut().unwrap();
+        files.iter_mut().find(|file| file["path"] == "agent/home/.codex/auth.json").unwrap()["sha256"] = hash.into();
+    });
+    let run = bottlec(folder.path(), &["build", "review.yaml", "-o", "out", "--hermetic", "--check"]);
+    assert!(screen(&run).contains("for another account or with other options (--backend, --hermetic)"));
+    assert!(!screen(&run).contains("by hand"), "{}", screen(&run));
+}
+
+#[test]
+fn a_clean_check_says_nothing() {
+    let project = built();
+    let run = bottlec(project.path(), &CHECK);
+    assert_eq!((run.status.code(), screen(&run).as_str()), (Some(0), ""));
+}
+
+#[test]
+fn update_writes_over_edits_and_conflicts_and_nothing_else() {
+    let project = built();
+    let tree = project.path().join("out/review");
+    let good = read(&tree.join("compose.yaml"));
+    fs::write(tree.join("compose.yaml"), conflicted(&good, "services:", "theirs")).unwrap();
+    append(&tree.join("egress/routes.yaml"), "# mine\n");
+    let index = conflicted(&read(&tree.join("bottle.json")), "\"manifest\": \"", "    \"manifest\": \"x\"");
+    fs::write(tree.join("bottle.json"), &index).unwrap();
+    fs::write(tree.join("notes.txt"), "mine").unwrap();
+
+    // Without the option nothing is touched, and it is named.
+    let run = bottlec(project.path(), &BUILD);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(screen(&run).contains("bottle.json has git conflict markers"), "{}", screen(&run));
+    assert!(screen(&run).contains("--update"), "{}", screen(&run));
+    assert_eq!(read(&tree.join("bottle.json")), index);
+    assert_ne!(read(&tree.join("compose.yaml")), good);
+
+    let run = bottlec(project.path(), &UPDATE);
+    assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
+    assert!(screen(&run).contains("review: 3 written"), "{}", screen(&run));
+    assert_eq!(read(&tree.join("compose.yaml")), good);
+    assert_eq!(read(&tree.join("notes.txt")), "mine");
+    assert_eq!(bottlec(project.path(), &CHECK).status.code(), Some(0));
+    let again = bottlec(project.path(), &UPDATE);
+    assert!(screen(&again).contains("review: 0 written"), "{}", screen(&again));
+}
+
+#[test]
+fn files_that_one_side_of_a_merge_lists_are_of_the_tree() {
+    let project = built();
+    let tree = project.path().join("out/review");
+    let ours = read(&tree.join("bottle.json"));
+    let run = bottlec(project.path(), &["build", "review.yaml", "-o", "other", "--backend", "docker"]);
+    assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
+    let theirs = read(&project.path().join("other/review/bottle.json"));
+    let merged = format!("<<<<<<< HEAD\n{ours}=======\n{theirs}>>>>>>> main\n");
+    fs::write(tree.join("bottle.json"), merged).unwrap();
+    let update: Vec<&str> = UPDATE.into_iter().chain(["--backend", "docker"]).collect();
+    let run = bottlec(project.path(), &update);
+    assert!(screen(&run).contains("1 removed"), "{}", screen(&run));
+    assert!(!tree.join("Smolfile").exists());
+}
+
+#[test]
+fn without_a_readable_list_a_files_first_line_says_whose_it_is() {
+    let broken = "{\n<<<<<<< HEAD\n  \"format\": 1,\n=======\n  \"format\"\n>>>>>>> main\n";
+    let project = built();
+    let tree = project.path().join("out/review");
+    fs::write(tree.join("bottle.json"), broken).unwrap();
+    append(&tree.join("compose.yaml"), "# mine\n");
+    let run = bottlec(project.path(), &UPDATE);
+    assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
+    assert_eq!(bottlec(project.path(), &CHECK).status.code(), Some(0));
+
+    // One that does not say so may be somebody else's.
+    fs::write(tree.join("bottle.json"), broken).unwrap();
+    fs::write(tree.join("compose.yaml"), "services: {}\n").unwrap();
+    let run = bottlec(project.path(), &UPDATE);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(screen(&run).contains("compose.yaml is in the way and bottlec did not write it"), "{}", screen(&run));
+    assert_eq!(read(&tree.join("compose.yaml")), "services: {}\n");
+}
+
+#[test]
+fn update_takes_nothing_that_is_not_of_the_tree() {
+    for (what, path, content) in [
+        ("a file without an index", "compose.yaml", "services: {}\n"),
+        ("an index of somebody else", "bottle.json", "{}"),
+        ("a generated file without an index", "compose.yaml", "# Generated by bottlec. Do not edit.\n"),
+    ] {
+        let folder = folder(&[("review.yaml", "name: review\n"), (&format!("out/review/{path}"), content)]);
+        let run = bottlec(folder.path(), &UPDATE);
+        assert_eq!(run.status.code(), Some(2), "{what}");
+        assert!(screen(&run).contains("bottlec did not write it"), "{what}: {}", screen(&run));
+        assert_eq!(read(&folder.path().join("out/review").join(path)), content, "{what}");
+    }
+    let project = built();
+    let tree = project.path().join("out/review");
+    fs::write(project.path().join("elsewhere"), "kept").unwrap();
+    fs::remove_file(tree.join("compose.yaml")).unwrap();
+    symlink(project.path().join("elsewhere"), tree.join("compose.yaml")).unwrap();
+    let run = bottlec(project.path(), &UPDATE);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(screen(&run).contains("links are not followed"), "{}", screen(&run));
+    assert_eq!(read(&project.path().join("elsewhere")), "kept");
+}
+
+#[test]
+fn update_excludes_what_writes_nothing() {
+    let folder = folder(&[("review.yaml", "name: review\n")]);
+    for arguments in [&["--update", "--check", "-o", "out"] as &[&str], &["--update", "-o", "-"]] {
+        let all: Vec<&str> = ["build", "review.yaml"].iter().chain(arguments).copied().collect();
+        let run = bottlec(folder.path(), &all);
+        assert_eq!(run.status.code(), Some(2), "{arguments:?}");
+        assert!(screen(&run).contains("--update"), "{}", screen(&run));
+    }
+}
