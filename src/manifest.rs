@@ -2,6 +2,8 @@
 //! made from these types. What the values must be beyond that is in `semantics`.
 
 pub mod extends;
+mod files;
+pub mod find;
 mod front_matter;
 pub mod load;
 mod parse;
@@ -13,7 +15,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use load::{Loaded, load, load_bytes};
+pub use find::{bottles_below, bottles_below_revision};
+pub use load::{Loaded, load, load_bytes, load_revision};
 pub use parse::parse;
 pub use semantics::check;
 

@@ -101,13 +101,12 @@ impl Check {
                 inputs.push(path.clone());
                 continue;
             }
-            let before = inputs.len();
-            match bottles_below(path, &mut inputs) {
-                Ok(()) if inputs.len() == before => unread(anyhow!(
+            match manifest::bottles_below(path) {
+                Ok(found) if found.is_empty() => unread(anyhow!(
                     "{} holds no bottle: name the manifest, or call it bottle.yaml or NAME.bottle.yaml",
                     path.display()
                 )),
-                Ok(()) => {}
+                Ok(found) => inputs.extend(found),
                 Err(error) => unread(error),
             }
         }
@@ -191,35 +190,4 @@ impl Report {
 
 fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
-}
-
-/// The bottles below a folder, sorted. Hidden folders are passed over, links not followed.
-fn bottles_below(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    let context = || format!("cannot read the folder {}", folder.display());
-    let mut entries =
-        std::fs::read_dir(folder).with_context(context)?.collect::<Result<Vec<_>, _>>().with_context(context)?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let kind = entry.file_type().with_context(context)?;
-        if kind.is_dir() && !name.starts_with('.') {
-            bottles_below(&entry.path(), found)?;
-        } else if kind.is_file() && is_bottle(&name, &entry.path()) {
-            found.push(entry.path());
-        }
-    }
-    Ok(())
-}
-
-fn is_bottle(name: &str, path: &Path) -> bool {
-    let yaml = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"));
-    if let Some(stem) = yaml {
-        return stem == "bottle" || stem.ends_with(".bottle");
-    }
-    let starts_with_fence = || {
-        let mut start = [0; 4];
-        let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start));
-        read.is_ok_and(|length| length >= 4 && start.starts_with(b"---") && matches!(start[3], b'\n' | b'\r' | b' '))
-    };
-    name.ends_with(".md") && starts_with_fence()
 }

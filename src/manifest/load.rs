@@ -1,12 +1,13 @@
-//! Reads a manifest and its parents from disk. The only place that opens manifests.
+//! Reads a manifest and its parents, from disk or as of a git revision.
 
-use std::io::{self, Read as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
+use super::files::Files;
 use super::{Manifest, extends, parse};
 use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::revision::{Resolved, Revision};
 use crate::source::{Source, SourceId, Sources, Span};
 use crate::yaml::{self, Spanned};
 
@@ -21,24 +22,25 @@ pub struct Loaded {
     pub findings: Findings,
 }
 
-/// The folder that `extends` and `dockerfile` may not leave: the nearest one above the manifest
-/// that is a git work tree, else the manifest's own.
-fn project_root(manifest: &Path) -> Result<PathBuf> {
-    let folder = folder_of(manifest);
-    let folder =
-        folder.canonicalize().with_context(|| format!("cannot resolve the folder of {}", manifest.display()))?;
-    let root = folder.ancestors().find(|above| above.join(".git").exists());
-    Ok(root.unwrap_or(&folder).to_owned())
-}
-
 /// Reads the manifest at `path`, then its parents.
 ///
 /// # Errors
 /// When the manifest itself cannot be read. What is wrong with a parent is a finding at the line
 /// that names it.
 pub fn load(path: &Path) -> Result<Loaded> {
-    let bytes = read_bounded(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = Files::Disk.read(path).with_context(|| format!("cannot read {}", path.display()))?;
     load_bytes(path, bytes)
+}
+
+/// Reads the manifest that a path of the work tree names, and its parents, as of a git revision.
+/// Nothing if the revision has no such file. Of the disk nothing is read.
+///
+/// # Errors
+/// The path lies outside the repository, or it leads over a link or into a submodule there.
+pub fn load_revision(revision: &Revision, path: &Path) -> Result<Option<Loaded>> {
+    let Some(bytes) = revision.read(path)? else { return Ok(None) };
+    let path = revision.root().join(revision.place(path)?);
+    take_bytes(Files::Revision(revision), &path, bytes).map(Some)
 }
 
 /// Takes the bytes of a manifest that would lie at `path`, and reads its parents.
@@ -46,7 +48,12 @@ pub fn load(path: &Path) -> Result<Loaded> {
 /// # Errors
 /// When a folder on the way to a parent cannot be resolved.
 pub fn load_bytes(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
+    take_bytes(Files::Disk, path, bytes)
+}
+
+fn take_bytes(files: Files, path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
     let mut loader = Loader {
+        files,
         top: path.to_owned(),
         root: None,
         sources: Sources::default(),
@@ -62,7 +69,8 @@ pub fn load_bytes(path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
     Ok(Loaded { sources: loader.sources, manifest, findings: loader.findings })
 }
 
-struct Loader {
+struct Loader<'r> {
+    files: Files<'r>,
     /// The manifest's own path.
     top: PathBuf,
     /// The project's folder; looked for when a manifest names another file.
@@ -80,7 +88,7 @@ struct Bottle {
     manifest: Option<Manifest>,
 }
 
-impl Loader {
+impl Loader<'_> {
     fn take(&mut self, path: &Path, reference: String, bytes: Vec<u8>) -> Bottle {
         // What was cut off in the middle of a character is too large, not out of form.
         let is_whole = bytes.len() <= yaml::MAX_BYTES;
@@ -91,7 +99,7 @@ impl Loader {
                 (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(valid).filter(|_| is_whole))
             }
         };
-        let id = self.sources.add(Source { path: path.display().to_string(), reference, text });
+        let id = self.sources.add(Source { path: self.files.shown(path), reference, text });
         let manifest = match bad_byte {
             None => parse::parse(&self.sources, id, &mut self.findings),
             Some(at) => {
@@ -135,9 +143,13 @@ impl Loader {
         let root = match self.root.take() {
             Some(root) => root,
             None => {
-                let canonical = self.top.canonicalize().unwrap_or_else(|_| self.top.clone());
-                self.chain.push((canonical, self.top.display().to_string()));
-                project_root(&self.top)?
+                let root = self.files.root(&self.top)?;
+                let canonical = match self.files.resolve(&self.top, &root) {
+                    Ok(Resolved::Inside(canonical)) => canonical,
+                    _ => self.top.clone(),
+                };
+                self.chain.push((canonical, self.files.shown(&self.top)));
+                root
             }
         };
         self.root = Some(root.clone());
@@ -173,18 +185,18 @@ impl Loader {
         };
         for candidate in &candidates {
             let path = folder.join(candidate);
-            let canonical = match path.canonicalize() {
-                Ok(canonical) => canonical,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            let canonical = match self.files.resolve(&path, root) {
+                Ok(Resolved::Inside(canonical)) => canonical,
+                Ok(Resolved::Missing) => continue,
+                Ok(Resolved::Outside) => {
+                    return Err(refuse(
+                        format!("`{candidate}` lies outside the project{reached}"),
+                        "copy the bottle into the project; nothing outside it is read",
+                    ));
+                }
                 Err(error) => return Err(refuse(format!("cannot resolve `{candidate}`: {error}"), "check the path")),
             };
-            if !canonical.starts_with(root) {
-                return Err(refuse(
-                    format!("`{candidate}` lies outside the project{reached}"),
-                    "copy the bottle into the project; nothing outside it is read",
-                ));
-            }
-            let shown = tidy(&path);
+            let path = self.files.name(&path, &canonical);
             if let Some(seen) = self.chain.iter().position(|(known, _)| *known == canonical) {
                 let mut circle: Vec<&str> = self.chain[seen..].iter().map(|(_, shown)| shown.as_str()).collect();
                 circle.push(&self.chain[seen].1);
@@ -205,10 +217,10 @@ impl Loader {
                 ));
             }
             let reference = self.sources.get(child).resolve(candidate);
-            return match read_bounded(&shown) {
+            return match self.files.read(&path) {
                 Ok(bytes) => {
-                    self.chain.push((canonical, shown.display().to_string()));
-                    Ok(self.take(&shown, reference, bytes))
+                    self.chain.push((canonical, self.files.shown(&path)));
+                    Ok(self.take(&path, reference, bytes))
                 }
                 Err(error) => Err(refuse(format!("cannot read `{candidate}`: {error}{reached}"), "check the file")),
             };
@@ -216,7 +228,7 @@ impl Loader {
         let looked_in = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         Err(refuse(
             format!("the bottle `{}` is not there{reached}", name.escape_debug()),
-            &format!("looked for {} in {}", candidates.join(", "), looked_in.display()),
+            &format!("looked for {} in {}", candidates.join(", "), self.files.shown(looked_in)),
         ))
     }
 
@@ -229,38 +241,26 @@ impl Loader {
         let root = self.root()?;
         let source = self.sources.get(dockerfile.span.source);
         let path = folder_of(&self.top).join(source.folder()).join(&dockerfile.value);
-        let (message, help) = match path.canonicalize() {
-            Ok(real) if !real.starts_with(&root) => {
-                ("the Dockerfile lies outside the project", "move it into the project")
+        let (message, help) = match self.files.resolve(&path, &root) {
+            Ok(Resolved::Outside) => ("the Dockerfile lies outside the project".to_owned(), "move it into the project"),
+            Ok(Resolved::Inside(real)) if !self.files.is_file(&real) => {
+                ("the Dockerfile is not a file".to_owned(), "name the file itself")
             }
-            Ok(real) if !real.is_file() => ("the Dockerfile is not a file", "name the file itself"),
-            Ok(_) => return Ok(()),
-            Err(_) => ("the Dockerfile is not there", "the path counts from the folder of the manifest that names it"),
+            Ok(Resolved::Inside(_)) => return Ok(()),
+            Ok(Resolved::Missing) => (
+                "the Dockerfile is not there".to_owned(),
+                "the path counts from the folder of the manifest that names it",
+            ),
+            Err(error) => (format!("cannot look for the Dockerfile: {error}"), "check the path"),
         };
         self.findings.push(Diagnostic::new(Code::Path, message).at(dockerfile.span, "").help(help));
         Ok(())
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
-}
-
-/// Reads a regular file, one byte more than a manifest may have at the most.
-fn read_bounded(path: &Path) -> Result<Vec<u8>> {
-    let kind = std::fs::metadata(path)?;
-    if !kind.is_file() {
-        bail!("it is not a regular file");
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(kind.len()).unwrap_or(0).min(yaml::MAX_BYTES + 1));
-    std::fs::File::open(path)?.take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// The path without `.` steps.
-fn tidy(path: &Path) -> PathBuf {
-    path.components().filter(|component| *component != Component::CurDir).collect()
 }

@@ -1,0 +1,89 @@
+//! Where manifests are read from. Nothing else opens them.
+
+use std::io::{self, Read as _};
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use super::load::folder_of;
+use crate::revision::{Resolved, Revision};
+use crate::yaml;
+
+/// Where manifests are read from.
+#[derive(Clone, Copy)]
+pub(super) enum Files<'r> {
+    Disk,
+    Revision(&'r Revision),
+}
+
+impl Files<'_> {
+    /// The folder that `extends` and `dockerfile` may not leave: the nearest one above the manifest
+    /// that is a git work tree, else the manifest's own.
+    pub(super) fn root(self, manifest: &Path) -> Result<PathBuf> {
+        match self {
+            Files::Disk => {
+                let folder = folder_of(manifest);
+                let folder = folder
+                    .canonicalize()
+                    .with_context(|| format!("cannot resolve the folder of {}", manifest.display()))?;
+                let root = folder.ancestors().find(|above| above.join(".git").exists());
+                Ok(root.unwrap_or(&folder).to_owned())
+            }
+            Files::Revision(revision) => Ok(revision.root().to_owned()),
+        }
+    }
+
+    /// What a path leads to, of a project with this root.
+    pub(super) fn resolve(self, path: &Path, root: &Path) -> Result<Resolved> {
+        match self {
+            Files::Disk => match path.canonicalize() {
+                Ok(real) if real.starts_with(root) => Ok(Resolved::Inside(real)),
+                Ok(_) => Ok(Resolved::Outside),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Resolved::Missing),
+                Err(error) => Err(error.into()),
+            },
+            Files::Revision(revision) => revision.resolve(path),
+        }
+    }
+
+    /// The name to go on with for a path that leads to `real`. On disk it stays as it was written, for
+    /// messages; in a revision there is one name for each file.
+    pub(super) fn name(self, path: &Path, real: &Path) -> PathBuf {
+        match self {
+            Files::Disk => path.components().filter(|step| *step != Component::CurDir).collect(),
+            Files::Revision(revision) => revision.root().join(real),
+        }
+    }
+
+    /// Whether a path that [`Files::resolve`] gave is a file.
+    pub(super) fn is_file(self, path: &Path) -> bool {
+        match self {
+            Files::Disk => path.is_file(),
+            Files::Revision(revision) => revision.is_file(path),
+        }
+    }
+
+    /// Reads a regular file, one byte more than a manifest may have at the most.
+    pub(super) fn read(self, path: &Path) -> Result<Vec<u8>> {
+        match self {
+            Files::Disk => {
+                let kind = std::fs::metadata(path)?;
+                if !kind.is_file() {
+                    bail!("it is not a regular file");
+                }
+                let mut bytes = Vec::with_capacity(usize::try_from(kind.len()).unwrap_or(0).min(yaml::MAX_BYTES + 1));
+                std::fs::File::open(path)?.take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            }
+            Files::Revision(revision) => revision.read_place(path)?.ok_or_else(|| anyhow!("it is not a regular file")),
+        }
+    }
+
+    /// The path for messages.
+    pub(super) fn shown(self, path: &Path) -> String {
+        match self {
+            Files::Disk => path.display().to_string(),
+            Files::Revision(revision) => revision.shown(path),
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! A git revision as a place to read files from, beside the work tree. Nothing is checked out: the
+//! paths are listed once, and texts come from one `git cat-file`.
+
+mod git;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use crate::yaml;
+
+/// The files of a git repository as of one commit.
+pub struct Revision {
+    base: String,
+    commit: String,
+    root: PathBuf,
+    entries: BTreeMap<PathBuf, Entry>,
+    objects: RefCell<git::Objects>,
+}
+
+/// What a path of the tree is.
+#[derive(Clone, Debug)]
+enum Entry {
+    File { object: String },
+    Link,
+    Submodule,
+}
+
+/// What a path leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolved {
+    /// To nothing.
+    Missing,
+    /// Out of the project.
+    Outside,
+    /// To this file or folder, by its one path.
+    Inside(PathBuf),
+}
+
+impl Revision {
+    /// The commit that `base` names (a branch, a tag, a hash, `HEAD~1`) in the repository that
+    /// `near` lies in. `near` itself need not be there any more.
+    ///
+    /// # Errors
+    /// There is no git, no repository, or no such commit.
+    pub fn open(base: &str, near: &Path) -> Result<Self> {
+        let folder = std::path::absolute(near).with_context(|| format!("cannot resolve {}", near.display()))?;
+        let folder = folder.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("/"));
+        let root =
+            git::Git::at(folder).output(&["rev-parse", "--show-toplevel"]).map_err(|error| match git::ran(&error) {
+                true => error.context(format!("{} is not in the work tree of a git repository", near.display())),
+                false => error,
+            })?;
+        let root = PathBuf::from(OsStr::from_bytes(root.strip_suffix(b"\n").unwrap_or(&root)));
+
+        let repository = git::Git::at(&root);
+        let unknown = || {
+            format!(
+                "`{}` is no revision of the repository {}; a checkout in CI may lack it: give it `fetch-depth: 0`",
+                base.escape_debug(),
+                root.display()
+            )
+        };
+        // Without a name before it, `^{commit}` would be read as a name with a `^` before it.
+        if base.is_empty() || base.contains('\0') {
+            bail!(unknown());
+        }
+        let named = format!("{base}^{{commit}}");
+        // A base that begins with a dash is a name like any other after --end-of-options.
+        let commit = repository
+            .output(&["rev-parse", "--verify", "--quiet", "--end-of-options", &named])
+            .map_err(|error| if git::ran(&error) { anyhow!(unknown()) } else { error })?;
+        let commit = String::from_utf8(commit).unwrap_or_default().trim_end().to_owned();
+        // `^main` has an answer too.
+        if commit.len() < 40 || !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            bail!(unknown());
+        }
+        let listing = repository
+            .output(&["ls-tree", "-r", "-z", "--full-tree", &commit])
+            .with_context(|| format!("cannot list the files of `{}`", base.escape_debug()))?;
+        let entries =
+            listing.split(|&byte| byte == 0).filter(|line| !line.is_empty()).map(entry).collect::<Result<_>>()?;
+        let objects = RefCell::new(git::Objects::of(&root));
+        Ok(Revision { base: base.to_owned(), commit, root, entries, objects })
+    }
+
+    /// The revision's name, as it was given.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The commit's hash.
+    pub fn commit(&self) -> &str {
+        &self.commit
+    }
+
+    /// The folder of the work tree.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The path from the root of the repository that a path of the work tree has, whether or not it
+    /// leads to something there.
+    ///
+    /// # Errors
+    /// It lies outside the repository.
+    pub fn place(&self, path: &Path) -> Result<PathBuf> {
+        let mut plain = PathBuf::new();
+        for step in std::path::absolute(path)?.components() {
+            if step != Component::ParentDir {
+                plain.push(step);
+                continue;
+            }
+            // As the system does it: up from where a link leads to, not from the link.
+            if plain.is_symlink() {
+                plain = plain.canonicalize()?;
+            }
+            plain.pop();
+        }
+        // The root has one name, and may have been reached by another: over a link.
+        let above: Vec<&Path> = plain.ancestors().collect();
+        let is_root = |above: &&&Path| ***above == *self.root || above.canonicalize().is_ok_and(|at| at == self.root);
+        let found = above.iter().rev().find(is_root).and_then(|root| plain.strip_prefix(root).ok());
+        let outside = || anyhow!("{} lies outside the repository {}", path.display(), self.root.display());
+        found.map(Path::to_owned).ok_or_else(outside)
+    }
+
+    /// What a path in the revision leads to; relative ones count from the root of the repository.
+    /// Each step is looked up, so that `..` means what it would mean in a checkout.
+    ///
+    /// # Errors
+    /// A symbolic link or a submodule is on the way. A checkout would follow a link inside the
+    /// project; here none is.
+    pub fn resolve(&self, path: &Path) -> Result<Resolved> {
+        let mut at = PathBuf::new();
+        for step in path.strip_prefix(&self.root).unwrap_or(path).components() {
+            match step {
+                Component::Normal(name) => at.push(name),
+                Component::CurDir => continue,
+                Component::ParentDir if self.is_folder(&at) => {
+                    if !at.pop() {
+                        return Ok(Resolved::Outside);
+                    }
+                    continue;
+                }
+                Component::ParentDir => return Ok(Resolved::Missing),
+                Component::RootDir | Component::Prefix(_) => return Ok(Resolved::Outside),
+            }
+            match self.entries.get(&at) {
+                Some(Entry::Link) => {
+                    bail!("{} is a symbolic link; no link of a revision is followed", self.shown(&at))
+                }
+                Some(Entry::Submodule) => {
+                    bail!("{} is a submodule; its revisions are its own", self.shown(&at))
+                }
+                Some(Entry::File { .. }) | None => {}
+            }
+        }
+        let is_there = self.entries.contains_key(&at) || self.is_folder(&at);
+        Ok(if is_there { Resolved::Inside(at) } else { Resolved::Missing })
+    }
+
+    /// Whether a path that [`Revision::resolve`] gave is a file.
+    pub fn is_file(&self, path: &Path) -> bool {
+        matches!(self.entries.get(path), Some(Entry::File { .. }))
+    }
+
+    fn is_folder(&self, path: &Path) -> bool {
+        path.as_os_str().is_empty()
+            || self
+                .entries
+                .range(path.to_owned()..)
+                .map(|(below, _)| below)
+                .find(|below| *below != path)
+                .is_some_and(|below| below.starts_with(path))
+    }
+
+    /// The text of the file that a path of the work tree names, as of the revision: at most one byte
+    /// more than a manifest may have. Nothing if there was no regular file.
+    ///
+    /// # Errors
+    /// The path lies outside the repository, a link or a submodule is on the way, or git fails.
+    pub fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
+        self.read_place(&self.place(path)?)
+    }
+
+    /// As [`Revision::read`], by a path from the root of the repository. Nothing of the disk counts.
+    ///
+    /// # Errors
+    /// A link or a submodule is on the way, or git fails.
+    pub fn read_place(&self, place: &Path) -> Result<Option<Vec<u8>>> {
+        match self.resolve(place)? {
+            Resolved::Inside(path) => self.text(&path, yaml::MAX_BYTES + 1),
+            Resolved::Missing | Resolved::Outside => Ok(None),
+        }
+    }
+
+    /// The start of a file, by its path from the root.
+    fn text(&self, path: &Path, limit: usize) -> Result<Option<Vec<u8>>> {
+        let Some(Entry::File { object }) = self.entries.get(path) else { return Ok(None) };
+        let text = self.objects.borrow_mut().read(object, limit);
+        Ok(Some(text.with_context(|| format!("cannot read {}", self.shown(path)))?))
+    }
+
+    /// The regular files of the revision below a folder of the work tree, each as the folder's path
+    /// with the rest behind it, sorted. Hidden folders are passed over.
+    ///
+    /// # Errors
+    /// As for [`Revision::read`].
+    pub fn files(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        let Resolved::Inside(place) = self.resolve(&self.place(folder)?)? else { return Ok(Vec::new()) };
+        let below = self.entries.range(place.clone()..).take_while(|(path, _)| path.starts_with(&place));
+        let files = below.filter(|(_, entry)| matches!(entry, Entry::File { .. }));
+        let rest =
+            files.filter_map(|(path, _)| path.strip_prefix(&place).ok()).filter(|rest| !rest.as_os_str().is_empty());
+        let is_seen = |rest: &&Path| {
+            let folders = rest.parent().into_iter().flat_map(Path::components);
+            !folders.map(Component::as_os_str).any(|name| name.as_bytes().starts_with(b"."))
+        };
+        Ok(rest.filter(is_seen).map(|rest| folder.join(rest)).collect())
+    }
+
+    /// The files that differ between the revision and the work tree, by their paths from the root:
+    /// staged or not, and those that git does not know and does not ignore. A file that was renamed is
+    /// there under both names, a submodule under its folder's.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn changed(&self) -> Result<BTreeSet<PathBuf>> {
+        let git = git::Git::at(&self.root).without_filters()?;
+        let differ = git.output(&[
+            "diff",
+            "--name-only",
+            "-z",
+            "--no-renames",
+            "--no-color",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--ignore-submodules=dirty",
+            &self.commit,
+            "--",
+        ])?;
+        let unknown = git.output(&["ls-files", "-z", "--others", "--exclude-standard"])?;
+        let names = differ.split(|&byte| byte == 0).chain(unknown.split(|&byte| byte == 0));
+        // A repository inside this one is listed with a slash behind it.
+        let names = names.map(|name| name.strip_suffix(b"/").unwrap_or(name)).filter(|name| !name.is_empty());
+        Ok(names.map(|name| PathBuf::from(OsStr::from_bytes(name))).collect())
+    }
+
+    /// A path of the revision, for messages.
+    pub fn shown(&self, path: &Path) -> String {
+        format!("{}:{}", self.base, path.strip_prefix(&self.root).unwrap_or(path).display())
+    }
+}
+
+/// `MODE TYPE OBJECT<tab>PATH`
+fn entry(line: &[u8]) -> Result<(PathBuf, Entry)> {
+    let strange = || anyhow!("git lists a file as `{}`", line.escape_ascii());
+    let tab = line.iter().position(|&byte| byte == b'\t').ok_or_else(strange)?;
+    let fields = std::str::from_utf8(&line[..tab]).map_err(|_| strange())?;
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let [mode, _, object] = fields[..] else { return Err(strange()) };
+    let entry = match mode {
+        "120000" => Entry::Link,
+        "160000" => Entry::Submodule,
+        _ => Entry::File { object: object.to_owned() },
+    };
+    Ok((PathBuf::from(OsStr::from_bytes(&line[tab + 1..])), entry))
+}
