@@ -1,11 +1,8 @@
 //! `# bottlec: allow CODE reason`: a comment that silences one warning on its line.
 
+use crate::comment::{Comment, comments};
 use crate::diagnostic::{Code, Diagnostic, Findings, Severity};
 use crate::source::{SourceId, Sources, Span};
-use crate::yaml;
-
-/// What starts a comment to bottlec.
-const MARK: &str = "# bottlec:";
 
 /// A comment to bottlec.
 pub struct Allow {
@@ -46,7 +43,7 @@ pub fn report(allows: &[Allow], findings: &mut Findings) {
             None => (
                 Code::UnusedAllow,
                 "this comment to bottlec is not understood".to_owned(),
-                "write `# bottlec: allow BTL601 reason`, with the code of a warning".to_owned(),
+                "write `# bottlec: allow BTL601 reason`, with the code of a warning of `check`".to_owned(),
             ),
             Some(code) if !used => (
                 Code::UnusedAllow,
@@ -65,24 +62,17 @@ pub fn report(allows: &[Allow], findings: &mut Findings) {
 }
 
 fn allows(sources: &Sources, id: SourceId) -> Vec<Allow> {
-    let text = &sources.get(id).text;
-    if !text.contains(MARK) {
-        return Vec::new();
-    }
-    let quoted = yaml::scalar_ranges(text);
-    let in_scalar = |at: usize| quoted.iter().any(|range| range.contains(&at));
-    let found = text.match_indices(MARK).filter(|(at, _)| !in_scalar(*at));
+    let found = comments(sources, id).into_iter().filter(|comment| comment.verb() != "accept");
     found
-        .map(|(start, _)| {
-            let end = text[start..].find(['\n', '\r']).map_or(text.len(), |length| start + length);
-            let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-            let span = Span { source: id, start: place(start), end: place(start + text[start..end].trim_end().len()) };
-            let mut words = text[start + MARK.len()..end].split_whitespace();
+        .map(|Comment { span, line, is_alone: _, words }| {
+            let mut words = words.split_whitespace();
             let code = match (words.next(), words.next()) {
-                (Some("allow"), Some(code)) => Code::parse(code).filter(|code| code.severity() == Severity::Warning),
+                (Some("allow"), Some(code)) => {
+                    Code::parse(code).filter(|code| code.severity() == Severity::Warning && code.grade().is_none())
+                }
                 _ => None,
             };
-            Allow { span, line: sources.position(span).line, code, has_reason: words.next().is_some(), used: false }
+            Allow { span, line, code, has_reason: words.next().is_some(), used: false }
         })
         .collect()
 }

@@ -2,11 +2,14 @@
 
 mod build;
 mod check;
+mod diff;
 mod exec;
 mod init;
 mod rule;
 mod schema;
 mod shell;
+mod side;
+mod unfit;
 
 use std::process::ExitCode;
 
@@ -44,6 +47,8 @@ struct Screen {
 enum Command {
     Build(build::Build),
     Check(check::Check),
+    Diff(diff::Diff),
+
     Exec(exec::Exec),
     Init(init::Init),
     Rule(rule::Rule),
@@ -72,6 +77,8 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Build(build) => build.run(&screen),
         Command::Check(check) => check.run(&screen),
+        Command::Diff(diff) => diff.run(&screen),
+
         Command::Exec(exec) => exec.run(&screen),
         Command::Init(init) => init.run(&screen),
         Command::Rule(rule) => rule.run(),
@@ -112,6 +119,11 @@ fn mask_secrets(findings: &[Diagnostic], sources: &mut Sources) {
 }
 
 impl Screen {
+    /// One that shows nothing.
+    fn silent() -> Self {
+        Screen { color: ColorChoice::Never, quiet: true, verbose: false }
+    }
+
     fn choose_color(&self) {
         match self.color {
             ColorChoice::Auto => anstream::ColorChoice::Auto,

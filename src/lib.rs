@@ -8,11 +8,13 @@
 
 #![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+pub mod accept;
 pub mod allow;
 pub mod artifact;
 pub mod backend;
 pub mod bottle;
 pub mod command;
+pub mod comment;
 pub mod compile;
 pub mod diagnostic;
 pub mod egress;
@@ -33,6 +35,7 @@ pub mod plan;
 pub mod policy;
 pub mod provider;
 pub mod render;
+pub mod review;
 pub mod revision;
 pub mod secret;
 pub mod source;

@@ -21,7 +21,7 @@ pub use inspect::{Inspection, inspect};
 pub use owned::OldIndex;
 use owned::{Owned, Stale};
 use place::{Kind, kind, make_folder, refuse_detours_to_file};
-pub use verify::{Fault, Unfit, Verified, verify};
+pub use verify::{Fault, Found, Unfit, Verified, find, verify};
 
 /// What a write did.
 #[derive(Debug, Default, PartialEq, Eq)]

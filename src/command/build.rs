@@ -169,7 +169,7 @@ impl<'m> Job<'m> {
         if manifest == Path::new("-") {
             bail!("build reads files: a bottle is named after its file and finds its parents beside it");
         }
-        let Loaded { sources, manifest: written, mut findings } = manifest::load(manifest)?;
+        let Loaded { sources, manifest: written, mut findings, .. } = manifest::load(manifest)?;
         let bottle = written.and_then(|written| manifest::check(&written, &sources, &mut findings));
         Ok(Job { manifest, sources, findings, bottle })
     }

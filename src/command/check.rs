@@ -16,7 +16,7 @@ use crate::diagnostic::{Diagnostic, Severity, concise, github, human, json, sari
 use crate::facts::HostFacts;
 use crate::manifest::{self, Loaded};
 use crate::source::Sources;
-use crate::{allow, lint, yaml};
+use crate::{accept, allow, lint, yaml};
 
 /// Judge manifests: schema, rules and lint; reads nothing of the host
 #[derive(clap::Args)]
@@ -123,12 +123,14 @@ impl Check {
         } else {
             manifest::load(path)?
         };
-        let Loaded { sources, manifest, mut findings } = loaded;
+        let Loaded { sources, manifest, mut findings, .. } = loaded;
         if let Some(bottle) = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings)) {
             let linked = compile::link(&bottle, &HostFacts::hermetic(), &self.backend, &mut findings)
                 .with_context(|| format!("internal error in {}: please report it", path.display()))?;
             lint::lint(&bottle, &linked, &mut findings);
         }
+        // Whether they are of use, only `diff` can tell.
+        let _ = accept::acceptances(&sources, &mut findings);
         let allows = allow::silence(&sources, &mut findings);
         allow::report(&allows, &mut findings);
         if self.strict {

@@ -15,11 +15,10 @@ use std::process;
 use annotate_snippets::{Group, Level, Renderer};
 use anyhow::{Context as _, Result};
 
-use super::{Screen, Status, say};
+use super::{Screen, Status, say, unfit};
 use crate::diagnostic::Refusal;
 use crate::egress::SLOT_PREFIX;
 use crate::facts::HostFacts;
-use crate::index::NotAnIndex;
 use crate::launch::{self, Host, Launch, OWNER};
 use crate::output::{self, Unfit};
 use crate::secret::Secret;
@@ -69,7 +68,7 @@ impl Exec {
         let bottle = match output::verify(&self.folder)? {
             Ok(bottle) => bottle,
             Err(unfit) => {
-                show(&Level::ERROR, &self.explain(&unfit));
+                show(&Level::ERROR, &unfit::explain(&self.folder, &unfit));
                 return Ok(if unfit == Unfit::NoIndex { Status::Exit(2) } else { Status::Findings });
             }
         };
@@ -161,37 +160,6 @@ impl Exec {
         // The compose file takes an empty one for none.
         let unset = ids.filter(|(name, _)| std::env::var_os(name).is_none_or(|value| value.is_empty()));
         Ok(unset.map(|(name, id)| (name.to_owned(), Secret::new(id.to_string().into_bytes()))).collect())
-    }
-
-    fn explain(&self, unfit: &Unfit) -> Refusal {
-        let shown = self.folder.display();
-        let above = self.folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let again = format!("build it again: bottlec build MANIFEST -o {}", above.display());
-        match unfit {
-            Unfit::NoIndex => Refusal::new(
-                format!("there is no bottle in {shown}: it has no {}", crate::artifact::INDEX),
-                "give the folder that `bottlec build MANIFEST -o DIR` made in DIR, which has the bottle's name",
-            ),
-            Unfit::Index(NotAnIndex::Malformed) => {
-                Refusal::new(format!("{} in {shown} is not what a build writes", crate::artifact::INDEX), again)
-            }
-            Unfit::Index(NotAnIndex::OtherFormat(format)) => Refusal::new(
-                format!("the bottle in {shown} has format {format}, which this bottlec does not know"),
-                again,
-            ),
-            Unfit::Unfinished => Refusal::new(format!("a build of {shown} did not come to its end"), again),
-            Unfit::Building => Refusal::new(
-                format!("a build is writing to {shown}"),
-                "wait until it is done, then run the same command again",
-            ),
-            Unfit::Mixture(faults) => {
-                let list: String = faults
-                    .iter()
-                    .map(|(path, fault)| format!("\n{} {}", path.escape_debug(), fault.as_str()))
-                    .collect();
-                Refusal::new(format!("{shown} is not what one build wrote:{list}"), again)
-            }
-        }
     }
 }
 

@@ -14,8 +14,9 @@ struct Report<'f> {
     findings: Vec<Finding<'f>>,
 }
 
+/// One finding.
 #[derive(Serialize)]
-struct Finding<'f> {
+pub(crate) struct Finding<'f> {
     code: &'static str,
     severity: &'static str,
     message: &'f str,
@@ -28,19 +29,22 @@ struct Finding<'f> {
 
 /// The findings as one JSON object.
 pub fn render(findings: &[Located]) -> String {
-    let findings = findings.iter().map(|finding| {
-        let Located { place, code, severity, message, help, related } = finding;
-        Finding {
-            code: code.as_str(),
-            severity: severity.as_str(),
-            message,
-            help: help.as_deref(),
-            place: place.as_ref(),
-            related,
-        }
-    });
+    let findings = findings.iter().map(finding);
     let report = Report { version: VERSION, findings: findings.collect() };
     let mut text = serde_json::to_string_pretty(&report).expect("text and numbers are JSON");
     text.push('\n');
     text
+}
+
+/// A finding as it is shown.
+pub(crate) fn finding(located: &Located) -> Finding<'_> {
+    let Located { place, code, severity, message, help, related } = located;
+    Finding {
+        code: code.as_str(),
+        severity: severity.as_str(),
+        message,
+        help: help.as_deref(),
+        place: place.as_ref(),
+        related,
+    }
 }

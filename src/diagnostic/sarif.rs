@@ -6,10 +6,15 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::located::{Located, Place};
-use super::{Code, Severity};
+use super::{Code, Grade, Severity};
 
 /// The findings as one SARIF log, with the help of the rules that they breach.
 pub fn render(findings: &[Located]) -> String {
+    render_with(findings, |_| None)
+}
+
+/// The same; `accepted` says why a finding, by its number, does not count.
+pub fn render_with(findings: &[Located], accepted: impl Fn(usize) -> Option<String>) -> String {
     let breached: BTreeMap<Code, usize> = {
         let mut codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
         codes.sort();
@@ -17,7 +22,14 @@ pub fn render(findings: &[Located]) -> String {
         codes.into_iter().enumerate().map(|(index, code)| (code, index)).collect()
     };
     let rules: Vec<Value> = breached.keys().map(|code| rule(*code)).collect();
-    let results: Vec<Value> = findings.iter().map(|finding| result(finding, breached[&finding.code])).collect();
+    let result = |(number, finding): (usize, &Located)| {
+        let mut result = result(finding, breached[&finding.code]);
+        if let Some(reason) = accepted(number) {
+            result["suppressions"] = json!([{ "kind": "inSource", "justification": reason }]);
+        }
+        result
+    };
+    let results: Vec<Value> = findings.iter().enumerate().map(result).collect();
     let log = json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
@@ -32,22 +44,38 @@ pub fn render(findings: &[Located]) -> String {
     text
 }
 
-fn level(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
+fn level(code: Code, severity: Severity) -> &'static str {
+    match (code.grade(), severity) {
+        (Some(Grade::Critical | Grade::High), _) | (None, Severity::Error) => "error",
+        (Some(Grade::Medium), _) | (None, Severity::Warning) => "warning",
+        (Some(Grade::Low | Grade::Info), _) => "note",
+    }
+}
+
+/// How GitHub ranks what is found by a rule about security: its scale is that of CVSS.
+fn security_severity(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Critical => "9.5",
+        Grade::High => "8.0",
+        Grade::Medium => "5.0",
+        Grade::Low => "2.0",
+        Grade::Info => "0.0",
     }
 }
 
 fn rule(code: Code) -> Value {
     let page = code.page();
-    json!({
+    let mut rule = json!({
         "id": code.as_str(),
         "shortDescription": { "text": page.title() },
         "fullDescription": { "text": page.what() },
         "help": { "text": page.text(), "markdown": page.text() },
-        "defaultConfiguration": { "level": level(code.severity()) },
-    })
+        "defaultConfiguration": { "level": level(code, code.severity()) },
+    });
+    if let Some(grade) = code.grade() {
+        rule["properties"] = json!({ "security-severity": security_severity(grade), "tags": ["security"] });
+    }
+    rule
 }
 
 fn result(finding: &Located, rule_index: usize) -> Value {
@@ -63,7 +91,7 @@ fn result(finding: &Located, rule_index: usize) -> Value {
     json!({
         "ruleId": code.as_str(),
         "ruleIndex": rule_index,
-        "level": level(*severity),
+        "level": level(*code, *severity),
         "message": { "text": text },
         "locations": place.iter().map(|place| json!({ "physicalLocation": location(place) })).collect::<Vec<_>>(),
         "relatedLocations": related,

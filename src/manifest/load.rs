@@ -20,6 +20,8 @@ pub struct Loaded {
     pub manifest: Option<Manifest>,
     /// What is wrong so far.
     pub findings: Findings,
+    /// The Dockerfile that it names, if it is there: its real path, from the root in a revision.
+    pub dockerfile: Option<PathBuf>,
 }
 
 /// Reads the manifest at `path`, then its parents.
@@ -59,6 +61,7 @@ fn take_bytes(files: Files, path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
         sources: Sources::default(),
         findings: Findings::default(),
         chain: Vec::new(),
+        dockerfile: None,
     };
     let reference = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let top = loader.take(path, reference, bytes);
@@ -66,7 +69,8 @@ fn take_bytes(files: Files, path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
     if let Some(manifest) = &manifest {
         loader.check_dockerfile(manifest)?;
     }
-    Ok(Loaded { sources: loader.sources, manifest, findings: loader.findings })
+    let Loader { sources, findings, dockerfile, .. } = loader;
+    Ok(Loaded { sources, manifest, findings, dockerfile })
 }
 
 struct Loader<'r> {
@@ -79,6 +83,7 @@ struct Loader<'r> {
     findings: Findings,
     /// Canonical path and shown path of each bottle so far, child first.
     chain: Vec<(PathBuf, String)>,
+    dockerfile: Option<PathBuf>,
 }
 
 /// One bottle as its file has it.
@@ -246,7 +251,10 @@ impl Loader<'_> {
             Ok(Resolved::Inside(real)) if !self.files.is_file(&real) => {
                 ("the Dockerfile is not a file".to_owned(), "name the file itself")
             }
-            Ok(Resolved::Inside(_)) => return Ok(()),
+            Ok(Resolved::Inside(real)) => {
+                self.dockerfile = Some(real);
+                return Ok(());
+            }
             Ok(Resolved::Missing) => (
                 "the Dockerfile is not there".to_owned(),
                 "the path counts from the folder of the manifest that names it",

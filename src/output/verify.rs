@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::PENDING;
 use super::place::{Kind, is_plain, kind};
+use super::{PENDING, conflict};
 use crate::artifact::INDEX;
 use crate::index::{FileEntry, Index, NotAnIndex, hash};
 
@@ -25,6 +25,16 @@ impl Verified {
     }
 }
 
+/// A tree as its index lists it, with what is wrong with its files.
+pub struct Found {
+    /// The index.
+    pub index: Index,
+    /// The listed files that are there, the changed ones among them, and the index.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// What is wrong, by path.
+    pub faults: Vec<(String, Fault)>,
+}
+
 /// Why a tree is not what one build wrote.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unfit {
@@ -32,6 +42,8 @@ pub enum Unfit {
     NoIndex,
     /// The index cannot be read.
     Index(NotAnIndex),
+    /// git left both sides of a merge in the index.
+    Conflicted,
     /// A build did not come to its end.
     Unfinished,
     /// A build is at work.
@@ -47,6 +59,8 @@ pub enum Fault {
     Missing,
     /// It has another content.
     Changed,
+    /// git left both sides of a merge in it.
+    Conflicted,
     /// A link, folder or device stands there, or a link on the way.
     NoFile,
     /// The index gives a path that leads out of the bottle's folder.
@@ -59,6 +73,7 @@ impl Fault {
         match self {
             Fault::Missing => "is missing",
             Fault::Changed => "was changed",
+            Fault::Conflicted => "has git conflict markers",
             Fault::NoFile => "is no file, or behind a link",
             Fault::Outside => "is outside the bottle's folder",
         }
@@ -70,6 +85,16 @@ impl Fault {
 /// # Errors
 /// What the file system says, with the path.
 pub fn verify(root: &Path) -> Result<Result<Verified, Unfit>> {
+    Ok(find(root)?.and_then(|Found { index, files, faults }| {
+        if faults.is_empty() { Ok(Verified { index, files }) } else { Err(Unfit::Mixture(faults)) }
+    }))
+}
+
+/// Reads a bottle's folder as its index lists it, whatever was done to its files since.
+///
+/// # Errors
+/// What the file system says, with the path.
+pub fn find(root: &Path) -> Result<Result<Found, Unfit>> {
     // Builds hold this lock while they write. Where there are no locks, the hashes must do.
     let folder = fs::File::open(root).with_context(|| format!("cannot open {}", root.display()))?;
     if matches!(folder.try_lock_shared(), Err(fs::TryLockError::WouldBlock)) {
@@ -78,28 +103,38 @@ pub fn verify(root: &Path) -> Result<Result<Verified, Unfit>> {
     if kind(&root.join(PENDING))? != Kind::Missing {
         return Ok(Err(Unfit::Unfinished));
     }
-    let index = match kind(&root.join(INDEX))? {
+    let text = match kind(&root.join(INDEX))? {
         Kind::Missing => return Ok(Err(Unfit::NoIndex)),
-        Kind::File => match Index::parse(&read(&root.join(INDEX))?) {
-            Ok(index) => index,
-            Err(problem) => return Ok(Err(Unfit::Index(problem))),
-        },
+        Kind::File => read(&root.join(INDEX))?,
         Kind::Folder | Kind::Other => return Ok(Err(Unfit::Mixture(vec![(INDEX.to_owned(), Fault::NoFile)]))),
     };
-    let mut files = BTreeMap::new();
+    let index = match Index::parse(&text) {
+        Ok(index) => index,
+        Err(_) if is_conflicted(&text) => return Ok(Err(Unfit::Conflicted)),
+        Err(problem) => return Ok(Err(Unfit::Index(problem))),
+    };
+    let mut files = BTreeMap::from([(INDEX.to_owned(), text)]);
     let mut faults = Vec::new();
     for entry in &index.files {
         match content(root, entry)? {
             Ok(content) => {
+                if hash(&content) != entry.sha256 {
+                    let fault = if is_conflicted(&content) { Fault::Conflicted } else { Fault::Changed };
+                    faults.push((entry.path.clone(), fault));
+                }
                 files.insert(entry.path.clone(), content);
             }
             Err(fault) => faults.push((entry.path.clone(), fault)),
         }
     }
-    Ok(if faults.is_empty() { Ok(Verified { index, files }) } else { Err(Unfit::Mixture(faults)) })
+    Ok(Ok(Found { index, files, faults }))
 }
 
-fn content(root: &Path, FileEntry { path, sha256, .. }: &FileEntry) -> Result<Result<Vec<u8>, Fault>> {
+fn is_conflicted(text: &[u8]) -> bool {
+    conflict::sides(&String::from_utf8_lossy(text)).is_some()
+}
+
+fn content(root: &Path, FileEntry { path, .. }: &FileEntry) -> Result<Result<Vec<u8>, Fault>> {
     if !is_plain(path) {
         return Ok(Err(Fault::Outside));
     }
@@ -114,8 +149,7 @@ fn content(root: &Path, FileEntry { path, sha256, .. }: &FileEntry) -> Result<Re
             _ => return Ok(Err(Fault::NoFile)),
         }
     }
-    let content = read(&place)?;
-    Ok(if hash(&content) == *sha256 { Ok(content) } else { Err(Fault::Changed) })
+    read(&place).map(Ok)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::reach::{Credential, Guard, Passage, Purpose, Reach, Route, Value, covers};
+use super::reach::{AGENT, Credential, Guard, Passage, Purpose, Reach, Route, Value, covers};
 use crate::diagnostic::{Code, Grade};
 use crate::host::Host;
 use crate::path_prefix::PathPrefix;
@@ -62,6 +62,8 @@ pub enum Topic {
     Edited(String),
     /// What a part runs.
     Image(String),
+    /// The text of the manifest's own Dockerfile.
+    Dockerfile,
     /// Whether a part is there.
     Part(String),
     /// A setting of a part.
@@ -127,6 +129,13 @@ pub fn edits(old: &BTreeSet<String>, new: &BTreeSet<String>) -> Vec<Change> {
         change(Topic::Edited(path.clone()), Direction::Loss, Code::Narrowed, message)
     });
     edited.chain(mended).collect()
+}
+
+/// The change that says that the Dockerfile of the manifest has another text, under the same path.
+pub fn rebuilt(new: &Reach) -> Change {
+    let message = "the Dockerfile that the agent's image is built from has another text".to_owned();
+    let entry = new.at_image(AGENT);
+    Change { entry, ..change(Topic::Dockerfile, Direction::Other, Code::OtherImage, message) }
 }
 
 fn change(topic: Topic, direction: Direction, code: Code, message: String) -> Change {
@@ -405,8 +414,7 @@ fn rest(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
     if old.subnet != new.subnet {
         info(Topic::Subnet, format!("the network is {}, not {}", new.subnet, old.subnet));
     }
-    // A made-up account differs from every real one, and says nothing.
-    if old.hermetic == new.hermetic {
+    if !old.is_of_other_account(new) {
         let paths: BTreeSet<&String> = old.home.keys().chain(new.home.keys()).collect();
         for path in paths {
             let what = match (old.home.get(path), new.home.get(path)) {

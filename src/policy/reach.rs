@@ -19,6 +19,9 @@ use crate::variable::TokenRef;
 /// The texts of a compiled bottle by path.
 pub type Files = BTreeMap<String, String>;
 
+/// The part in which the agent runs as a container.
+pub(super) const AGENT: &str = "agent";
+
 /// What an agent can reach and hold.
 pub struct Reach {
     /// The bottle's name.
@@ -262,6 +265,32 @@ impl Reach {
     pub fn forwarded(&self) -> impl Iterator<Item = (&str, &Value)> {
         let values = self.variables.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
         values.filter(|(_, value)| !matches!(value, Value::Literal(_))).map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Whether only one of the two has a made-up account in the place of a login: the files of the
+    /// agent's home then differ and say nothing.
+    pub fn is_of_other_account(&self, other: &Reach) -> bool {
+        let have_logins = !self.host_tokens.is_empty() && !other.host_tokens.is_empty();
+        have_logins && self.hermetic != other.hermetic
+    }
+
+    /// The same walls around nothing: what a bottle that does not exist can reach.
+    #[must_use]
+    pub fn without_anything(&self) -> Reach {
+        let mut variables = self.variables.clone();
+        variables.values_mut().for_each(|values| values.retain(|value| matches!(value, Value::Literal(_))));
+        Reach {
+            name: self.name.clone(),
+            hermetic: self.hermetic,
+            subnet: self.subnet.clone(),
+            routes: Vec::new(),
+            exceptions: BTreeSet::new(),
+            host_tokens: BTreeSet::new(),
+            variables,
+            guards: self.guards.clone(),
+            parts: self.parts.clone(),
+            home: self.home.clone(),
+        }
     }
 
     /// Whether everything that this reach allows or holds is allowed or held by the other as well, and

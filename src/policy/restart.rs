@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::reach::{Files, Reach};
+use super::reach::{AGENT, Files, Reach};
 use super::{Change, Direction, Topic};
 use crate::egress::{self, Slot};
 use crate::pipelock;
@@ -71,10 +71,11 @@ pub fn restarts(old: (&Reach, &Files), new: (&Reach, &Files), changes: &[Change]
         all.push(Restart::Recreate);
     }
     let built = |reach: &Reach| {
-        let agent = reach.parts.get("agent").filter(|part| part.image_at.ends_with("/build"));
+        let agent = reach.parts.get(AGENT).filter(|part| part.image_at.ends_with("/build"));
         agent.and_then(|part| part.image.clone())
     };
-    if built(new).is_some() && built(old) != built(new) {
+    let is_rebuilt = touches(&|topic| *topic == Topic::Dockerfile) || built(old) != built(new);
+    if built(new).is_some() && is_rebuilt {
         all.push(Restart::RebuildImage);
     }
     if networks {
@@ -100,7 +101,7 @@ pub fn restarts(old: (&Reach, &Files), new: (&Reach, &Files), changes: &[Change]
         all.push(Restart::ReloadEgress);
     }
     let home = touches(&|topic| matches!(topic, Topic::HomeFile(_)));
-    if differs("agent") || differs("machine") || home || old.variables != new.variables || built(old) != built(new) {
+    if differs(AGENT) || differs("machine") || home || old.variables != new.variables || is_rebuilt {
         all.push(Restart::RecreateAgent);
     }
     all

@@ -31,7 +31,7 @@ fn repository(files: &[(&str, &str)]) -> Option<Repository> {
 
 /// Codes, messages and helps of all findings, and the tree.
 fn compiled(loaded: Loaded) -> (Option<Tree>, String) {
-    let Loaded { sources, manifest, mut findings } = loaded;
+    let Loaded { sources, manifest, mut findings, .. } = loaded;
     let bottle = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings));
     let host = HostFacts::hermetic();
     let tree = bottle.and_then(|bottle| compile(&bottle, &sources, &host, &BOTH, &mut findings).unwrap());

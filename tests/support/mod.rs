@@ -52,7 +52,7 @@ pub(crate) fn compile_with(text: &str, host: &HostFacts, backends: &[Backend]) -
 
 /// Compiles a manifest where it lies.
 pub(crate) fn compile_file(path: &Path, host: &HostFacts, backends: &[Backend]) -> Compiled {
-    let Loaded { sources, manifest, mut findings } = manifest::load(path).unwrap();
+    let Loaded { sources, manifest, mut findings, .. } = manifest::load(path).unwrap();
     let bottle = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings));
     let tree = bottle.and_then(|bottle| compile(&bottle, &sources, host, backends, &mut findings).unwrap());
     let sorted = findings.into_sorted();

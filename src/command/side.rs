@@ -1,0 +1,108 @@
+//! A bottle as an argument names it: a manifest, which is compiled in memory, or a compiled tree.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use super::{Screen, unfit};
+use crate::artifact::INDEX;
+use crate::backend::{self, Backend};
+use crate::bottle::Bottle;
+use crate::compile::compile;
+use crate::diagnostic::{Findings, Severity};
+use crate::facts::HostFacts;
+use crate::manifest::{self, Loaded};
+use crate::output::{self, Fault, Found, Unfit};
+use crate::policy::{Files, Model};
+use crate::review::Side;
+use crate::revision::Revision;
+use clap::ValueEnum as _;
+
+/// The backends that can express the bottle; all of them if none can, so that their errors are told.
+fn backends(bottle: &Bottle) -> Vec<Backend> {
+    let is_able = |backend: &Backend| {
+        let mut findings = Findings::default();
+        backend::check(bottle, &[*backend], &mut findings);
+        !findings.has_errors()
+    };
+    let able: Vec<Backend> = Backend::value_variants().iter().copied().filter(is_able).collect();
+    if able.is_empty() { Backend::value_variants().to_vec() } else { able }
+}
+
+/// The bottle at a path.
+///
+/// # Errors
+/// It cannot be read, or does not compile; what is wrong is on the screen then.
+pub(super) fn open(path: &Path, screen: &Screen) -> Result<Side> {
+    if path.file_name().is_some_and(|name| name == INDEX) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        return tree(folder);
+    }
+    if path.is_dir() {
+        return tree(path);
+    }
+    let loaded = manifest::load(path)?;
+    let dockerfile = dockerfile(&loaded, None)?;
+    compiled(path, loaded, dockerfile, screen)
+}
+
+/// The text of the Dockerfile that a manifest names, from disk or as of a revision.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn dockerfile(loaded: &Loaded, revision: Option<&Revision>) -> Result<Option<Vec<u8>>> {
+    let Some(path) = &loaded.dockerfile else { return Ok(None) };
+    match revision {
+        Some(revision) => revision.read_place(path),
+        None => std::fs::read(path).map(Some).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// The bottle of a manifest that was read, with a made-up account; `dockerfile` is the text that it names.
+///
+/// # Errors
+/// It does not compile; what is wrong is on the screen then.
+pub(super) fn compiled(path: &Path, loaded: Loaded, dockerfile: Option<Vec<u8>>, screen: &Screen) -> Result<Side> {
+    let shown = path.display().to_string();
+    let Loaded { sources, manifest, mut findings, .. } = loaded;
+    let bottle = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings));
+    let tree = match &bottle {
+        Some(bottle) => compile(bottle, &sources, &HostFacts::hermetic(), &backends(bottle), &mut findings)
+            .with_context(|| format!("internal error in {shown}: please report it"))?,
+        None => None,
+    };
+    let Some(tree) = tree else {
+        let mut errors = findings.into_sorted();
+        errors.retain(|diagnostic| diagnostic.severity == Severity::Error);
+        screen.show(&errors, sources);
+        bail!("{shown} does not compile");
+    };
+    let model = Model::of_tree(&tree).map_err(|problem| anyhow!("internal error in {shown}: {problem}"))?;
+    Ok(Side { shown, model, edited: BTreeSet::new(), sources: Some(sources), dockerfile })
+}
+
+fn tree(folder: &Path) -> Result<Side> {
+    let explained = |problem: &Unfit| {
+        let refusal = unfit::explain(folder, problem);
+        anyhow!("{}; {}", refusal.message, refusal.help)
+    };
+    let Found { index: _, files, faults } = output::find(folder)?.map_err(|problem| explained(&problem))?;
+    let (edited, broken): (Vec<_>, Vec<_>) = faults.into_iter().partition(|(_, fault)| *fault == Fault::Changed);
+    if !broken.is_empty() {
+        return Err(explained(&Unfit::Mixture(broken)));
+    }
+    let text = |(path, bytes): (String, Vec<u8>)| {
+        let text = String::from_utf8(bytes).map_err(|_| anyhow!("{} is no text", folder.join(&path).display()))?;
+        Ok((path, text))
+    };
+    let files: Files = files.into_iter().map(text).collect::<Result<_>>()?;
+    let model = Model::of(files).map_err(|problem| anyhow!("{}", folder.join(problem.to_string()).display()))?;
+    Ok(Side {
+        shown: folder.display().to_string(),
+        model,
+        edited: edited.into_iter().map(|(path, _)| path).collect(),
+        sources: None,
+        dockerfile: None,
+    })
+}

@@ -1,0 +1,40 @@
+//! Trees that are not what one build wrote, explained.
+
+use std::path::Path;
+
+use crate::artifact::INDEX;
+use crate::diagnostic::Refusal;
+use crate::index::NotAnIndex;
+use crate::output::Unfit;
+
+/// What is wrong with the tree, and how to mend it.
+pub(super) fn explain(folder: &Path, unfit: &Unfit) -> Refusal {
+    let shown = folder.display();
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let again = format!("build it again: bottlec build MANIFEST -o {}", above.display());
+    match unfit {
+        Unfit::NoIndex => Refusal::new(
+            format!("there is no bottle in {shown}: it has no {}", INDEX),
+            "give the folder that `bottlec build MANIFEST -o DIR` made in DIR, which has the bottle's name",
+        ),
+        Unfit::Index(NotAnIndex::Malformed) => {
+            Refusal::new(format!("{} in {shown} is not what a build writes", INDEX), again)
+        }
+        Unfit::Index(NotAnIndex::OtherFormat(format)) => {
+            Refusal::new(format!("the bottle in {shown} has format {format}, which this bottlec does not know"), again)
+        }
+        Unfit::Conflicted => {
+            Refusal::new(format!("{} in {shown} has git conflict markers", INDEX), format!("{again} --update"))
+        }
+        Unfit::Unfinished => Refusal::new(format!("a build of {shown} did not come to its end"), again),
+        Unfit::Building => Refusal::new(
+            format!("a build is writing to {shown}"),
+            "wait until it is done, then run the same command again",
+        ),
+        Unfit::Mixture(faults) => {
+            let list: String =
+                faults.iter().map(|(path, fault)| format!("\n{} {}", path.escape_debug(), fault.as_str())).collect();
+            Refusal::new(format!("{shown} is not what one build wrote:{list}"), again)
+        }
+    }
+}

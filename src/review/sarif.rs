@@ -1,0 +1,39 @@
+//! Reviews as SARIF 2.1.0, each change at the line that asks for it.
+
+use super::{Graded, Place, Review};
+use crate::diagnostic::located::{self, Located};
+use crate::diagnostic::sarif;
+use crate::source::Position;
+
+/// The changes and findings of all bottles as one SARIF log. What is accepted is suppressed.
+pub fn render(reviews: &[Review]) -> String {
+    let mut all = Vec::new();
+    let mut accepted = Vec::new();
+    for review in reviews {
+        for graded in &review.changes {
+            all.push(located(review, graded));
+            accepted.push(graded.accepted.as_ref().map(|accepted| accepted.reason.clone()));
+        }
+        for finding in &review.findings {
+            all.push(finding.clone());
+            accepted.push(None);
+        }
+    }
+    sarif::render_with(&all, |number| accepted[number].clone())
+}
+
+fn located(review: &Review, graded: &Graded) -> Located {
+    let Graded { change, place, decided, accepted: _ } = graded;
+    // Code scanning shows nothing without a place.
+    let place = place.clone().unwrap_or_else(|| Place { file: review.shown.clone(), line: 1, column: 1 });
+    let position = Position { line: place.line, column: place.column };
+    let by = decided.as_ref().map(|decided| format!(" ({decided})")).unwrap_or_default();
+    Located {
+        place: Some(located::Place { file: place.file, start: position, end: position }),
+        code: change.code,
+        severity: change.code.severity(),
+        message: format!("{}: {}{by}", review.name, change.message),
+        help: None,
+        related: Vec::new(),
+    }
+}
