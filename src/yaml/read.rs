@@ -39,8 +39,16 @@ pub fn read<'s>(text: &'s str, source: SourceId, offset: usize, findings: &mut F
     }
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let marks = CharacterMarks::new(body, text.len() - body.len());
-    let mut builder =
-        Builder { findings, marks: &marks, place: &place, open: Vec::new(), root: None, documents: 0, refusals: 0 };
+    let mut builder = Builder {
+        findings,
+        text,
+        marks: &marks,
+        place: &place,
+        open: Vec::new(),
+        root: None,
+        documents: 0,
+        refusals: 0,
+    };
     let mut parser = Parser::new_from_str(body);
     while let Some(event) = parser.next_event() {
         match event {
@@ -87,11 +95,34 @@ pub fn scalar_ranges(text: &str) -> Vec<std::ops::Range<usize>> {
     let mut parser = Parser::new_from_str(body);
     let mut ranges = Vec::new();
     while let Some(Ok((event, at))) = parser.next_event() {
-        if let Event::Scalar(..) = event {
-            ranges.push(marks.byte(at.start.index())..marks.byte(at.end.index()));
+        if let Event::Scalar(_, style, ..) = event {
+            let range = marks.byte(at.start.index())..marks.byte(at.end.index());
+            ranges.push(range.start..scalar_end(text, &range, style));
         }
     }
     ranges
+}
+
+/// Where a scalar ends: the parser takes a comment behind the quotes for a part of it.
+fn scalar_end(text: &str, range: &std::ops::Range<usize>, style: ScalarStyle) -> usize {
+    let quote = match style {
+        ScalarStyle::SingleQuoted => b'\'',
+        ScalarStyle::DoubleQuoted => b'"',
+        _ => return range.end,
+    };
+    let bytes = text.as_bytes().get(range.clone()).unwrap_or_default();
+    let mut at = 1;
+    while let Some(byte) = bytes.get(at) {
+        match *byte {
+            b'\\' if quote == b'"' => at += 1,
+            // Doubled, it stands for itself.
+            b'\'' if quote == b'\'' && bytes.get(at + 1) == Some(&b'\'') => at += 1,
+            byte if byte == quote => return range.start + at + 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    range.end
 }
 
 /// Characters that readers of YAML forbid, fold or hide: all of C0 but tab and line breaks, DEL,
@@ -158,6 +189,7 @@ enum Open<'s> {
 
 struct Builder<'a, 's, P: Fn(usize, usize) -> Span> {
     findings: &'a mut Findings,
+    text: &'s str,
     marks: &'a CharacterMarks,
     place: &'a P,
     open: Vec<Open<'s>>,
@@ -214,6 +246,8 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
                 self.scalar(Node { span, value: Value::Invalid }, None);
             }
             Event::Scalar(text, style, anchor, tag) => {
+                let range = self.marks.byte(marks.start.index())..self.marks.byte(marks.end.index());
+                let span = (self.place)(range.start, scalar_end(self.text, &range, style));
                 let refused = self.refuse_anchor_and_tag(span, anchor, tag.is_some());
                 let value = match style {
                     _ if refused => Value::Invalid,
