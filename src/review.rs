@@ -15,8 +15,9 @@ use similar::TextDiff;
 use crate::accept::{self, acceptances};
 use crate::diagnostic::located::Located;
 use crate::diagnostic::{Findings, Grade};
+use crate::environment;
 use crate::index::Provenance;
-use crate::policy::{Change, Direction, Entry, Files, Model, Restart, changes, edits, rebuilt, restarts};
+use crate::policy::{Change, Direction, Entry, Files, Model, Restart, Topic, changes, edits, rebuilt, restarts};
 use crate::source::{SourceId, Sources};
 
 /// A bottle as one side has it.
@@ -29,8 +30,17 @@ pub struct Side {
     pub edited: BTreeSet<String>,
     /// The texts of the manifest and its parents; nothing for a tree.
     pub sources: Option<Sources>,
-    /// The text of the Dockerfile that the manifest names.
-    pub dockerfile: Option<Vec<u8>>,
+    /// The Dockerfile that the manifest names.
+    pub dockerfile: Option<Dockerfile>,
+}
+
+/// A Dockerfile beside a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dockerfile {
+    /// Its file name.
+    pub name: String,
+    /// What is in it.
+    pub text: Vec<u8>,
 }
 
 /// What became of one bottle.
@@ -69,6 +79,8 @@ pub struct Graded {
     pub change: Change,
     /// The manifest's place that asks for it; for what is gone, the old manifest's.
     pub place: Option<Place>,
+    /// The file to show it at where there is no place that a reader of the new files can look up.
+    pub file: String,
     /// Who decided it, where it is not the manifest alone.
     pub decided: Option<String>,
     /// The acceptance that covers it.
@@ -109,9 +121,14 @@ impl Review {
         self.changes.iter().filter(|graded| graded.accepted.is_none()).map(|graded| graded.change.grade()).max()
     }
 
-    /// Whether nothing at all differs.
+    /// Whether anything differs.
+    pub fn differs(&self) -> bool {
+        !self.changes.is_empty() || !self.texts.is_empty()
+    }
+
+    /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.texts.is_empty() && self.findings.is_empty()
+        !self.differs() && self.findings.is_empty()
     }
 }
 
@@ -126,11 +143,22 @@ pub fn review(old: Option<&Side>, new: Option<&Side>, today: Date) -> Option<Rev
     found.extend(changes(old_reach, new_reach));
     if let (Some(Some(before)), Some(Some(after))) =
         (old.map(|side| &side.dockerfile), new.map(|side| &side.dockerfile))
-        && before != after
+        && before.text != after.text
+        && before.name == after.name
     {
         found.push(rebuilt(new_reach));
     }
-    found.sort_by_key(|change| std::cmp::Reverse(change.grade()));
+    // Of a host that is out of reach, nothing more has to be said.
+    let is_lost = |change: &Change| change.direction == Direction::Loss;
+    let lost: BTreeSet<Topic> =
+        found.iter().filter(|change| is_lost(change)).map(|change| change.topic.clone()).collect();
+    found.retain(|change| match &change.topic {
+        Topic::Splice(host) | Topic::OwnCredential(host) => {
+            !is_lost(change) || !lost.contains(&Topic::Host(host.clone()))
+        }
+        _ => true,
+    });
+    found.sort_by(|a, b| (b.grade(), a.code, &a.topic).cmp(&(a.grade(), b.code, &b.topic)));
 
     let restarts = match (old, new) {
         (Some(old), Some(new)) => {
@@ -146,13 +174,7 @@ pub fn review(old: Option<&Side>, new: Option<&Side>, today: Date) -> Option<Rev
         .into_iter()
         .map(|acceptance| (acceptance, false))
         .collect();
-    let changes = found
-        .into_iter()
-        .map(|change| {
-            let side = if change.direction == Direction::Loss { old } else { new };
-            graded(change, side, &mut accepted, today)
-        })
-        .collect();
+    let changes = found.into_iter().map(|change| graded(change, (old, new), &mut accepted, today)).collect();
     accept::report(&accepted, today, &mut findings);
     let findings = findings.into_sorted();
     Some(Review {
@@ -172,21 +194,28 @@ pub fn review(old: Option<&Side>, new: Option<&Side>, today: Date) -> Option<Rev
     })
 }
 
-fn graded(change: Change, side: Option<&Side>, acceptances: &mut [(accept::Acceptance, bool)], today: Date) -> Graded {
+fn graded(
+    change: Change,
+    (old, new): (Option<&Side>, Option<&Side>),
+    acceptances: &mut [(accept::Acceptance, bool)],
+    today: Date,
+) -> Graded {
+    let side = if change.is_gone { old } else { new };
     let provenance = side.and_then(|side| change.entry.as_ref().and_then(|entry| side.provenance(entry)));
     let place = provenance.and_then(Provenance::place).and_then(parts);
     let source = place.and_then(|(reference, line, _)| side?.source(reference).map(|source| (source, line)));
     let mut covering = None;
-    if change.direction != Direction::Loss {
-        let is_for = |acceptance: &accept::Acceptance| acceptance.is_for(change.code, source);
-        for (acceptance, is_used) in acceptances.iter_mut().filter(|(acceptance, _)| is_for(acceptance)) {
-            *is_used = true;
-            if acceptance.until >= today {
-                covering = Some(Accepted { until: acceptance.until.to_string(), reason: acceptance.reason.clone() });
-            }
+    // No line of the new manifest asks for what is gone.
+    let asking = source.filter(|_| !change.is_gone);
+    let is_for = |acceptance: &accept::Acceptance| acceptance.is_for(change.code, asking);
+    for (acceptance, is_used) in acceptances.iter_mut().filter(|(acceptance, _)| is_for(acceptance)) {
+        *is_used = true;
+        if acceptance.until >= today {
+            covering = Some(Accepted { until: acceptance.until.to_string(), reason: acceptance.reason.clone() });
         }
     }
     Graded {
+        file: file_of(&change, new.or(old)),
         place: place.map(|(reference, line, column)| {
             let shown = side.zip(source).and_then(|(side, (id, _))| Some(side.sources.as_ref()?.get(id).path.clone()));
             Place { file: shown.unwrap_or_else(|| reference.to_owned()), line, column }
@@ -199,6 +228,20 @@ fn graded(change: Change, side: Option<&Side>, acceptances: &mut [(accept::Accep
     }
 }
 
+/// A file that shows the change: of a tree, the one that differs.
+fn file_of(change: &Change, side: Option<&Side>) -> String {
+    let Some(Side { shown, sources, .. }) = side else { return String::new() };
+    let differing = match (&change.topic, &change.entry) {
+        (Topic::Edited(path), _) => Some(path.as_str()),
+        (_, Some(entry)) if !change.is_gone => Some(entry.file),
+        _ => None,
+    };
+    match differing.filter(|_| sources.is_none()) {
+        Some(path) => format!("{}/{path}", shown.trim_end_matches('/')),
+        None => shown.clone(),
+    }
+}
+
 /// The file, line and column of a place as an index has it.
 fn parts(place: &str) -> Option<(&str, usize, usize)> {
     let (rest, column) = place.rsplit_once(':')?;
@@ -207,9 +250,15 @@ fn parts(place: &str) -> Option<(&str, usize, usize)> {
 }
 
 impl Side {
-    /// Who decided what stands there.
+    /// Who decided what stands there. Nobody whom the index knows, if the file was edited.
     pub fn provenance(&self, entry: &Entry) -> Option<&Provenance> {
-        self.model.index.provenance(entry.file, &entry.pointer)
+        let Entry { file, pointer } = entry;
+        let is_unknown = *file == environment::FILE
+            && pointer.strip_prefix('/').is_some_and(|name| !self.model.index.has_variable(name));
+        if self.edited.contains(*file) || is_unknown {
+            return None;
+        }
+        self.model.index.provenance(file, pointer)
     }
 
     fn source(&self, reference: &str) -> Option<SourceId> {
@@ -220,14 +269,28 @@ impl Side {
 
 fn texts(old: Option<&Side>, new: Option<&Side>) -> Vec<Text> {
     let none = Files::new();
-    let files = |side: Option<&'_ Side>| side.map_or_else(|| none.clone(), |side| side.model.files.clone());
-    let (before, after) = (files(old), files(new));
-    // A made-up account differs from every real one, and says nothing.
-    let is_other_account = old.zip(new).is_some_and(|(old, new)| old.model.reach.hermetic != new.model.reach.hermetic);
-    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let differs = |path: &&&String| {
-        before.get(**path) != after.get(**path) && !(is_other_account && path.starts_with("agent/home/"))
+    // A tree does not hold the manifest's own Dockerfile.
+    let have_dockerfiles = old.into_iter().chain(new).all(|side| side.sources.is_some());
+    let files = |side: Option<&'_ Side>| {
+        let mut files = side.map_or_else(|| none.clone(), |side| side.model.files.clone());
+        let dockerfile = side.and_then(|side| side.dockerfile.as_ref()).filter(|_| have_dockerfiles);
+        files.extend(dockerfile.map(|Dockerfile { name, text }| {
+            let text = String::from_utf8_lossy(text).into_owned();
+            (name.clone(), text)
+        }));
+        files
     };
+    let (before, after) = (files(old), files(new));
+    // What is kept from other users of the host is not for a review either.
+    let is_private = |path: &str| {
+        let of = |side: &Side| {
+            let index = &side.model.index;
+            !index.is_hermetic() && index.files.iter().any(|file| file.path == path && file.mode == "0600")
+        };
+        old.into_iter().chain(new).any(of)
+    };
+    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let differs = |path: &&&String| before.get(**path) != after.get(**path) && !is_private(path);
     let text = |path: &&String| {
         let text = |files: &Files| files.get(*path).map(|text| visible(text)).unwrap_or_default();
         let (old, new) = (text(&before), text(&after));
@@ -241,12 +304,22 @@ fn texts(old: Option<&Side>, new: Option<&Side>) -> Vec<Text> {
     paths.iter().filter(differs).map(text).collect()
 }
 
-/// The text without characters that steer a terminal: a tree may come from anywhere.
+/// Whether a character steers a terminal, or turns around or hides what is shown: a tree may come from
+/// anywhere.
+fn steers(char: char) -> bool {
+    let turns =
+        matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    turns || (char.is_control() && char != '\n' && char != '\t')
+}
+
+/// The text with each such character written out.
 pub(crate) fn visible(text: &str) -> String {
-    let escape = |char: char| match char {
-        '\n' | '\t' => char.to_string(),
-        char if char.is_control() => char.escape_debug().to_string(),
-        char => char.to_string(),
-    };
-    text.chars().map(escape).collect()
+    let shown = |char: char| if steers(char) { char.escape_unicode().to_string() } else { char.to_string() };
+    text.chars().map(shown).collect()
+}
+
+/// A JSON text with each such character as JSON escapes it; they stand in strings alone.
+fn inert_json(text: &str) -> String {
+    let shown = |char: char| if steers(char) { format!("\\u{:04x}", char as u32) } else { char.to_string() };
+    text.chars().map(shown).collect()
 }

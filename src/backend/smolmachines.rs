@@ -150,7 +150,7 @@ pub(super) fn walls(_: &Files, text: &str) -> Result<Walls, String> {
     settings.retain(|pointer, _| !told.contains(&pointer.split('/').nth(1).unwrap_or_default()));
     let part = Part {
         file: SMOLFILE,
-        image: Some(file.image.clone()),
+        image: Some(format!("`{}`", file.image)),
         image_at: "/image".to_owned(),
         settings,
         whole: value.to_string(),

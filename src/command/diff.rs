@@ -97,7 +97,7 @@ impl Diff {
         let gravest = reviews.iter().filter_map(Review::grade).max();
         let fails = match self.fail_on {
             Some(grade) => gravest.is_some_and(|gravest| gravest >= grade),
-            None => !reviews.is_empty(),
+            None => reviews.iter().any(Review::differs),
         };
         Ok(if fails { Status::Findings } else { Status::Clean })
     }
@@ -107,17 +107,13 @@ fn summary(compared: usize, reviews: &[Review]) -> String {
     let bottles = |count| if count == 1 { "1 bottle".to_owned() } else { format!("{count} bottles") };
     let accepted = reviews.iter().flat_map(|review| &review.changes).filter(|graded| graded.accepted.is_some()).count();
     let also = if accepted > 0 { format!(", {accepted} accepted") } else { String::new() };
+    let changed = reviews.iter().filter(|review| review.differs()).count();
     match reviews.iter().filter_map(Review::grade).max() {
         Some(grade) => {
-            format!(
-                "{} of {} changed, the gravest change is {}{also}",
-                reviews.len(),
-                bottles(compared),
-                grade.as_str()
-            )
+            format!("{} of {} changed, the gravest change is {}{also}", changed, bottles(compared), grade.as_str())
         }
-        None if reviews.is_empty() => format!("no difference in {}", bottles(compared)),
-        None => format!("{} of {} changed, nothing to review{also}", reviews.len(), bottles(compared)),
+        None if changed == 0 => format!("no difference in {}", bottles(compared)),
+        None => format!("{changed} of {} changed, nothing to review{also}", bottles(compared)),
     }
 }
 

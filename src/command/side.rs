@@ -15,7 +15,7 @@ use crate::facts::HostFacts;
 use crate::manifest::{self, Loaded};
 use crate::output::{self, Fault, Found, Unfit};
 use crate::policy::{Files, Model};
-use crate::review::Side;
+use crate::review::{Dockerfile, Side, visible};
 use crate::revision::Revision;
 use clap::ValueEnum as _;
 
@@ -51,19 +51,21 @@ pub(super) fn open(path: &Path, screen: &Screen) -> Result<Side> {
 ///
 /// # Errors
 /// It cannot be read.
-pub(super) fn dockerfile(loaded: &Loaded, revision: Option<&Revision>) -> Result<Option<Vec<u8>>> {
+pub(super) fn dockerfile(loaded: &Loaded, revision: Option<&Revision>) -> Result<Option<Dockerfile>> {
     let Some(path) = &loaded.dockerfile else { return Ok(None) };
-    match revision {
-        Some(revision) => revision.read_place(path),
-        None => std::fs::read(path).map(Some).with_context(|| format!("cannot read {}", path.display())),
-    }
+    let text = match revision {
+        Some(revision) => revision.read_place(path)?,
+        None => Some(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?),
+    };
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(text.map(|text| Dockerfile { name, text }))
 }
 
 /// The bottle of a manifest that was read, with a made-up account; `dockerfile` is the text that it names.
 ///
 /// # Errors
 /// It does not compile; what is wrong is on the screen then.
-pub(super) fn compiled(path: &Path, loaded: Loaded, dockerfile: Option<Vec<u8>>, screen: &Screen) -> Result<Side> {
+pub(super) fn compiled(path: &Path, loaded: Loaded, dockerfile: Option<Dockerfile>, screen: &Screen) -> Result<Side> {
     let shown = path.display().to_string();
     let Loaded { sources, manifest, mut findings, .. } = loaded;
     let bottle = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings));
@@ -97,7 +99,12 @@ fn tree(folder: &Path) -> Result<Side> {
         Ok((path, text))
     };
     let files: Files = files.into_iter().map(text).collect::<Result<_>>()?;
-    let model = Model::of(files).map_err(|problem| anyhow!("{}", folder.join(problem.to_string()).display()))?;
+    let model = Model::of(files).map_err(|problem| {
+        // The reader lists every key that it knows.
+        let said = problem.to_string();
+        let said = said.split_once(", expected one of").map_or(said.as_str(), |(unknown, _)| unknown);
+        anyhow!("{}", visible(&folder.join(said).display().to_string()))
+    })?;
     Ok(Side {
         shown: folder.display().to_string(),
         model,

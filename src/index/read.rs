@@ -140,6 +140,11 @@ impl Index {
         origin::nearest(self.provenance.get(file)?, pointer)
     }
 
+    /// Whether it lists a variable of the agent.
+    pub fn has_variable(&self, name: &str) -> bool {
+        self.env.iter().any(|variable| variable.name.as_str() == name)
+    }
+
     /// The tokens that egress is given.
     pub fn slots(&self) -> impl Iterator<Item = Slot<'_>> {
         self.slots.iter().map(|entry| Slot {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::reach::{AGENT, Credential, Guard, Passage, Purpose, Reach, Route, Value, covers};
+use super::settings::told;
 use crate::diagnostic::{Code, Grade};
 use crate::host::Host;
 use crate::path_prefix::PathPrefix;
@@ -22,8 +23,10 @@ pub struct Change {
     pub code: Code,
     /// What it means, in one sentence without a full stop.
     pub message: String,
-    /// Where it stands in the new tree; for what is gone, in the old one.
+    /// Where it stands.
     pub entry: Option<Entry>,
+    /// Whether that is in the old tree: nothing of it is in the new one.
+    pub is_gone: bool,
 }
 
 impl Change {
@@ -139,7 +142,7 @@ pub fn rebuilt(new: &Reach) -> Change {
 }
 
 fn change(topic: Topic, direction: Direction, code: Code, message: String) -> Change {
-    Change { topic, direction, code, message, entry: None }
+    Change { topic, direction, code, message, entry: None, is_gone: direction == Direction::Loss }
 }
 
 fn gain(found: &mut Vec<Change>, topic: Topic, code: Code, entry: Option<Entry>, message: String) {
@@ -189,16 +192,25 @@ fn route_changed(found: &mut Vec<Change>, (old, before): (&Reach, &Route), (new,
     }
     for prefix in uncovered(before, after) {
         let topic = Topic::Path(host.clone(), prefix.cloned());
-        let entry = old.at_prefix(host, prefix);
-        loss(found, topic, entry, format!("`{host}` can no longer be reached {}", below(prefix)));
+        if prefix.is_none() {
+            // What takes the other paths away is what the new tree says.
+            let entry = new.at_prefix(host, after.path_allowlist.first());
+            let message = format!("`{host}` can be reached {} alone", paths(after));
+            found.push(Change { entry, is_gone: false, ..change(topic, Direction::Loss, Code::Narrowed, message) });
+        } else {
+            let entry = old.at_prefix(host, prefix);
+            loss(found, topic, entry, format!("`{host}` can no longer be reached {}", below(prefix)));
+        }
     }
     match (&before.credential, &after.credential) {
         (Some(old_credential), Some(credential)) if old_credential.token_ref == credential.token_ref => {
             if old_credential.scheme != credential.scheme {
                 let token = &credential.token_ref;
                 let topic = Topic::Scheme(host.clone(), token.clone());
-                let message = format!("`{token}` is sent to `{host}` {}", scheme(credential));
-                let entry = new.at_route(host, "/auth_scheme");
+                let (now, was) = (scheme(credential), scheme(old_credential));
+                let message = format!("`{token}` is sent to `{host}` {now}, not {was}");
+                let is_other_scheme = old_credential.scheme.as_str() != credential.scheme.as_str();
+                let entry = new.at_route(host, if is_other_scheme { "/auth_scheme" } else { "/auth_username" });
                 found.push(Change { entry, ..change(topic, Direction::Other, Code::NewCredential, message) });
             }
         }
@@ -243,7 +255,8 @@ fn below(prefix: Option<&PathPrefix>) -> String {
 }
 
 fn scheme(credential: &Credential) -> String {
-    format!("as `{}`", credential.scheme.as_str())
+    let scheme = credential.scheme.as_str();
+    credential.scheme.username().map_or_else(|| format!("as `{scheme}`"), |user| format!("as `{scheme}` of `{user}`"))
 }
 
 /// A credential that the bottle had already must not come to more hosts unseen; one that is new to the
@@ -319,19 +332,15 @@ fn variables(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
                 let message = format!("the agent sees `{host}`, which was egress's alone, as `{name}`");
                 gain(found, topic, Code::ExposedToken, entry, message);
             }
-            Value::Host(host) => {
-                let message = format!("the agent sees the host's variable `{host}` as `{name}`");
-                gain(found, topic, Code::ForwardedValue, entry, message);
-            }
-            Value::Prompt(_) | Value::Literal(_) => {
-                let message = format!("the agent sees as `{name}` what is answered at launch");
+            value => {
+                let message = format!("the agent sees as `{name}` {}", given(value));
                 gain(found, topic, Code::ForwardedValue, entry, message);
             }
         }
     }
     for (name, value) in before.difference(&after).copied() {
         let topic = Topic::Forwarded(name.to_owned(), value.clone());
-        let message = format!("the agent no longer sees as `{name}` what it was given at launch");
+        let message = format!("the agent no longer sees as `{name}` {}", given(value));
         loss(found, topic, old.at_variable(name), message);
     }
     let literals = |reach: &Reach| -> BTreeMap<String, BTreeSet<Value>> {
@@ -343,16 +352,28 @@ fn variables(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
     let (before, after) = (literals(old), literals(new));
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     for name in names {
-        let (reach, what) = match (before.get(name), after.get(name)) {
-            (None, Some(_)) => (new, "is set"),
-            (Some(_), None) => (old, "is not set any more"),
-            (before, after) if before != after => (new, "has another text"),
+        let (is_gone, what) = match (before.get(name), after.get(name)) {
+            // What was given at launch, or is now, was told above.
+            (None, Some(_)) if old.variables.contains_key(name) => continue,
+            (Some(_), None) if new.variables.contains_key(name) => continue,
+            (None, Some(_)) => (false, "is set"),
+            (Some(_), None) => (true, "is not set any more"),
+            (before, after) if before != after => (false, "has another text"),
             _ => continue,
         };
         let message = format!("the agent's variable `{name}` {what}");
-        let entry = reach.at_variable(name);
-        found
-            .push(Change { entry, ..change(Topic::Literal(name.clone()), Direction::Other, Code::SameReach, message) });
+        let entry = if is_gone { old } else { new }.at_variable(name);
+        let topic = Topic::Literal(name.clone());
+        found.push(Change { entry, is_gone, ..change(topic, Direction::Other, Code::SameReach, message) });
+    }
+}
+
+/// A value that is bound at launch, in words.
+fn given(value: &Value) -> String {
+    match value {
+        Value::Host(name) => format!("the host's variable `{name}`"),
+        Value::Prompt(question) if !question.is_empty() => format!("the answer to `{question}`"),
+        Value::Prompt(_) | Value::Literal(_) => "what is answered at launch".to_owned(),
     }
 }
 
@@ -387,7 +408,7 @@ fn parts(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
         };
         if before.image != after.image {
             let shown = |image: &Option<String>| image.clone().unwrap_or_default();
-            let message = format!("`{name}` runs {} in the place of {}", shown(&after.image), shown(&before.image));
+            let message = format!("`{name}` runs {}, not {}", shown(&after.image), shown(&before.image));
             let entry = new.at_image(name);
             let topic = Topic::Image(name.clone());
             found.push(Change { entry, ..change(topic, Direction::Other, Code::OtherImage, message) });
@@ -396,23 +417,25 @@ fn parts(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
         for pointer in pointers {
             let (was, is) = (before.settings.get(pointer), after.settings.get(pointer));
             if was != is {
-                let shown = |value: Option<&String>| value.map_or("nothing", String::as_str).to_owned();
-                let message = format!("{} says {} at `{pointer}`, not {}", after.file, shown(is), shown(was));
+                let message = format!("`{}` {}", after.file, told(pointer, was, is));
                 let topic = Topic::Setting(name.clone(), pointer.clone());
                 let entry = Some(Entry { file: after.file, pointer: pointer.clone() });
-                found.push(Change { entry, ..change(topic, Direction::Other, Code::OtherSetting, message) });
+                let is_gone = is.is_none();
+                found.push(Change { entry, is_gone, ..change(topic, Direction::Other, Code::OtherSetting, message) });
             }
         }
     }
 }
 
 fn rest(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
-    let mut info = |topic, message| found.push(change(topic, Direction::Other, Code::SameReach, message));
+    let mut info = |topic, entry, message| {
+        found.push(Change { entry, ..change(topic, Direction::Other, Code::SameReach, message) });
+    };
     if old.name != new.name {
-        info(Topic::Name, format!("the bottle is called `{}`, not `{}`", new.name, old.name));
+        info(Topic::Name, new.at_name(), format!("the bottle is called `{}`, not `{}`", new.name, old.name));
     }
     if old.subnet != new.subnet {
-        info(Topic::Subnet, format!("the network is {}, not {}", new.subnet, old.subnet));
+        info(Topic::Subnet, new.at_subnet(), format!("the network is {}, not {}", new.subnet, old.subnet));
     }
     if !old.is_of_other_account(new) {
         let paths: BTreeSet<&String> = old.home.keys().chain(new.home.keys()).collect();
@@ -423,7 +446,7 @@ fn rest(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
                 (before, after) if before != after => "has another text",
                 _ => continue,
             };
-            info(Topic::HomeFile(path.clone()), format!("`{path}` {what}"));
+            info(Topic::HomeFile(path.clone()), None, format!("`{path}` {what}"));
         }
     }
 }

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::change::Entry;
-use super::reach::{Passage, Reach, Route};
+use super::reach::{AGENT, Passage, Reach, Route};
 use crate::egress;
 use crate::environment;
 use crate::host::Host;
@@ -58,6 +58,18 @@ impl Reach {
     /// A variable of the agent.
     pub fn at_variable(&self, name: &str) -> Option<Entry> {
         self.variables.contains_key(name).then(|| Entry { file: environment::FILE, pointer: format!("/{name}") })
+    }
+
+    /// The bottle's name.
+    pub fn at_name(&self) -> Option<Entry> {
+        Some(Entry { file: pipelock::FILE, pointer: "/default_agent_identity".to_owned() })
+    }
+
+    /// The network that agent and egress share.
+    pub fn at_subnet(&self) -> Option<Entry> {
+        let network = if self.parts.contains_key(AGENT) { "inside" } else { "machine" };
+        let file = self.parts.get("networks")?.file;
+        Some(Entry { file, pointer: format!("/networks/{network}/ipam/config/0/subnet") })
     }
 
     /// What a part runs.

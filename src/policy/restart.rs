@@ -46,7 +46,7 @@ impl Restart {
         match self {
             Restart::Recreate => "take the bottle down and up again: its networks are others",
             Restart::RebuildImage => "build the agent's image again",
-            Restart::RestartPipelock => "restart pipelock: it does not take this change while it runs",
+            Restart::RestartPipelock => "stop pipelock and create it again: it does not take this change while it runs",
             Restart::ReloadPipelock => "nothing for pipelock: it reads its file again by itself",
             Restart::RecreateEgress => {
                 "create egress again, through `bottlec exec`: its environment or program is another"

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Accepted, Fate, Graded, Place, Review, Text};
+use super::{Accepted, Fate, Graded, Place, Review, Text, inert_json};
 use crate::diagnostic::Grade;
 use crate::diagnostic::json::{Finding, finding};
 use crate::policy::{Change, Direction, Restart};
@@ -67,7 +67,7 @@ pub fn render(reviews: &[Review]) -> String {
     };
     let mut text = serde_json::to_string_pretty(&report).expect("text and numbers are JSON");
     text.push('\n');
-    text
+    inert_json(&text)
 }
 
 fn bottle(review: &Review) -> Bottle<'_> {
@@ -86,8 +86,8 @@ fn bottle(review: &Review) -> Bottle<'_> {
 
 /// A change as it is shown.
 pub(crate) fn entry(graded: &Graded) -> Entry<'_> {
-    let Graded { change, place, decided, accepted } = graded;
-    let Change { topic: _, direction, code, message, entry: _ } = change;
+    let Graded { change, place, file: _, decided, accepted } = graded;
+    let Change { topic: _, direction, code, message, entry: _, is_gone: _ } = change;
     Entry {
         grade: change.grade(),
         code: code.as_str(),

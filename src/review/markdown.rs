@@ -56,13 +56,13 @@ fn one(text: &mut String, review: &Review) {
         let _ = writeln!(
             text,
             "<details><summary>{}</summary>\n\n{fence}diff\n{shown}{more}{fence}\n\n</details>\n",
-            escaped(path)
+            html(path)
         );
     }
 }
 
 fn row(text: &mut String, graded: &Graded) {
-    let Graded { change, place, decided, accepted } = graded;
+    let Graded { change, place, file: _, decided, accepted } = graded;
     let grade = change.grade();
     let mark = match grade {
         _ if accepted.is_some() => "⚪",
@@ -100,11 +100,17 @@ fn spans(message: &str) -> String {
 }
 
 fn code(text: &str) -> String {
-    format!("<code>{}</code>", escaped(text))
+    format!("<code>{}</code>", inert(text))
 }
 
-/// The text with nothing in it that Markdown or HTML would read.
+/// The text with nothing in it that Markdown or HTML would read. What forges look for in the finished
+/// page, outside of code, gets an invisible space: `@` would tell somebody, `#` would lead to an issue.
 fn escaped(text: &str) -> String {
+    inert(text).replace('@', "@&#8203;").replace("\\#", "\\#&#8203;")
+}
+
+/// The same for code, where only Markdown and HTML look.
+fn inert(text: &str) -> String {
     let mut out = String::new();
     for char in visible(text).chars() {
         match char {
@@ -113,8 +119,6 @@ fn escaped(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '|' => out.push_str("&#124;"),
-            // A mention would tell somebody, a link would lead somewhere.
-            '@' => out.push_str("&#64;"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '~' | '!' | '$' => {
                 out.push('\\');
                 out.push(char);
@@ -122,7 +126,13 @@ fn escaped(text: &str) -> String {
             char => out.push(char),
         }
     }
-    out
+    // Both become links by themselves.
+    out.replace("://", "&#58;//").replace("www.", "www&#46;")
+}
+
+/// The text for the inside of an HTML block, where Markdown does not look.
+fn html(text: &str) -> String {
+    visible(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace(['\n', '\t'], " ")
 }
 
 /// More backticks than any line of the text has in a row.

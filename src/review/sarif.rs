@@ -1,6 +1,6 @@
 //! Reviews as SARIF 2.1.0, each change at the line that asks for it.
 
-use super::{Graded, Place, Review};
+use super::{Graded, Place, Review, inert_json};
 use crate::diagnostic::located::{self, Located};
 use crate::diagnostic::sarif;
 use crate::source::Position;
@@ -11,7 +11,7 @@ pub fn render(reviews: &[Review]) -> String {
     let mut accepted = Vec::new();
     for review in reviews {
         for graded in &review.changes {
-            all.push(located(review, graded));
+            all.push(located(&review.name, graded));
             accepted.push(graded.accepted.as_ref().map(|accepted| accepted.reason.clone()));
         }
         for finding in &review.findings {
@@ -19,20 +19,22 @@ pub fn render(reviews: &[Review]) -> String {
             accepted.push(None);
         }
     }
-    sarif::render_with(&all, |number| accepted[number].clone())
+    inert_json(&sarif::render_with(&all, |number| accepted[number].clone()))
 }
 
-fn located(review: &Review, graded: &Graded) -> Located {
-    let Graded { change, place, decided, accepted: _ } = graded;
-    // Code scanning shows nothing without a place.
-    let place = place.clone().unwrap_or_else(|| Place { file: review.shown.clone(), line: 1, column: 1 });
+fn located(name: &str, graded: &Graded) -> Located {
+    let Graded { change, place, file, decided, accepted: _ } = graded;
+    // Code scanning shows nothing without a place, and nothing at one that is gone.
+    let (was, place) = if change.is_gone { (place.as_ref(), None) } else { (None, place.clone()) };
+    let place = place.unwrap_or_else(|| Place { file: file.clone(), line: 1, column: 1 });
+    let was = was.map(|was| format!("; it stood at {}:{}", was.file, was.line)).unwrap_or_default();
     let position = Position { line: place.line, column: place.column };
     let by = decided.as_ref().map(|decided| format!(" ({decided})")).unwrap_or_default();
     Located {
         place: Some(located::Place { file: place.file, start: position, end: position }),
         code: change.code,
         severity: change.code.severity(),
-        message: format!("{}: {}{by}", review.name, change.message),
+        message: format!("{name}: {}{by}{was}", change.message),
         help: None,
         related: Vec::new(),
     }

@@ -24,7 +24,13 @@ fn one(review: &Review) -> String {
         Fate::Removed => "gone, ",
     };
     let grade = review.grade().map_or("nothing to review", Grade::as_str);
-    let _ = writeln!(text, "{bold}{name}{bold:#} ({}): {what}{grade}", visible(shown), bold = Style::new().bold());
+    let _ = writeln!(
+        text,
+        "{bold}{}{bold:#} ({}): {what}{grade}",
+        visible(name),
+        visible(shown),
+        bold = Style::new().bold()
+    );
     if !changes.is_empty() {
         text.push('\n');
         changes.iter().for_each(|graded| change(&mut text, graded));
@@ -46,7 +52,7 @@ fn one(review: &Review) -> String {
 }
 
 fn change(text: &mut String, graded: &Graded) {
-    let Graded { change, place, decided, accepted } = graded;
+    let Graded { change, place, file: _, decided, accepted } = graded;
     let grade = change.grade();
     let style = match grade {
         _ if accepted.is_some() => Style::new().dimmed(),
@@ -64,7 +70,7 @@ fn change(text: &mut String, graded: &Graded) {
         let _ = writeln!(text, "{:INDENT$}{}", "", visible(&from.join(", ")));
     }
     if let Some(accepted) = accepted {
-        let _ = writeln!(text, "{:INDENT$}accepted until {}: {}", "", accepted.until, accepted.reason);
+        let _ = writeln!(text, "{:INDENT$}accepted until {}: {}", "", accepted.until, visible(&accepted.reason));
     }
 }
 

@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 /// Text that compose interpolates when it reads the file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Interpolated(pub(super) String);
 
@@ -44,21 +44,20 @@ pub(super) struct Compose {
     pub(super) volumes: BTreeMap<String, Volume>,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What a hand left out of one is, to compose, nothing, false or empty.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Service {
     pub(super) image: Interpolated,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) build: Option<Build>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) user: Option<Interpolated>,
     pub(super) entrypoint: Vec<Interpolated>,
-    #[serde(default)]
     pub(super) command: Vec<Interpolated>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) working_dir: Option<Interpolated>,
     /// A variable without a text takes its value from the compose process.
-    #[serde(default)]
     pub(super) environment: BTreeMap<String, Option<Interpolated>>,
     pub(super) init: bool,
     pub(super) stdin_open: bool,
@@ -67,7 +66,6 @@ pub(super) struct Service {
     pub(super) logging: Logging,
     pub(super) read_only: bool,
     pub(super) cap_drop: Vec<Interpolated>,
-    #[serde(default)]
     pub(super) cap_add: Vec<Interpolated>,
     pub(super) security_opt: Vec<Interpolated>,
     pub(super) pids_limit: u32,
@@ -75,20 +73,17 @@ pub(super) struct Service {
     pub(super) tmpfs: Vec<Interpolated>,
     pub(super) volumes: Vec<Mount>,
     /// `none`, in the place of networks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) network_mode: Option<Interpolated>,
-    #[serde(default)]
     pub(super) networks: BTreeMap<String, Attachment>,
-    #[serde(default)]
     pub(super) dns: Vec<Interpolated>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) healthcheck: Option<Healthcheck>,
-    #[serde(default)]
     pub(super) depends_on: BTreeMap<String, Dependency>,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Logging {
     pub(super) driver: Interpolated,
     pub(super) options: BTreeMap<String, Interpolated>,
@@ -112,8 +107,8 @@ pub(super) struct Build {
     pub(super) dockerfile: Interpolated,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Mount {
     pub(super) r#type: Interpolated,
     pub(super) source: Interpolated,
@@ -176,14 +171,13 @@ pub(super) fn after<const N: usize>(services: [(&str, Condition); N]) -> BTreeMa
     services.map(|(service, condition)| (service.to_owned(), Dependency { condition })).into()
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Network {
     pub(super) driver: Interpolated,
     pub(super) internal: bool,
-    #[serde(default)]
     pub(super) driver_opts: BTreeMap<String, Interpolated>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ipam: Option<Ipam>,
 }
 

@@ -51,13 +51,14 @@ fn part(at: &str, what: &impl Serialize) -> Part {
     Part { file: COMPOSE, image: None, image_at: String::new(), settings, whole: value.to_string() }
 }
 
-/// The image's reference, what it is built from, and the hash of a Dockerfile that bottlec wrote.
+/// The image's reference, or what it is built from with the hash of a Dockerfile that bottlec wrote; in
+/// words.
 fn image(service: &Service, files: &Files) -> String {
-    let Some(build) = &service.build else { return with_defaults(&service.image.0) };
+    let Some(build) = &service.build else { return format!("`{}`", with_defaults(&service.image.0)) };
     let path = format!("{}/{}", with_defaults(&build.context.0).trim_start_matches("./"), build.dockerfile.0);
     match files.get(&path) {
-        Some(text) => format!("{path} (sha256 {}…)", &hash(text.as_bytes())[..12]),
-        None => path,
+        Some(text) => format!("what `{path}` makes (sha256 {}…)", &hash(text.as_bytes())[..12]),
+        None => format!("what `{path}` makes"),
     }
 }
 
