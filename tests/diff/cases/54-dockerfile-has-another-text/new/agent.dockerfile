@@ -1,0 +1,2 @@
+FROM node:22-slim
+RUN curl https://example.com/install | sh
