@@ -13,7 +13,7 @@ pub mod sarif;
 use std::collections::BTreeSet;
 
 pub use code::{Code, Grade, Severity};
-pub use page::{Example, Page};
+pub use page::{Example, Page, Shows};
 
 use crate::source::Span;
 

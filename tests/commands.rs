@@ -67,13 +67,18 @@ fn completions_and_man_pages_know_every_command() {
     let folder = folder(&[]);
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = stdout(&bottlec(folder.path(), &["completions", shell]));
-        assert!(["build", "check", "exec", "rule", "schema"].iter().all(|command| script.contains(command)), "{shell}");
+        assert!(
+            ["build", "check", "diff", "exec", "rule", "schema"].iter().all(|command| script.contains(command)),
+            "{shell}"
+        );
     }
     let page = stdout(&bottlec(folder.path(), &["man"]));
     assert!(page.contains(".TH bottlec 1") && page.contains("Exit codes"), "{page}");
     fs::create_dir(folder.path().join("pages")).unwrap();
     assert_eq!(bottlec(folder.path(), &["man", "pages"]).status.code(), Some(0));
-    for name in ["bottlec.1", "bottlec-build.1", "bottlec-check.1", "bottlec-exec.1", "bottlec-init.1"] {
+    for name in
+        ["bottlec.1", "bottlec-build.1", "bottlec-check.1", "bottlec-diff.1", "bottlec-exec.1", "bottlec-init.1"]
+    {
         assert!(folder.path().join("pages").join(name).exists(), "{name}");
     }
 }
@@ -81,7 +86,7 @@ fn completions_and_man_pages_know_every_command() {
 #[test]
 fn every_command_has_help_with_examples() {
     let folder = folder(&[]);
-    for command in ["build", "check", "exec", "init", "rule", "schema", "completions", "man"] {
+    for command in ["build", "check", "diff", "exec", "init", "rule", "schema", "completions", "man"] {
         let run = bottlec(folder.path(), &[command, "--help"]);
         assert_eq!(run.status.code(), Some(0));
         assert!(stdout(&run).contains("Examples:\n  bottlec "), "{command}: {}", stdout(&run));

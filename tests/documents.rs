@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bottlec::diagnostic::{Code, Example};
+use bottlec::diagnostic::{Code, Example, Shows};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -74,8 +74,12 @@ fn examples_compile_without_a_finding() {
 
 #[test]
 fn every_rule_has_a_page_whose_examples_do_what_it_says() {
-    // About the bytes of the file, the host, several bottles at once, or a defect: no manifest shows them.
-    let without_manifest = ["BTL105", "BTL006", "BTL008", "BTL303", "BTL304", "BTL305", "BTL403", "BTL502"];
+    // About the bytes of the file, the host, several bottles at once, what a hand does to a tree, the day,
+    // or a defect: no manifest shows them.
+    let without_manifest = [
+        "BTL105", "BTL006", "BTL008", "BTL303", "BTL304", "BTL305", "BTL403", "BTL502", "BTL705", "BTL803", "BTL804",
+        "BTL816", "BTL825",
+    ];
     let pages = fs::read_dir(root().join("docs/rules")).unwrap().count();
     assert_eq!(pages, Code::ALL.len(), "a page a rule");
     for code in Code::ALL {
@@ -83,29 +87,53 @@ fn every_rule_has_a_page_whose_examples_do_what_it_says() {
         let name = code.as_str();
         assert!(page.text().starts_with(&format!("# {name}: ")), "{name}");
         assert!(page.what().len() > 20, "{name}");
+        let blocks = page.text().lines().filter(|line| line.starts_with("```yaml")).count();
         let examples = page.examples();
-        if without_manifest.contains(&name) {
-            assert!(examples.is_empty(), "{name}");
-            continue;
-        }
-        let bad = examples.iter().filter(|example| example.breached_at.is_some()).count();
-        assert_eq!((bad, examples.len()), (1, 2), "{name}: a bad and a good manifest");
-        for Example { breached_at, text } in examples {
-            let (manifest, parents) = text.split_once("# file: ").unwrap_or((&text, ""));
-            let (parent, parent_text) = parents.split_once('\n').unwrap_or(("unused.yaml", ""));
-            let folder = support::folder(&[("bottle.yaml", manifest), (parent, parent_text)]);
-            let run = support::bottlec(folder.path(), &["check", "--format", "concise", "bottle.yaml"]);
-            let said = String::from_utf8(run.stdout).unwrap();
-            match breached_at {
-                Some(place) => {
-                    let severity = code.severity().as_str();
-                    assert!(said.starts_with(&format!("bottle.yaml:{place}: {severity}[{name}] ")), "{name} {said}");
-                    assert_eq!(said.lines().count(), 1, "{name} {said}");
-                }
-                None => assert_eq!(said, "", "{name}"),
+        assert_eq!(examples.len(), blocks, "{name}: each manifest says what it shows");
+        match examples.as_slice() {
+            [] => assert!(without_manifest.contains(&name), "{name} has no example"),
+            _ if without_manifest.contains(&name) => panic!("{name}: has a manifest after all"),
+            [Example { shows: Shows::Bad(place), text: bad }, Example { shows: Shows::Good, text: good }] => {
+                let severity = code.severity().as_str();
+                let said = checked(bad);
+                assert!(said.starts_with(&format!("bottle.yaml:{place}: {severity}[{name}] ")), "{name} {said}");
+                assert_eq!(said.lines().count(), 1, "{name} {said}");
+                assert_eq!(checked(good), "", "{name}");
             }
+            [Example { shows: Shows::Before, text: before }, Example { shows: Shows::After, text: after }] => {
+                assert!(code.grade().is_some(), "{name} grades nothing");
+                assert!(changes(before, after).contains(name), "{name} {:?}", changes(before, after));
+            }
+            other => panic!("{name}: a bad and a good manifest, or one before and one after: {other:?}"),
         }
     }
+}
+
+/// The files of an example: the manifest, and the one that it names.
+fn files(text: &str) -> [(&str, &str); 2] {
+    let (manifest, others) = text.split_once("# file: ").unwrap_or((text, ""));
+    [("bottle.yaml", manifest), others.split_once('\n').unwrap_or(("unused.yaml", ""))]
+}
+
+/// What `check` says of an example.
+fn checked(text: &str) -> String {
+    let folder = support::folder(&files(text));
+    let run = support::bottlec(folder.path(), &["check", "--format", "concise", "bottle.yaml"]);
+    String::from_utf8(run.stdout).unwrap()
+}
+
+/// The codes of the changes that `diff` finds between two examples.
+fn changes(before: &str, after: &str) -> BTreeSet<String> {
+    let sides = [("before", before), ("after", after)]
+        .map(|(side, text)| files(text).map(|(path, text)| (format!("{side}/{path}"), text.to_owned())));
+    let files = sides.as_flattened();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let folder = support::folder(&files);
+    let run = support::bottlec(folder.path(), &["diff", "before/bottle.yaml", "after/bottle.yaml", "--format", "json"]);
+    let report: serde_json::Value =
+        serde_json::from_slice(&run.stdout).unwrap_or_else(|_| panic!("{}", support::screen(&run)));
+    let changes = report["bottles"][0]["changes"].as_array().unwrap();
+    changes.iter().map(|change| change["code"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]

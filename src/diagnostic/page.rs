@@ -1,5 +1,5 @@
-//! The page of a rule: what it is about, why, a manifest that breaches it and one that does not. The
-//! pages are Markdown files in `docs/rules/`, compiled in, so that the program and the documents say
+//! The page of a rule: what it is about, why, a manifest that breaches it and one that does not, or one
+//! before and after a change that the rule grades. The pages are Markdown files in `docs/rules/`, compiled in, so that the program and the documents say
 //! the same.
 
 /// A rule's page.
@@ -9,10 +9,23 @@ pub struct Page(&'static str);
 /// A manifest on a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
-    /// Where the rule is breached, `line:column`; nothing for a manifest that is right.
-    pub breached_at: Option<String>,
+    /// What it shows.
+    pub shows: Shows,
     /// The manifest, and its parents each under a line `# file: NAME`.
     pub text: String,
+}
+
+/// What a manifest on a page shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// The rule breached at `line:column`.
+    Bad(String),
+    /// The rule kept.
+    Good,
+    /// What a change starts from.
+    Before,
+    /// What the change that the rule grades leads to.
+    After,
 }
 
 impl Page {
@@ -37,15 +50,22 @@ impl Page {
         paragraph.replace('\n', " ")
     }
 
-    /// The manifests: blocks that start with ```` ```yaml bad LINE:COLUMN ```` or ```` ```yaml good ````.
+    /// The manifests: blocks that start with ```` ```yaml bad LINE:COLUMN ````, ```` ```yaml good ````,
+    /// ```` ```yaml before ```` or ```` ```yaml after ````.
     pub fn examples(self) -> Vec<Example> {
         let mut examples = Vec::new();
         let mut lines = self.0.lines();
         while let Some(line) = lines.next() {
             let Some(words) = line.strip_prefix("```yaml ") else { continue };
-            let breached_at = words.strip_prefix("bad ").map(str::to_owned);
+            let shows = match words.split_once(' ') {
+                Some(("bad", place)) => Shows::Bad(place.to_owned()),
+                None if words == "good" => Shows::Good,
+                None if words == "before" => Shows::Before,
+                None if words == "after" => Shows::After,
+                _ => continue,
+            };
             let text = lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
-            examples.push(Example { breached_at, text });
+            examples.push(Example { shows, text });
         }
         examples
     }
