@@ -9,7 +9,7 @@ const MARK: &str = "# bottlec:";
 /// A comment to bottlec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comment {
-    /// From its `#` to the end of the line.
+    /// From its `#` to the end of the line, or to the next one on it.
     pub span: Span,
     /// Its line, from 1.
     pub line: usize,
@@ -38,6 +38,8 @@ pub fn comments(sources: &Sources, id: SourceId) -> Vec<Comment> {
     found
         .map(|(start, _)| {
             let end = text[start..].find(['\n', '\r']).map_or(text.len(), |length| start + length);
+            // Another one on the same line.
+            let end = text[start + MARK.len()..end].find(MARK).map_or(end, |length| start + MARK.len() + length);
             let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
             let span = Span { source: id, start: place(start), end: place(start + text[start..end].trim_end().len()) };
             let before = text[..start].rsplit('\n').next().unwrap_or_default();
