@@ -5,6 +5,7 @@
 mod change;
 mod entry;
 mod model;
+mod parts;
 mod reach;
 mod request;
 mod restart;

@@ -97,32 +97,10 @@ pub fn scalar_ranges(text: &str) -> Vec<std::ops::Range<usize>> {
     while let Some(Ok((event, at))) = parser.next_event() {
         if let Event::Scalar(_, style, ..) = event {
             let range = marks.byte(at.start.index())..marks.byte(at.end.index());
-            ranges.push(range.start..scalar_end(text, &range, style));
+            ranges.push(range.start..scalar::end(text, &range, style));
         }
     }
     ranges
-}
-
-/// Where a scalar ends: the parser takes a comment behind the quotes for a part of it.
-fn scalar_end(text: &str, range: &std::ops::Range<usize>, style: ScalarStyle) -> usize {
-    let quote = match style {
-        ScalarStyle::SingleQuoted => b'\'',
-        ScalarStyle::DoubleQuoted => b'"',
-        _ => return range.end,
-    };
-    let bytes = text.as_bytes().get(range.clone()).unwrap_or_default();
-    let mut at = 1;
-    while let Some(byte) = bytes.get(at) {
-        match *byte {
-            b'\\' if quote == b'"' => at += 1,
-            // Doubled, it stands for itself.
-            b'\'' if quote == b'\'' && bytes.get(at + 1) == Some(&b'\'') => at += 1,
-            byte if byte == quote => return range.start + at + 1,
-            _ => {}
-        }
-        at += 1;
-    }
-    range.end
 }
 
 /// Characters that readers of YAML forbid, fold or hide: all of C0 but tab and line breaks, DEL,
@@ -247,7 +225,7 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let range = self.marks.byte(marks.start.index())..self.marks.byte(marks.end.index());
-                let span = (self.place)(range.start, scalar_end(self.text, &range, style));
+                let span = (self.place)(range.start, scalar::end(self.text, &range, style));
                 let refused = self.refuse_anchor_and_tag(span, anchor, tag.is_some());
                 let value = match style {
                     _ if refused => Value::Invalid,

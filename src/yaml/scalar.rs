@@ -1,7 +1,10 @@
 //! What a plain (unquoted) scalar means: the core schema of YAML 1.2.2, section 10.3.2, and where
-//! readers of YAML 1.1 would see something else.
+//! readers of YAML 1.1 would see something else. Where a quoted one ends.
 
 use std::borrow::Cow;
+use std::ops::Range;
+
+use saphyr_parser::ScalarStyle;
 
 use super::node::Value;
 
@@ -73,4 +76,26 @@ fn timestamp(text: &str) -> bool {
         && digits(month, 1, 2)
         && (1..=2).contains(&day_end)
         && (day_end == rest.len() || rest[day_end..].starts_with(['T', 't', ' ', '\t']))
+}
+
+/// Where a scalar ends: the parser takes a comment behind the quotes for a part of it.
+pub(super) fn end(text: &str, range: &Range<usize>, style: ScalarStyle) -> usize {
+    let quote = match style {
+        ScalarStyle::SingleQuoted => b'\'',
+        ScalarStyle::DoubleQuoted => b'"',
+        _ => return range.end,
+    };
+    let bytes = text.as_bytes().get(range.clone()).unwrap_or_default();
+    let mut at = 1;
+    while let Some(byte) = bytes.get(at) {
+        match *byte {
+            b'\\' if quote == b'"' => at += 1,
+            // Doubled, it stands for itself.
+            b'\'' if quote == b'\'' && bytes.get(at + 1) == Some(&b'\'') => at += 1,
+            byte if byte == quote => return range.start + at + 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    range.end
 }
