@@ -10,6 +10,7 @@ mod schema;
 mod shell;
 mod side;
 mod unfit;
+mod why;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ enum Command {
     Build(build::Build),
     Check(check::Check),
     Diff(diff::Diff),
+    Why(why::Why),
 
     Exec(exec::Exec),
     Init(init::Init),
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Build(build) => build.run(&screen),
         Command::Check(check) => check.run(&screen),
         Command::Diff(diff) => diff.run(&screen),
+        Command::Why(why) => why.run(&screen),
 
         Command::Exec(exec) => exec.run(&screen),
         Command::Init(init) => init.run(&screen),
