@@ -5,6 +5,8 @@ mod check;
 mod diff;
 mod exec;
 mod init;
+mod plan;
+mod providers;
 mod rule;
 mod schema;
 mod shell;
@@ -51,9 +53,11 @@ enum Command {
     Diff(diff::Diff),
     Why(why::Why),
 
+    Plan(plan::Plan),
     Exec(exec::Exec),
     Init(init::Init),
     Rule(rule::Rule),
+    Providers(providers::Providers),
     Schema(schema::PrintSchema),
     Completions(shell::Completions),
     Man(shell::Man),
@@ -82,6 +86,8 @@ pub fn main() -> ExitCode {
         Command::Diff(diff) => diff.run(&screen),
         Command::Why(why) => why.run(&screen),
 
+        Command::Plan(plan) => plan.run(&screen),
+        Command::Providers(providers) => providers.run(),
         Command::Exec(exec) => exec.run(&screen),
         Command::Init(init) => init.run(&screen),
         Command::Rule(rule) => rule.run(),
