@@ -187,6 +187,18 @@ fn a_change_fails_by_its_grade_and_is_summarized() {
 }
 
 #[test]
+fn a_base_that_does_not_compile_is_told_and_all_of_the_bottle_is_new() {
+    let Some((repository, _)) = repository() else { return };
+    let base = repository.commit(&[("bottles/review.bottle.yaml", "nme: x\n")]);
+    repository.commit(&[("bottles/review.bottle.yaml", OLD)]);
+    let Some(run) = run(&repository, &[("event.before", &base)], &[("fail-on", "never")]) else { return };
+    assert!(run.passed && !run.output("grade").is_empty(), "{}", run.log);
+    let [told] = run.commands()[..] else { panic!("{}", run.log) };
+    assert!(told.starts_with("::notice title=bottlec::bottlec diff: "), "{told}");
+    assert!(told.contains(&format!("bottles/review.bottle.yaml did not compile at {base}")), "{told}");
+}
+
+#[test]
 fn a_change_without_bottles_passes() {
     let Some((repository, base)) = repository() else { return };
     repository.commit(&[("readme.txt", "2\n")]);
@@ -242,11 +254,19 @@ fn names_that_somebody_else_chose_do_nothing() {
         "${{ github.token }}",
         "<img src=x onerror=x>",
     ];
+    let event = [("event.pull_request.base.sha", base.as_str())];
     for name in names {
-        repository.write(&format!("{name}/{name}.bottle.yaml").replace("</", "<"), &WIDER.replace("review", "b"));
+        repository.write(&format!("{name}/{name}.bottle.yaml"), WIDER);
+    }
+    repository.commit(&[]);
+    let Some(compared) = run(&repository, &event, &[]) else { return };
+    assert_eq!((compared.passed, compared.output("grade")), (false, "high"), "{}", compared.log);
+    assert_eq!(compared.commands().len(), 1, "that of the grade: {}", compared.log);
+    assert!(!compared.summary.contains("<img") && !compared.summary.contains("\n::"), "{}", compared.summary);
+    for name in names {
         repository.write(&format!("{name}/wrong.bottle.yaml"), "name: \"x\\n::error::forged\"\nnme: x\n");
     }
-    repository.commit(&[("not-utf8.bottle.yaml", OLD)]);
+    repository.commit(&[]);
     for (event, paths) in [
         ([("event.pull_request.base.sha", base.as_str())], "."),
         ([("event.before", base.as_str())], "./$(touch ran)\n\n--output=ran\na"),
@@ -261,7 +281,7 @@ fn names_that_somebody_else_chose_do_nothing() {
             let known = ["::error title=bottlec", "::warning title=bottlec"];
             assert!(known.iter().any(|start| command.starts_with(start)), "{command:?} in {}", run.log);
         }
-        assert!(["high", ""].contains(&run.output("grade")), "{} {}", run.output("grade"), run.log);
+        assert_eq!(run.output("grade"), "", "{}", run.log);
     }
 }
 
