@@ -77,6 +77,9 @@ pub fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
     Ok(artifacts)
 }
 
+/// Reads the walls out of a file's text; the other files are there for what the file names.
+type Reader = fn(&Files, &str) -> Result<Walls, String>;
+
 /// What the backends' files in a tree say of the agent's walls. `addresses` are texts that differ from
 /// bottle to bottle and mean the same, with a name for each.
 ///
@@ -84,7 +87,7 @@ pub fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
 /// A file that is not what a build writes.
 pub fn walls(files: &Files, addresses: &[(String, &str)]) -> Result<Vec<Walls>, Unreadable> {
     let mut all = Vec::new();
-    let readers: [(&str, fn(&Files, &str) -> Result<Walls, String>); 2] =
+    let readers: [(&str, Reader); 2] =
         [(docker::COMPOSE, docker::walls), (smolmachines::SMOLFILE, smolmachines::walls)];
     for (path, read) in readers {
         let Some(text) = files.get(path) else { continue };

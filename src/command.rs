@@ -128,11 +128,6 @@ fn mask_secrets(findings: &[Diagnostic], sources: &mut Sources) {
 }
 
 impl Screen {
-    /// One that shows nothing.
-    fn silent() -> Self {
-        Screen { color: ColorChoice::Never, quiet: true, verbose: false }
-    }
-
     fn choose_color(&self) {
         match self.color {
             ColorChoice::Auto => anstream::ColorChoice::Auto,
