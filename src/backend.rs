@@ -77,7 +77,7 @@ pub fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
     Ok(artifacts)
 }
 
-/// Reads one file of a tree; the others are beside it.
+/// Reads the walls out of a file's text; the other files are there for what the file names.
 type Reader = fn(&Files, &str) -> Result<Walls, String>;
 
 /// What the backends' files in a tree say of the agent's walls. `addresses` are texts that differ from

@@ -5,11 +5,14 @@ mod check;
 mod diff;
 mod exec;
 mod init;
+mod plan;
+mod providers;
 mod rule;
 mod schema;
 mod shell;
 mod side;
 mod unfit;
+mod why;
 
 use std::process::ExitCode;
 
@@ -48,10 +51,13 @@ enum Command {
     Build(build::Build),
     Check(check::Check),
     Diff(diff::Diff),
+    Why(why::Why),
 
+    Plan(plan::Plan),
     Exec(exec::Exec),
     Init(init::Init),
     Rule(rule::Rule),
+    Providers(providers::Providers),
     Schema(schema::PrintSchema),
     Completions(shell::Completions),
     Man(shell::Man),
@@ -78,7 +84,10 @@ pub fn main() -> ExitCode {
         Command::Build(build) => build.run(&screen),
         Command::Check(check) => check.run(&screen),
         Command::Diff(diff) => diff.run(&screen),
+        Command::Why(why) => why.run(&screen),
 
+        Command::Plan(plan) => plan.run(&screen),
+        Command::Providers(providers) => providers.run(),
         Command::Exec(exec) => exec.run(&screen),
         Command::Init(init) => init.run(&screen),
         Command::Rule(rule) => rule.run(),
@@ -119,11 +128,6 @@ fn mask_secrets(findings: &[Diagnostic], sources: &mut Sources) {
 }
 
 impl Screen {
-    /// One that shows nothing.
-    fn silent() -> Self {
-        Screen { color: ColorChoice::Never, quiet: true, verbose: false }
-    }
-
     fn choose_color(&self) {
         match self.color {
             ColorChoice::Auto => anstream::ColorChoice::Auto,

@@ -41,4 +41,5 @@ pub mod secret;
 pub mod source;
 mod terminal;
 pub mod variable;
+pub mod why;
 pub mod yaml;

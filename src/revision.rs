@@ -55,7 +55,7 @@ impl Revision {
                 true => error.context(format!("{} is not in the work tree of a git repository", near.display())),
                 false => error,
             })?;
-        let root = PathBuf::from(OsStr::from_bytes(root.strip_suffix(b"\n").unwrap_or(&root)));
+        let root = path_of(root.strip_suffix(b"\n").unwrap_or(&root));
 
         let repository = git::Git::at(&root);
         let unknown = || {
@@ -65,8 +65,8 @@ impl Revision {
                 root.display()
             )
         };
-        // Without a name before it, `^{commit}` would be read as a name with a `^` before it.
-        if base.is_empty() || base.contains('\0') {
+        // No argument can have it.
+        if base.contains('\0') {
             bail!(unknown());
         }
         let named = format!("{base}^{{commit}}");
@@ -76,14 +76,13 @@ impl Revision {
             .map_err(|error| if git::ran(&error) { anyhow!(unknown()) } else { error })?;
         let commit = String::from_utf8(commit).unwrap_or_default().trim_end().to_owned();
         // `^main` has an answer too.
-        if commit.len() < 40 || !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             bail!(unknown());
         }
         let listing = repository
-            .output(&["ls-tree", "-r", "-z", "--full-tree", &commit])
+            .output(&["ls-tree", "-r", "-z", &commit])
             .with_context(|| format!("cannot list the files of `{}`", base.escape_debug()))?;
-        let entries =
-            listing.split(|&byte| byte == 0).filter(|line| !line.is_empty()).map(entry).collect::<Result<_>>()?;
+        let entries = names(&listing).map(entry).collect::<Result<_>>()?;
         let objects = RefCell::new(git::Objects::of(&root));
         Ok(Revision { base: base.to_owned(), commit, root, entries, objects })
     }
@@ -232,29 +231,60 @@ impl Revision {
     /// When git fails.
     pub fn changed(&self) -> Result<BTreeSet<PathBuf>> {
         let git = git::Git::at(&self.root).without_filters()?;
-        let differ = git.output(&[
-            "diff",
-            "--name-only",
+        // Not `git diff`, which brings the index up to date and locks it for that.
+        let staged =
+            git.output(&["diff-index", "--cached", "--name-only", "-z", "--no-renames", &self.commit, "--"])?;
+        let mut changed: BTreeSet<PathBuf> = names(&staged).map(path_of).collect();
+        let unstaged = git.output(&[
+            "status",
+            "--porcelain",
             "-z",
             "--no-renames",
-            "--no-color",
-            "--no-ext-diff",
-            "--no-textconv",
+            "--untracked-files=all",
             "--ignore-submodules=dirty",
-            &self.commit,
-            "--",
         ])?;
-        let unknown = git.output(&["ls-files", "-z", "--others", "--exclude-standard"])?;
-        let names = differ.split(|&byte| byte == 0).chain(unknown.split(|&byte| byte == 0));
-        // A repository inside this one is listed with a slash behind it.
-        let names = names.map(|name| name.strip_suffix(b"/").unwrap_or(name)).filter(|name| !name.is_empty());
-        Ok(names.map(|name| PathBuf::from(OsStr::from_bytes(name))).collect())
+        for line in names(&unstaged) {
+            // Two letters, for the index and for the work tree, and a space.
+            let Some((&[_, letter, b' '], name)) = line.split_first_chunk() else { continue };
+            // A repository inside this one is listed with a slash behind it.
+            let path = path_of(name.strip_suffix(b"/").unwrap_or(name));
+            if letter == b' ' {
+                continue;
+            }
+            if !changed.contains(&path) || self.differs(&path)? {
+                changed.insert(path);
+            } else {
+                changed.remove(&path);
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Whether a file of the work tree has another text than in the revision, as far as manifests go:
+    /// what is larger counts as another.
+    fn differs(&self, place: &Path) -> Result<bool> {
+        let Some(before) = self.read_place(place).ok().flatten() else { return Ok(true) };
+        let path = self.root.join(place);
+        let is_alike = |now: std::fs::Metadata| now.is_file() && now.len() == before.len() as u64;
+        if before.len() > yaml::MAX_BYTES || !path.symlink_metadata().is_ok_and(is_alike) {
+            return Ok(true);
+        }
+        Ok(std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))? != before)
     }
 
     /// A path of the revision, for messages.
     pub fn shown(&self, path: &Path) -> String {
         format!("{}:{}", self.base, path.strip_prefix(&self.root).unwrap_or(path).display())
     }
+}
+
+/// What git separates by NUL.
+fn names(listing: &[u8]) -> impl Iterator<Item = &[u8]> {
+    listing.split(|&byte| byte == 0).filter(|name| !name.is_empty())
+}
+
+fn path_of(name: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(name))
 }
 
 /// `MODE TYPE OBJECT<tab>PATH`
@@ -269,5 +299,5 @@ fn entry(line: &[u8]) -> Result<(PathBuf, Entry)> {
         "160000" => Entry::Submodule,
         _ => Entry::File { object: object.to_owned() },
     };
-    Ok((PathBuf::from(OsStr::from_bytes(&line[tab + 1..])), entry))
+    Ok((path_of(&line[tab + 1..]), entry))
 }

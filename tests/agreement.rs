@@ -25,7 +25,8 @@ use bottle::{FOREIGN, HOSTS, Random, manifest};
 use bottlec::bottle::Scheme;
 use bottlec::egress::{ADDON, Slot, WIRE};
 use bottlec::host::Host;
-use bottlec::policy::{Authorization, Request, Route, Rule, Verdict, judge};
+use bottlec::policy::{Authorization, Model, Request, Rule, Verdict, judge};
+use bottlec::why::{Outcome, why};
 use case::{Case, OWN, latin_1};
 use serde_json::{Value, json};
 use support::programs;
@@ -47,8 +48,21 @@ fn token(slot: Slot) -> Option<&'static str> {
 }
 
 /// What the model says: the outcome, and the credentials that arrive.
-fn modelled(routes: &[Route], case: &Case) -> (&'static str, Vec<String>) {
-    match judge(routes, &case.asked(), |slot| token(slot).is_some()) {
+fn modelled(model: &Model, case: &Case) -> (&'static str, Vec<String>) {
+    let asked = case.asked();
+    let told = why(model, &asked, |slot| token(slot).is_some());
+    let verdict = judge(&model.reach.routes, &asked, |slot| token(slot).is_some());
+    // `why` tells of this verdict and no other.
+    let rule = told.hops.iter().find_map(|hop| match hop.outcome {
+        Outcome::Refused(rule) => Some(rule),
+        Outcome::Passes | Outcome::NotAsked => None,
+    });
+    match (&verdict, rule) {
+        (Verdict::Allowed { .. }, None) => assert!(told.is_allowed()),
+        (Verdict::Refused(refused), Some(rule)) => assert_eq!(refused.as_str(), rule),
+        _ => panic!("why says {rule:?}, and the model {verdict:?}"),
+    }
+    match verdict {
         Verdict::Refused(rule) => (rule.as_str(), Vec::new()),
         Verdict::Allowed { route, authorization } => {
             let sent = match authorization {
@@ -141,7 +155,7 @@ fn agree(mitmdump: &Path, seed: u64, sets: u64) {
             if case.asks_for_a_tunnel() {
                 case.scheme = None;
             }
-            let (outcome, authorization) = modelled(routes, &case);
+            let (outcome, authorization) = modelled(&model, &case);
             let sent = case.sent(expected.len());
             expected.push((outcome, authorization, case, sent.clone()));
             cases.push(sent);

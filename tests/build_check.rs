@@ -308,3 +308,18 @@ fn update_excludes_what_writes_nothing() {
         assert!(screen(&run).contains("--update"), "{}", screen(&run));
     }
 }
+
+/// git keeps no permissions, and a tree for comparison holds nobody's account.
+#[test]
+fn permissions_do_not_count_in_a_tree_for_comparison() {
+    let folder = folder(&[("review.yaml", "name: review\n")]);
+    let build = ["build", "review.yaml", "-o", "out", "--hermetic"];
+    assert!(bottlec(folder.path(), &build).status.success());
+    let file = folder.path().join("out/review/agent/agent.env");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let check = bottlec(folder.path(), &[&build[..], &["--check"]].concat());
+    assert_eq!(check.status.code(), Some(0), "{}", screen(&check));
+    let check = bottlec(folder.path(), &["build", "review.yaml", "-o", "out", "--check"]);
+    assert_eq!(check.status.code(), Some(1));
+    assert!(String::from_utf8(check.stdout).unwrap().contains("agent.env is 0644, must be 0600"));
+}

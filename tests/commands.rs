@@ -1,4 +1,4 @@
-//! The smaller commands: `init`, `schema`, `rule`, `completions`, `man`, and help.
+//! The smaller commands: `init`, `plan`, `providers`, `schema`, `rule`, `completions`, `man`, and help.
 
 mod support;
 
@@ -54,7 +54,7 @@ fn rule_explains_each_code_and_lists_all() {
     }
     let list = stdout(&bottlec(folder.path(), &["rule"]));
     assert_eq!(list.lines().count(), Code::ALL.len());
-    assert!(list.contains("BTL203  error    not an exact host\n"), "{list}");
+    assert!(list.contains("BTL203  error     not an exact host\n"), "{list}");
     let unknown = bottlec(folder.path(), &["rule", "BTL20"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(screen(&unknown).contains("did you mean BTL20"), "{}", screen(&unknown));
@@ -93,4 +93,43 @@ fn every_command_has_help_with_examples() {
     }
     let version = stdout(&bottlec(folder.path(), &["--version"]));
     assert_eq!(version, format!("bottlec {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn plan_is_what_the_provider_asks_for_and_what_is_merged() {
+    let text = "agent_provider: { template: codex, forward_host_credentials: true }\negress:\n  routes:\n    - host: a.example\n      path_allowlist: [/b]\n";
+    let folder = folder(&[("review.yaml", text), ("broken.yaml", "egress: { routes: [{ host: A B }] }\n")]);
+    let run = bottlec(folder.path(), &["plan", "review.yaml"]);
+    assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
+    let plan: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    let hosts: Vec<&str> =
+        plan["routes"].as_array().unwrap().iter().map(|route| route["host"].as_str().unwrap()).collect();
+    assert_eq!(hosts, ["api.openai.com", "chatgpt.com", "a.example"]);
+    assert_eq!(plan["routes"][2]["from"]["manifest"], "review.yaml:4:13");
+    assert_eq!(plan["routes"][2]["path_allowlist"][0], "/b");
+    assert_eq!(plan["routes"][0]["auth"]["slot"], "EGRESS_TOKEN_0");
+    assert_eq!(plan["slots"]["EGRESS_TOKEN_0"], "BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN");
+    assert_eq!(plan["provisioned_env"]["BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN"]["folder_variable"], "CODEX_HOME");
+
+    let run = bottlec(folder.path(), &["plan", "broken.yaml"]);
+    assert_eq!((run.status.code(), run.stdout.len()), (Some(1), 0), "{}", screen(&run));
+}
+
+#[test]
+fn hidden_variables_are_in_no_plan_but_by_name() {
+    let folder = folder(&[("review.yaml", "agent_provider: { template: claude, auth_token: T }\n")]);
+    let run = bottlec(folder.path(), &["plan", "review.yaml"]);
+    let plan: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(plan["hidden_env_names"][0], "CLAUDE_CODE_OAUTH_TOKEN");
+    assert!(!String::from_utf8(run.stdout).unwrap().contains("egress-placeholder"));
+}
+
+#[test]
+fn providers_lists_every_agent_with_its_ways_to_sign_in() {
+    let folder = folder(&[]);
+    let run = bottlec(folder.path(), &["providers"]);
+    let text = String::from_utf8(run.stdout).unwrap();
+    let names: Vec<&str> = text.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(names, ["claude (default)", "codex"]);
+    assert!(text.contains("auth_token: ") && text.contains("forward_host_credentials: true ($CODEX_HOME/auth.json"));
 }

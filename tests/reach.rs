@@ -1,4 +1,6 @@
 //! Reach: what the model says of compiled bottles, and what must be true of any two of them.
+//!
+//! `BOTTLEC_CASES=10000 cargo test --profile many --test reach` tries more of them, as CI does.
 
 mod support;
 
@@ -7,7 +9,9 @@ use std::fs;
 use std::path::Path;
 
 use bottlec::diagnostic::Grade;
+use bottlec::facts::HostFacts;
 use bottlec::policy::{Change, Direction, Model, Request, Topic, Verdict, changes, judge};
+use bottlec::why::why;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -25,6 +29,22 @@ fn every_guard_stands_in_every_golden() {
     }
     assert!(seen.len() > 35, "{}", seen.len());
 }
+
+/// What one backend's tree has and the other's has not is no change of reach.
+#[test]
+fn a_tree_for_one_backend_reaches_what_one_for_both_does() {
+    let both = support::model(TWO_ROUTES);
+    for backend in support::BOTH {
+        let tree = support::compile_with(TWO_ROUTES, &HostFacts::hermetic(), &[backend]).tree.unwrap();
+        let one = Model::of_tree(&tree).unwrap();
+        for changes in [changes(&one.reach, &both.reach), changes(&both.reach, &one.reach)] {
+            assert!(gravest(&changes) == Grade::Info, "{changes:?}");
+        }
+        assert!(one.reach.is_within(&both.reach) && both.reach.is_within(&one.reach));
+    }
+}
+
+const TWO_ROUTES: &str = "egress:\n  routes:\n    - host: a.example\n    - host: b.example\n";
 
 /// The model of a tree on disk.
 fn read(tree: &Path) -> Model {
@@ -156,6 +176,20 @@ impl Wish {
         if hand.crlf { text.replace('\n', "\r\n") } else { text }
     }
 
+    /// Whether a plain GET goes on, without the model.
+    fn allows(&self, host: &str, path: &str) -> bool {
+        let at = HOSTS.iter().position(|other| *other == host).unwrap();
+        let is_owned = at == 0 && self.provider < 2;
+        let prefixes = match self.routes.get(&at) {
+            Some(route) => &route.prefixes,
+            None if is_owned => return true,
+            None => return false,
+        };
+        let path = path.split('?').next().unwrap();
+        let is_below = |prefix: &usize| format!("{path}/").starts_with(&format!("{}/", PREFIXES[*prefix]));
+        prefixes.is_empty() || (!path.contains("..") && prefixes.iter().any(is_below))
+    }
+
     fn model(&self) -> Model {
         support::model(&self.text(&PLAIN))
     }
@@ -222,14 +256,11 @@ fn gravest(changes: &[Change]) -> Grade {
 }
 
 /// Requests that a bottle may admit.
+const PATHS: [&str; 9] = ["/", "/a", "/a/b/x", "/ab", "/c?q=1", "/d/e", "/d/e/f/g", "/c/../a", "/x%2fy/z"];
+
 fn requests() -> Vec<Request> {
     let hosts = HOSTS.into_iter().chain(["chatgpt.com", "auth.openai.com", "platform.claude.com", "other.example"]);
-    hosts
-        .flat_map(|host| {
-            let paths = ["/", "/a", "/a/b/x", "/ab", "/c?q=1", "/d/e", "/d/e/f/g", "/c/../a"];
-            paths.map(|path| Request::new(host, "GET", path))
-        })
-        .collect()
+    hosts.flat_map(|host| PATHS.map(|path| Request::new(host, "GET", path))).collect()
 }
 
 fn admits(model: &Model, request: &Request) -> bool {
@@ -239,8 +270,12 @@ fn admits(model: &Model, request: &Request) -> bool {
     }
 }
 
+fn cases() -> u32 {
+    std::env::var("BOTTLEC_CASES").map_or(128, |cases| cases.parse().unwrap())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn grades_say_what_reach_says((old, new) in two()) {
@@ -275,6 +310,33 @@ proptest! {
         for request in requests() {
             if new.is_within(old) && admits(&new_model, &request) {
                 prop_assert!(admits(&old_model, &request), "{:?}", request);
+            }
+        }
+    }
+
+    #[test]
+    fn why_allows_what_the_manifest_says(wish in wish(), host in select(HOSTS.to_vec()), path in select(PATHS.to_vec())) {
+        let model = wish.model();
+        let found = why(&model, &Request::new(host, "GET", path), |_| true);
+        prop_assert_eq!(found.is_allowed(), wish.allows(host, path), "{} {}", host, path);
+        prop_assert_eq!(found.is_allowed(), admits(&model, &Request::new(host, "GET", path)));
+        // What it proposes is enough, and all that it opens is said.
+        if let Some(edit) = found.edit {
+            let mut wider = wish.clone();
+            let at = HOSTS.iter().position(|other| *other == host).unwrap();
+            let text = wider.routes.remove(&at).map_or_else(|| wish.text(&PLAIN), |_| wider.text(&PLAIN));
+            let old = wish.routes.get(&at).filter(|route| route.auth.is_some() || route.spliced || route.range.is_some());
+            // A route that has more than prefixes is not written anew here.
+            if old.is_none() || (at == 0 && wish.provider < 2) {
+                let item = edit.yaml.trim_start_matches("egress:\n  routes:\n");
+                let text = match text.split_once("egress:\n  routes:\n") {
+                    Some((before, after)) => format!("{before}egress:\n  routes:\n{item}{after}"),
+                    None => format!("{text}{}", edit.yaml),
+                };
+                let edited = support::model(&text);
+                prop_assert!(why(&edited, &Request::new(host, "GET", path), |_| true).is_allowed(), "{}", text);
+                let topics = |changes: &[Change]| changes.iter().map(|change| change.topic.clone()).collect::<BTreeSet<_>>();
+                prop_assert_eq!(topics(&changes(&model.reach, &edited.reach)), topics(&edit.opens));
             }
         }
     }

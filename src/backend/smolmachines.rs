@@ -141,7 +141,8 @@ pub(super) fn walls(_: &Files, text: &str) -> Result<Walls, String> {
     let only = |list: &[String], item: &str| list.iter().map(String::as_str).eq([item]);
     let literal = |entry: &String| {
         let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
-        (name.to_owned(), Some(value.to_owned()))
+        // The same proxy, at the address that a microVM finds it at.
+        (name.to_owned(), Some(value.replace("<machine egress>", "<egress>")))
     };
     let bound = file.secrets.keys().map(|name| (name.clone(), None));
     let value = serde_json::to_value(&file).unwrap_or_default();

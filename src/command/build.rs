@@ -103,7 +103,7 @@ impl Build {
             return Ok(Status::Clean);
         }
         if self.check {
-            return drift::check(&self.output, &trees, screen);
+            return drift::check(&self.output, &trees, !self.hermetic, screen);
         }
         for (_, tree) in &trees {
             output::preflight(&self.output, tree, self.overwrite())?;

@@ -117,10 +117,13 @@ fn summary(compared: usize, reviews: &[Review]) -> String {
     }
 }
 
-/// The bottles to compare, old and new.
+/// A bottle as it was and as it is.
+type Pair = (Option<Side>, Option<Side>);
+
+/// The bottles to compare.
 #[derive(Default)]
 struct Compared {
-    pairs: Vec<(Option<Side>, Option<Side>)>,
+    pairs: Vec<Pair>,
     /// How many are the same.
     same: usize,
     /// How many could not be read or do not compile.
@@ -143,31 +146,13 @@ fn since(base: &str, paths: &[PathBuf], screen: &Screen) -> Result<Compared> {
         }
         manifests.extend(bottles_below_revision(&revision, path)?.into_iter().map(plain));
     }
+    let changed = revision.changed()?;
     let mut since = Compared::default();
     for path in manifests {
-        let new = if path.exists() { Some(manifest::load(&path)?) } else { None };
-        let old = manifest::load_revision(&revision, &path)?;
-        let read = |loaded: &Option<Loaded>, revision: Option<&Revision>| match loaded {
-            Some(loaded) => side::dockerfile(loaded, revision),
-            None => Ok(None),
-        };
-        let (was, is) = (read(&old, Some(&revision))?, read(&new, None)?);
-        if texts(old.as_ref()) == texts(new.as_ref()) && was == is {
-            since.same += 1;
-            continue;
-        }
-        // What was broken and is mended counts as new: it could not be built before.
-        let old = match old.map(|old| side::compiled(&path, old, was, &Screen::silent())).transpose() {
-            Ok(old) => old,
-            Err(_) => {
-                let shown = path.display();
-                screen.note(format_args!("bottlec: {shown} did not compile at {base}: it is judged as a new bottle"));
-                None
-            }
-        };
         // One broken bottle does not hide the others.
-        match new.map(|new| side::compiled(&path, new, is, screen)).transpose() {
-            Ok(new) => since.pairs.push((old, new)),
+        match pair(&path, &revision, &changed, screen) {
+            Ok(Some(pair)) => since.pairs.push(pair),
+            Ok(None) => since.same += 1,
             Err(error) => {
                 say(format_args!("bottlec: {error:#}"));
                 since.broken += 1;
@@ -175,6 +160,40 @@ fn since(base: &str, paths: &[PathBuf], screen: &Screen) -> Result<Compared> {
         }
     }
     Ok(since)
+}
+
+/// A bottle as it was and as it is; nothing if it is the same.
+fn pair(path: &Path, revision: &Revision, changed: &BTreeSet<PathBuf>, screen: &Screen) -> Result<Option<Pair>> {
+    let new = if path.exists() { Some(manifest::load(path)?) } else { None };
+    // A sparse checkout leaves files out that nobody removed.
+    if new.is_none() && !changed.contains(&revision.place(path)?) {
+        return Ok(None);
+    }
+    let old = manifest::load_revision(revision, path)?;
+    let read = |loaded: &Option<Loaded>, revision: Option<&Revision>| match loaded {
+        Some(loaded) => side::dockerfile(loaded, revision),
+        None => Ok(None),
+    };
+    let (was, is) = (read(&old, Some(revision))?, read(&new, None)?);
+    if texts(old.as_ref()) == texts(new.as_ref()) && was == is {
+        return Ok(None);
+    }
+    // What was broken and is mended counts as new: it could not be built before.
+    let old = match old.map(|old| side::compiled(path, old, was)).transpose()? {
+        None => None,
+        Some(Ok(old)) => Some(old),
+        Some(Err(_)) => {
+            let base = revision.base();
+            screen.note(format_args!(
+                "bottlec: {} did not compile at {base}: it is judged as a new bottle",
+                path.display()
+            ));
+            None
+        }
+    };
+    let new = new.map(|new| side::compiled(path, new, is)).transpose()?;
+    let new = new.transpose().map_err(|uncompiled| uncompiled.tell(screen))?;
+    Ok(if old.is_none() && new.is_none() { None } else { Some((old, new)) })
 }
 
 /// What a bottle is made from: the texts of the manifest and its parents, in order.

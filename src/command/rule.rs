@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result, bail};
 
 use super::Status;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Grade};
 
 /// Explain a rule, or list all of them
 #[derive(clap::Args)]
@@ -26,7 +26,10 @@ impl Rule {
         let text = match &self.code {
             None => Code::ALL
                 .iter()
-                .map(|code| format!("{}  {:7}  {}\n", code.as_str(), code.severity().as_str(), code.page().title()))
+                .map(|code| {
+                    let weight = code.grade().map_or(code.severity().as_str(), Grade::as_str);
+                    format!("{}  {weight:8}  {}\n", code.as_str(), code.page().title())
+                })
                 .collect(),
             Some(written) => match Code::parse(written) {
                 Some(code) => code.page().text().to_owned(),

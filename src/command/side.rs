@@ -3,20 +3,21 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::{Screen, unfit};
 use crate::artifact::INDEX;
 use crate::backend::{self, Backend};
 use crate::bottle::Bottle;
 use crate::compile::compile;
-use crate::diagnostic::{Findings, Severity};
+use crate::diagnostic::{Diagnostic, Findings, Severity};
 use crate::facts::HostFacts;
 use crate::manifest::{self, Loaded};
 use crate::output::{self, Fault, Found, Unfit};
 use crate::policy::{Files, Model};
 use crate::review::{Dockerfile, Side, visible};
 use crate::revision::Revision;
+use crate::source::Sources;
 use clap::ValueEnum as _;
 
 /// The backends that can express the bottle; all of them if none can, so that their errors are told.
@@ -28,6 +29,21 @@ fn backends(bottle: &Bottle) -> Vec<Backend> {
     };
     let able: Vec<Backend> = Backend::value_variants().iter().copied().filter(is_able).collect();
     if able.is_empty() { Backend::value_variants().to_vec() } else { able }
+}
+
+/// A manifest that does not compile: its texts, and what is wrong.
+pub(super) struct Uncompiled {
+    shown: String,
+    sources: Sources,
+    errors: Vec<Diagnostic>,
+}
+
+impl Uncompiled {
+    /// Shows what is wrong.
+    pub(super) fn tell(self, screen: &Screen) -> anyhow::Error {
+        screen.show(&self.errors, self.sources);
+        anyhow!("{} does not compile", self.shown)
+    }
 }
 
 /// The bottle at a path.
@@ -44,7 +60,7 @@ pub(super) fn open(path: &Path, screen: &Screen) -> Result<Side> {
     }
     let loaded = manifest::load(path)?;
     let dockerfile = dockerfile(&loaded, None)?;
-    compiled(path, loaded, dockerfile, screen)
+    compiled(path, loaded, dockerfile)?.map_err(|uncompiled| uncompiled.tell(screen))
 }
 
 /// The text of the Dockerfile that a manifest names, from disk or as of a revision.
@@ -64,8 +80,12 @@ pub(super) fn dockerfile(loaded: &Loaded, revision: Option<&Revision>) -> Result
 /// The bottle of a manifest that was read, with a made-up account; `dockerfile` is the text that it names.
 ///
 /// # Errors
-/// It does not compile; what is wrong is on the screen then.
-pub(super) fn compiled(path: &Path, loaded: Loaded, dockerfile: Option<Dockerfile>, screen: &Screen) -> Result<Side> {
+/// A defect of bottlec.
+pub(super) fn compiled(
+    path: &Path,
+    loaded: Loaded,
+    dockerfile: Option<Dockerfile>,
+) -> Result<Result<Side, Uncompiled>> {
     let shown = path.display().to_string();
     let Loaded { sources, manifest, mut findings, .. } = loaded;
     let bottle = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings));
@@ -77,11 +97,10 @@ pub(super) fn compiled(path: &Path, loaded: Loaded, dockerfile: Option<Dockerfil
     let Some(tree) = tree else {
         let mut errors = findings.into_sorted();
         errors.retain(|diagnostic| diagnostic.severity == Severity::Error);
-        screen.show(&errors, sources);
-        bail!("{shown} does not compile");
+        return Ok(Err(Uncompiled { shown, sources, errors }));
     };
     let model = Model::of_tree(&tree).map_err(|problem| anyhow!("internal error in {shown}: {problem}"))?;
-    Ok(Side { shown, model, edited: BTreeSet::new(), sources: Some(sources), dockerfile })
+    Ok(Ok(Side { shown, model, edited: BTreeSet::new(), sources: Some(sources), dockerfile }))
 }
 
 fn tree(folder: &Path) -> Result<Side> {

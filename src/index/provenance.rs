@@ -68,7 +68,8 @@ impl From<Written> for Provenance {
 }
 
 impl Provenance {
-    pub(super) fn of(origin: &Origin, sources: &Sources) -> Self {
+    /// The same with places as artifacts have them.
+    pub fn of(origin: &Origin, sources: &Sources) -> Self {
         let place = |span| sources.reference(span);
         match *origin {
             Origin::Manifest(span) => Provenance::Manifest(place(span)),

@@ -109,6 +109,11 @@ impl Index {
         &self.network.subnet
     }
 
+    /// Where an agent in a container finds egress.
+    pub fn egress(&self) -> &str {
+        &self.network.egress
+    }
+
     /// Texts of the artifacts that differ from bottle to bottle and mean the same, the longest first,
     /// with a name for each.
     pub fn addresses(&self) -> Vec<(String, &'static str)> {

@@ -23,6 +23,7 @@ pub type Files = BTreeMap<String, String>;
 pub(super) const AGENT: &str = "agent";
 
 /// What an agent can reach and hold.
+#[derive(Clone)]
 pub struct Reach {
     /// The bottle's name.
     pub name: String,

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use anyhow::{Context as _, Result, anyhow, bail};
 
 /// Would lead git elsewhere than to the repository around the folder. Git sets some of them for hooks.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 7] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_COMMON_DIR",
@@ -16,7 +16,6 @@ const ELSEWHERE: [&str; 8] = [
     "GIT_OBJECT_DIRECTORY",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_NAMESPACE",
-    "GIT_EXTERNAL_DIFF",
 ];
 
 /// A variable that is empty, for settings that are turned off.
@@ -84,7 +83,7 @@ impl Git {
             .arg("-C")
             .arg(&self.folder)
             .args(["--no-pager", "--no-replace-objects", "--literal-pathspecs"])
-            .args(["-c", "core.quotepath=off", "-c", "core.fsmonitor=false"])
+            .args(["-c", "core.quotepath=off", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"])
             .args(&self.settings)
             .args(arguments)
             .env(EMPTY, "")

@@ -137,37 +137,53 @@ fn changed_files_are_all_that_differ_from_the_work_tree() {
         ("edited", "1\n"),
         ("staged", "1\n"),
         ("back", "1\n"),
+        ("twice", "1\n"),
         ("removed", "1\n"),
-        ("sub/old-name", "long enough to be taken for a rename\nby any measure\n"),
+        ("xM ghost", "long enough to be taken for a rename\nby any measure\n"),
         (".gitignore", "ignored\n"),
     ]) else {
         return;
     };
     repository.commit(&[("committed", "1\n")]);
-    repository.write("touched", "1\n");
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    fs::File::options().append(true).open(repository.path("touched")).unwrap().set_modified(long_ago).unwrap();
     repository.write("edited", "2\n");
     repository.write("staged", "2\n");
     repository.write("back", "2\n");
-    git(repository.root(), &["add", "staged", "back"]);
+    repository.write("twice", "2\n");
+    git(repository.root(), &["add", "staged", "back", "twice"]);
     repository.write("back", "1\n");
+    repository.write("twice", "3\n");
     fs::remove_file(repository.path("removed")).unwrap();
-    git(repository.root(), &["mv", "sub/old-name", "sub/new-name"]);
+    git(repository.root(), &["mv", "xM ghost", "new-name"]);
     repository.write("untracked", "1\n");
+    repository.write("fresh/untracked", "1\n");
     repository.write("ignored", "1\n");
     fs::create_dir(repository.path("inner")).unwrap();
     git(&repository.path("inner"), &["init", "--quiet"]);
     repository.write("inner/bottle.yaml", "name: b\n");
-    git(repository.root(), &["config", "diff.renames", "copies"]);
+    git(repository.root(), &["config", "status.renames", "copies"]);
     git(repository.root(), &["config", "diff.relative", "true"]);
     git(repository.root(), &["config", "color.ui", "always"]);
 
     let index = fs::read(repository.path(".git/index")).unwrap();
-    let revision = Revision::open("HEAD~1", &repository.path("sub")).unwrap();
+    let revision = Revision::open("HEAD~1", &repository.path("fresh")).unwrap();
     let changed = revision.changed().unwrap();
     let changed: Vec<&str> = changed.iter().map(|path| path.to_str().unwrap()).collect();
     assert_eq!(
         changed,
-        ["committed", "edited", "inner", "removed", "staged", "sub/new-name", "sub/old-name", "untracked"]
+        [
+            "committed",
+            "edited",
+            "fresh/untracked",
+            "inner",
+            "new-name",
+            "removed",
+            "staged",
+            "twice",
+            "untracked",
+            "xM ghost"
+        ]
     );
     assert!(fs::read(repository.path(".git/index")).unwrap() == index, "the index was written");
 }
@@ -230,4 +246,22 @@ fn a_text_is_read_to_the_size_that_manifests_may_have() {
     }
     let (_, said) = compiled(at(&revision, &repository.path("large.yaml")));
     assert!(said.starts_with("BTL005 "), "{said}");
+}
+
+#[test]
+fn what_a_partial_clone_lacks_is_not_fetched() {
+    let Some(repository) = repository(&[("bottle.yaml", "name: old\n")]) else { return };
+    repository.commit(&[("bottle.yaml", "name: new\n")]);
+    git(repository.root(), &["config", "uploadpack.allowFilter", "true"]);
+    let away = TempDir::new().unwrap();
+    let url = format!("file://{}", repository.root().display());
+    git(away.path(), &["clone", "--quiet", "--filter=blob:none", &url, "clone"]);
+    let manifest = away.path().canonicalize().unwrap().join("clone/bottle.yaml");
+    let refused = Revision::open("HEAD~1", &manifest).unwrap().read(&manifest).map_err(|error| format!("{error:#}"));
+    assert_eq!(
+        refused,
+        Err("cannot read HEAD~1:bottle.yaml: its text is not in this clone; fetch it, or clone without `--filter`"
+            .into())
+    );
+    assert!(Revision::open("HEAD", &manifest).unwrap().read(&manifest).is_ok());
 }

@@ -43,6 +43,7 @@ fn part(at: &str, what: &impl Serialize) -> Part {
             ["services", _, "image" | "build", ..]
                 | ["services", "agent", "environment" | "command" | "read_only", ..]
                 | ["services", "egress", "environment", ..]
+                | ["services", "prepare", "volumes", ..]
                 | ["services", "egress", "networks", "inside" | "machine", ..]
                 | ["networks", "inside" | "machine", ..]
                 | ["volumes", "home" | "workspace", ..]
@@ -184,7 +185,8 @@ fn is_a_proxys(service: &str, mount: &Mount) -> bool {
         "volume" => match service {
             "egress" => source == "egress-ca",
             "pipelock" | "pipelock-ca" => source == "pipelock-ca",
-            _ => true,
+            "prepare" => ["egress-ca", "pipelock-ca", "home", "workspace"].contains(&source),
+            _ => false,
         },
         _ => false,
     }

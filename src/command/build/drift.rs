@@ -12,11 +12,13 @@ use crate::command::{Screen, Status};
 use crate::index::{Listing, Stamp};
 use crate::output::{self, Difference, Inspection, OldIndex};
 
-/// Prints the differences on stdout, and for each bottle what moved on stderr.
-pub(super) fn check(out: &Path, trees: &[(&Path, Tree)], screen: &Screen) -> Result<Status> {
+/// Prints the differences on stdout, and for each bottle what moved on stderr. Permissions are for trees
+/// that are used: one for comparison holds nobody's account, and git, which keeps it, keeps none.
+pub(super) fn check(out: &Path, trees: &[(&Path, Tree)], with_permissions: bool, screen: &Screen) -> Result<Status> {
     let mut status = Status::Clean;
     for (_, tree) in trees {
-        let differences = output::compare(out, tree)?;
+        let mut differences = output::compare(out, tree)?;
+        differences.retain(|_, difference| with_permissions || !is_mode(difference));
         if differences.is_empty() {
             continue;
         }
@@ -62,6 +64,10 @@ fn print(out: &Path, tree: &Tree, differences: &BTreeMap<String, Difference>) ->
     stdout.flush().context("cannot write to stdout")
 }
 
+fn is_mode(difference: &Difference) -> bool {
+    matches!(difference, Difference::Mode(_))
+}
+
 /// What moved since the tree was built, a sentence each. What the tree says may be from anywhere and
 /// is escaped.
 fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Difference>) -> Result<Vec<String>> {
@@ -92,7 +98,6 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
     let edited: Vec<String> = edited.iter().filter(|path| differences.contains_key(*path)).cloned().collect();
     name(&edited, "was edited by hand");
     name(removed, "was removed by hand");
-    let is_mode = |difference: &Difference| matches!(difference, Difference::Mode(_));
     let modes: Vec<String> =
         differences.iter().filter(|(_, difference)| is_mode(difference)).map(|(path, _)| path.clone()).collect();
     name(&modes, "has other permissions than a build gives it (git keeps none)");
