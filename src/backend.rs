@@ -77,6 +77,9 @@ pub fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
     Ok(artifacts)
 }
 
+/// Files that a backend's program reads beside ours though nobody names them: no build writes one.
+pub const READ_UNASKED: [&str; 5] = docker::READ_UNASKED;
+
 /// Reads the walls out of a file's text; the other files are there for what the file names.
 type Reader = fn(&Files, &str) -> Result<Walls, String>;
 

@@ -113,6 +113,8 @@ fn tree(folder: &Path) -> Result<Side> {
     if !broken.is_empty() {
         return Err(explained(&Unfit::Mixture(broken)));
     }
+    let is_there = |name: &&str| folder.join(name).symlink_metadata().is_ok();
+    let unasked = backend::READ_UNASKED.into_iter().filter(is_there).map(str::to_owned);
     let text = |(path, bytes): (String, Vec<u8>)| {
         let text = String::from_utf8(bytes).map_err(|_| anyhow!("{} is no text", folder.join(&path).display()))?;
         Ok((path, text))
@@ -127,7 +129,7 @@ fn tree(folder: &Path) -> Result<Side> {
     Ok(Side {
         shown: folder.display().to_string(),
         model,
-        edited: edited.into_iter().map(|(path, _)| path).collect(),
+        edited: edited.into_iter().map(|(path, _)| path).chain(unasked).collect(),
         sources: None,
         dockerfile: None,
     })

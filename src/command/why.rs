@@ -58,7 +58,9 @@ impl Why {
             Format::Json => json::render(&self.url, &self.method, &why),
         };
         for path in &side.edited {
-            screen.note(format_args!("bottlec: {path} was edited since it was built; this tells what it says now"));
+            screen.note(format_args!(
+                "bottlec: {path} is not as a build wrote it; this tells what the listed files say now"
+            ));
         }
         let mut stdout = anstream::stdout().lock();
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write to stdout")?;

@@ -320,3 +320,16 @@ fn login() -> serde_json::Value {
         "last_refresh": "2026-11-20T10:11:12Z",
     })
 }
+
+/// compose merges these without being told to.
+#[test]
+fn a_file_that_compose_reads_unasked_is_told() {
+    for name in ["compose.override.yaml", "docker-compose.override.yml", ".env"] {
+        let folder = built();
+        fs::write(folder.path().join("new/review").join(name), "services: {}\n").unwrap();
+        let run = bottlec(folder.path(), &["diff", "old/review", "new/review", "--color", "never"]);
+        assert_eq!(run.status.code(), Some(1), "{name}");
+        let said = String::from_utf8(run.stdout).unwrap();
+        assert!(said.contains(&format!("critical  BTL804  `{name}` is not as a build wrote it")), "{said}");
+    }
+}
