@@ -333,14 +333,14 @@ fn variables(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
                 gain(found, topic, Code::ExposedToken, entry, message);
             }
             value => {
-                let message = format!("the agent sees as `{name}` {}", given(value));
+                let message = format!("the agent sees {} as `{name}`", given(value));
                 gain(found, topic, Code::ForwardedValue, entry, message);
             }
         }
     }
     for (name, value) in before.difference(&after).copied() {
         let topic = Topic::Forwarded(name.to_owned(), value.clone());
-        let message = format!("the agent no longer sees as `{name}` {}", given(value));
+        let message = format!("the agent no longer sees {} as `{name}`", given(value));
         loss(found, topic, old.at_variable(name), message);
     }
     let literals = |reach: &Reach| -> BTreeMap<String, BTreeSet<Value>> {

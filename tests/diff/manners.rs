@@ -158,6 +158,12 @@ fn nothing_that_a_tree_says_is_markup() {
         ("egress/addon.py", "import", fence),
     ] {
         let project = edited(file, from, to);
+        if to == fence {
+            // In the lines around a difference a fence has nothing before it but a blank.
+            let old = project.path().join("old/review").join(file);
+            fs::write(&old, fs::read_to_string(&old).unwrap().replacen(from, &format!("{fence} os\n{from}"), 1))
+                .unwrap();
+        }
         let run = diff(project.path(), &["old/review", "new/review", "--format", "markdown"]);
         assert_eq!(run.status.code(), Some(1), "{}", screen(&run));
         let outside = outside_of_fences(&stdout(&run));
@@ -183,9 +189,11 @@ fn outside_of_fences(text: &str) -> Vec<String> {
     let mut outside = Vec::new();
     let mut fence: Option<&str> = None;
     for line in text.lines() {
-        let ticks = &line[..line.len() - line.trim_start_matches('`').len()];
+        // Up to three blanks before a fence do not make it text.
+        let bare = line.strip_prefix("   ").or(line.strip_prefix("  ")).or(line.strip_prefix(' ')).unwrap_or(line);
+        let ticks = &bare[..bare.len() - bare.trim_start_matches('`').len()];
         match fence {
-            Some(open) if line == ticks && ticks.len() >= open.len() => fence = None,
+            Some(open) if bare == ticks && ticks.len() >= open.len() => fence = None,
             Some(_) => {}
             None if ticks.len() >= 3 => fence = Some(ticks),
             None => outside.push(line.to_owned()),
