@@ -2,6 +2,7 @@
 //! `UPDATE=1 cargo test --test diff` rewrites the words, not the grades; read them before you keep them.
 
 mod manners;
+mod revisions;
 #[path = "../support/mod.rs"]
 mod support;
 mod trees;
