@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -226,68 +227,93 @@ fn ajv_judges_by_our_schema_as_we_do() {
     }
 }
 
-#[test]
-fn pre_commit_runs_our_hooks() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for pre_commit in programs("BOTTLEC_PRE_COMMIT_BINS") {
-        let folder = tempfile::tempdir().unwrap();
-        let repo = |name: &str| folder.path().join(name);
-        let git = |place: &Path, arguments: &[&str]| {
-            let run = Command::new("git")
-                .args(["-c", "user.name=t", "-c", "user.email=t@t.invalid", "-c", "commit.gpgsign=false"])
-                .args(arguments)
-                .current_dir(place)
-                .output()
-                .unwrap();
-            assert!(run.status.success(), "{arguments:?} {}", String::from_utf8_lossy(&run.stderr));
-            String::from_utf8(run.stdout).unwrap()
-        };
-        // The hooks as they are in the work tree, in a repository of their own; the `-system` twins run
-        // the bottlec that was just built.
-        fs::create_dir(repo("hooks")).unwrap();
-        fs::copy(root.join(".pre-commit-hooks.yaml"), repo("hooks").join(".pre-commit-hooks.yaml")).unwrap();
-        git(&repo("hooks"), &["init", "-q"]);
-        git(&repo("hooks"), &["add", "-A"]);
-        git(&repo("hooks"), &["commit", "-q", "-m", "hooks"]);
-        let revision = git(&repo("hooks"), &["rev-parse", "HEAD"]);
-
-        fs::create_dir(repo("user")).unwrap();
-        let config = format!(
-            "repos:\n  - repo: {}\n    rev: {}    hooks:\n      - id: bottlec-check-system\n      - id: bottlec-golden-system\n        args: [team.bottle.yaml, -o, golden]\n",
-            repo("hooks").display(),
-            revision
-        );
-        fs::write(repo("user").join(".pre-commit-config.yaml"), config).unwrap();
-        fs::write(repo("user").join("team.bottle.yaml"), "name: team\n").unwrap();
-        git(&repo("user"), &["init", "-q"]);
-        let built = support::bottlec(&repo("user"), &["build", "team.bottle.yaml", "--hermetic", "-o", "golden"]);
-        assert!(built.status.success(), "{}", support::screen(&built));
-        git(&repo("user"), &["add", "-A"]);
-        let program_folder = Path::new(env!("CARGO_BIN_EXE_bottlec")).parent().unwrap();
-        let path = std::env::join_paths(
-            std::iter::once(program_folder.to_owned()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-        )
+/// Runs git where the test says, as nobody in particular.
+fn git(place: &Path, arguments: &[&str]) -> String {
+    let run = Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@t.invalid", "-c", "commit.gpgsign=false"])
+        .args(arguments)
+        .current_dir(place)
+        .output()
         .unwrap();
-        let hooks = || {
-            let run = Command::new(&pre_commit)
-                .args(["run", "--all-files", "--color", "never"])
-                .current_dir(repo("user"))
-                .env("PATH", &path)
-                .env("PRE_COMMIT_HOME", repo("cache"))
-                .output()
-                .unwrap();
-            (run.status.success(), String::from_utf8(run.stdout).unwrap() + &String::from_utf8(run.stderr).unwrap())
-        };
-        let (success, said) = hooks();
-        assert!(success && said.matches("Passed").count() == 2, "{said}");
-        // A mistake, and a tree that is no longer what the manifest compiles to.
-        fs::write(repo("user").join("team.bottle.yaml"), "name: team\nnetwork: { subnet: 10.1.1.0/24 }\n").unwrap();
-        git(&repo("user"), &["add", "-A"]);
-        let (success, said) = hooks();
-        assert!(!success && said.contains("Passed") && said.contains("10.1.1.0/24"), "{said}");
-        fs::write(repo("user").join("team.bottle.yaml"), "nme: team\n").unwrap();
-        git(&repo("user"), &["add", "-A"]);
-        let (success, said) = hooks();
-        assert!(!success && said.contains("did you mean `name`?"), "{said}");
+    assert!(run.status.success(), "{arguments:?} {}", String::from_utf8_lossy(&run.stderr));
+    String::from_utf8(run.stdout).unwrap()
+}
+
+/// Lets pre-commit run the hooks whose names end in `kind`, on a good manifest and on bad ones. The folder
+/// `programs` is the first on the path.
+fn hooks_judge(pre_commit: &Path, kind: &str, programs: &Path, variables: &[(&str, &str)]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    let repo = |name: &str| folder.path().join(name);
+    // The work tree as it is, in a repository of its own.
+    fs::create_dir(repo("hooks")).unwrap();
+    git(&repo("hooks"), &["init", "-q"]);
+    git(&repo("hooks"), &["--work-tree", root.to_str().unwrap(), "add", "-A"]);
+    git(&repo("hooks"), &["commit", "-q", "-m", "hooks"]);
+    let revision = git(&repo("hooks"), &["rev-parse", "HEAD"]);
+
+    fs::create_dir(repo("user")).unwrap();
+    let config = format!(
+        "repos:\n  - repo: {}\n    rev: {revision}    hooks:\n      - id: bottlec-check-{kind}\n      - id: bottlec-golden-{kind}\n        args: [team.bottle.yaml, -o, golden]\n",
+        repo("hooks").display(),
+    );
+    fs::write(repo("user").join(".pre-commit-config.yaml"), config).unwrap();
+    fs::write(repo("user").join("team.bottle.yaml"), "name: team\n").unwrap();
+    git(&repo("user"), &["init", "-q"]);
+    let built = support::bottlec(&repo("user"), &["build", "team.bottle.yaml", "--hermetic", "-o", "golden"]);
+    assert!(built.status.success(), "{}", support::screen(&built));
+    git(&repo("user"), &["add", "-A"]);
+    let path = std::env::var_os("PATH").unwrap();
+    let path = std::env::join_paths([programs.to_owned()].into_iter().chain(std::env::split_paths(&path))).unwrap();
+    let hooks = || {
+        let run = Command::new(pre_commit)
+            .args(["run", "--all-files", "--color", "never"])
+            .current_dir(repo("user"))
+            .env("PATH", &path)
+            .env("PRE_COMMIT_HOME", repo("cache"))
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        (run.status.success(), String::from_utf8(run.stdout).unwrap() + &String::from_utf8(run.stderr).unwrap())
+    };
+    let (success, said) = hooks();
+    assert!(success && said.matches("Passed").count() == 2, "{said}");
+    // A mistake, and a tree that is no longer what the manifest compiles to.
+    fs::write(repo("user").join("team.bottle.yaml"), "name: team\nnetwork: { subnet: 10.1.1.0/24 }\n").unwrap();
+    git(&repo("user"), &["add", "-A"]);
+    let (success, said) = hooks();
+    assert!(!success && said.contains("Passed") && said.contains("10.1.1.0/24"), "{said}");
+    fs::write(repo("user").join("team.bottle.yaml"), "nme: team\n").unwrap();
+    git(&repo("user"), &["add", "-A"]);
+    let (success, said) = hooks();
+    assert!(!success && said.contains("did you mean `name`?"), "{said}");
+}
+
+#[test]
+fn pre_commit_runs_our_hooks_with_the_installed_program() {
+    for pre_commit in programs("BOTTLEC_PRE_COMMIT_BINS") {
+        hooks_judge(&pre_commit, "system", Path::new(env!("CARGO_BIN_EXE_bottlec")).parent().unwrap(), &[]);
+    }
+}
+
+#[test]
+fn pre_commit_installs_the_released_wheel_and_compiles_nothing() {
+    for release in programs("BOTTLEC_RELEASES") {
+        for pre_commit in programs("BOTTLEC_PRE_COMMIT_BINS") {
+            // Whoever asks for these gets nothing: neither a compiler nor another bottlec.
+            let broken = tempfile::tempdir().unwrap();
+            for program in ["bottlec", "cargo", "rustc", "maturin"] {
+                let path = broken.path().join(program);
+                fs::write(&path, "#!/bin/sh\necho \"$0 was started\" >&2\nexit 1\n").unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            }
+            let variables = [
+                ("PIP_NO_INDEX", "1"),
+                ("PIP_FIND_LINKS", release.to_str().unwrap()),
+                ("PIP_NO_CACHE_DIR", "1"),
+                ("PIP_CONFIG_FILE", "/dev/null"),
+            ];
+            hooks_judge(&pre_commit, "wheel", broken.path(), &variables);
+        }
     }
 }
