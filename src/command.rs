@@ -1,13 +1,16 @@
 //! The command line: what was typed, and what each command's exit code means.
 
+mod batch;
 mod build;
 mod check;
 mod diff;
 mod exec;
 mod init;
 mod plan;
+mod progress;
 mod providers;
 mod rule;
+mod said;
 mod schema;
 mod shell;
 mod side;
@@ -16,10 +19,9 @@ mod why;
 
 use std::process::ExitCode;
 
-use annotate_snippets::Renderer;
 use clap::{ColorChoice, Parser, Subcommand};
 
-use crate::diagnostic::{Diagnostic, Severity, human};
+use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
 
 /// Compiles one manifest into every file that a sandboxed coding agent's proxy chain needs.
@@ -145,13 +147,10 @@ impl Screen {
     }
 
     /// Findings, each a block of lines; warnings are left out with `--quiet`.
-    fn show(&self, findings: &[Diagnostic], mut sources: Sources) {
-        mask_secrets(findings, &mut sources);
-        let renderer = Renderer::styled();
-        for diagnostic in findings {
-            if diagnostic.severity == Severity::Error || !self.quiet {
-                say(format_args!("{}\n", human::render(diagnostic, &sources, &renderer)));
-            }
-        }
+    fn show(&self, findings: &[Diagnostic], sources: Sources) {
+        let mut said = said::Said::default();
+        said.findings(self, findings, sources);
+        // To stderr alone, which may be closed.
+        let _ = said.print();
     }
 }

@@ -212,7 +212,7 @@ fn input_of_any_kind_is_answered_at_once() {
         ("huge.yaml", 1, "BTL005"),
         ("nul.yaml", 1, "BTL007"),
         ("latin.yaml", 1, "BTL006"),
-        (".git", 2, "not a regular file"),
+        (".git", 2, "holds no bottle"),
     ] {
         let start = std::time::Instant::now();
         let run = bottlec(folder.path(), &["build", file, "-o", "-"]);

@@ -1,30 +1,36 @@
 //! `bottlec build`: manifests in, output trees out.
 
+mod claim;
 mod drift;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Screen, Status};
+use self::claim::Claim;
+use super::batch::{self, Jobs};
+use super::progress::Progress;
+use super::said::Said;
+use super::{Screen, Status, say};
 use crate::allow;
 use crate::artifact::Tree;
 use crate::backend::Backend;
 use crate::bottle::Bottle;
 use crate::compile::compile;
-use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::diagnostic::Diagnostic;
 use crate::facts::HostFacts;
 use crate::manifest::{self, Loaded};
 use crate::output::{self, Overwrite};
-use crate::source::Sources;
 
 /// Compile bottles into output folders
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Build {
-    /// Manifests: YAML files, or Markdown files with YAML front matter
+    /// Manifests: YAML files, or Markdown files with YAML front matter; folders that hold
+    /// `bottle.yaml`, `*.bottle.yaml` or such Markdown files; `@FILE` reads paths from a file, a line
+    /// each, `@-` from stdin
     #[arg(required = true, value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
     /// The folder that gets one folder for each bottle; `-` prints the tree
@@ -46,72 +52,200 @@ pub(super) struct Build {
     /// files that it lists
     #[arg(long, conflicts_with = "check")]
     update: bool,
+    #[command(flatten)]
+    jobs: Jobs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   bottlec build manifest.yaml -o out/
-  bottlec build bottles/*.yaml -o out/ --backend docker
+  bottlec build bottles/ -o out/ --backend docker
+  git ls-files '*.bottle.yaml' | bottlec build @- -o out/ --jobs 4
   bottlec build manifest.yaml -o golden/ --hermetic --check
   bottlec build manifest.yaml -o golden/ --hermetic --update
 
+One broken bottle does not stop the others. Two that claim one name or one network do: then nothing is written.
+
 Exit codes: 0 clean (warnings included), 1 errors or differences, 2 usage, input/output or internal error.";
 
-/// One manifest on its way.
-struct Job<'m> {
-    manifest: &'m Path,
-    sources: Sources,
-    findings: Findings,
-    bottle: Option<Bottle>,
+/// What became of a bottle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    /// Written or printed.
+    Built,
+    /// As it should be already.
+    Unchanged,
+    /// `--check` found that it is not as it should be.
+    Differs,
+    /// Sound, and held back since others claim the same.
+    Held,
+    /// Errors in the manifest or in the host's credentials.
+    Refused,
+    /// An input/output or internal error.
+    Broken,
+}
+
+/// The work on one bottle.
+struct Outcome {
+    said: Said,
+    end: End,
+    /// Whether the manifest asks for the host's credentials.
+    asks_for_credentials: bool,
+}
+
+/// What is known of the whole before the first bottle is compiled.
+struct Batch<'b> {
+    paths: &'b [PathBuf],
+    /// What each bottle said that it would take, if there are several.
+    claims: Vec<Option<Claim>>,
+    /// The bottles, by number, that claim what another one has.
+    collisions: BTreeMap<usize, Diagnostic>,
 }
 
 impl Build {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
-        if self.update && self.output == Path::new("-") {
+        if self.update && self.prints() {
             bail!("--update writes over an output folder, and -o - has none");
         }
-        let mut jobs = self.manifests.iter().map(|path| Job::load(path)).collect::<Result<Vec<_>>>()?;
-        report_collisions(&mut jobs);
-        if self.host_credentials.is_some() && !jobs.iter().any(Job::wants_host_credentials) {
+        let mut ends = BTreeMap::new();
+        let mut unread = 0;
+        let paths = batch::inputs(&self.manifests, |error| {
+            say(format_args!("bottlec: {error:#}"));
+            unread += 1;
+        })?;
+        if paths.iter().any(|path| batch::is_stdin(path)) {
+            bail!("build reads files: a bottle is named after its file and finds its parents beside it");
+        }
+        let batch = self.survey(&paths, screen)?;
+        // Once, so that a folder which cannot be made is told of once.
+        if !self.check && !self.prints() && batch.collisions.is_empty() && batch.claims.iter().any(Option::is_some) {
+            std::fs::create_dir_all(&self.output)
+                .with_context(|| format!("cannot make the folder {}", self.output.display()))?;
+        }
+        let mut asked_for_credentials = false;
+        self.jobs.run(
+            &paths,
+            &mut Progress::new(screen, if self.check { "compared" } else { "built" }, paths.len()),
+            |number, path| self.bottle(number, path, &batch, screen),
+            |_, outcome, progress| {
+                asked_for_credentials |= outcome.asks_for_credentials;
+                *ends.entry(outcome.end).or_insert(0) += 1;
+                progress.tell(outcome.said)
+            },
+        )?;
+        if self.host_credentials.is_some() && !asked_for_credentials {
             screen.note(format_args!(
                 "bottlec: --host-credentials is not used: no manifest says `forward_host_credentials: true`"
             ));
         }
-        let mut trees = Vec::new();
-        let mut failed = false;
-        for job in jobs {
-            let Job { manifest, sources, mut findings, bottle } = job;
-            let tree = match &bottle {
-                Some(bottle) => compile(bottle, &sources, &self.facts(bottle), &self.backend, &mut findings)
-                    .with_context(|| format!("internal error in {}: please report it", manifest.display()))?,
-                None => None,
-            };
-            // Comments that allow lint are not idle: only `check` lints.
-            let _ = allow::silence(&sources, &mut findings);
-            failed |= findings.has_errors();
-            screen.show(&findings.into_sorted(), sources);
-            trees.extend(tree.map(|tree| (manifest, tree)));
+        Ok(self.conclude(&ends, unread, &batch, screen))
+    }
+
+    fn prints(&self) -> bool {
+        self.output == Path::new("-")
+    }
+
+    /// Reads all manifests for what they claim, and keeps no more of them: nothing may be written before
+    /// it is known that no two bottles write to one place.
+    fn survey<'b>(&self, paths: &'b [PathBuf], screen: &Screen) -> Result<Batch<'b>> {
+        let mut claims = Vec::new();
+        if paths.len() > 1 {
+            claims.reserve_exact(paths.len());
+            self.jobs.run(
+                paths,
+                &mut Progress::new(screen, "read", paths.len()),
+                |_, path| Claim::of(path),
+                |_, claim, _| {
+                    claims.push(claim);
+                    Ok(())
+                },
+            )?;
         }
-        if failed {
-            if !self.check && self.output != Path::new("-") {
-                screen.note(format_args!("bottlec: nothing was written"));
+        let collisions = claim::collisions(paths, &claims);
+        Ok(Batch { paths, claims, collisions })
+    }
+
+    fn bottle(&self, number: usize, manifest: &Path, batch: &Batch, screen: &Screen) -> Outcome {
+        let mut outcome = Outcome { said: Said::default(), end: End::Broken, asks_for_credentials: false };
+        match self.attempt(number, manifest, batch, screen, &mut outcome) {
+            Ok(end) => outcome.end = end,
+            Err(error) => outcome.said.error(format_args!("bottlec: {error:#}")),
+        }
+        outcome
+    }
+
+    fn attempt(
+        &self,
+        number: usize,
+        manifest: &Path,
+        batch: &Batch,
+        screen: &Screen,
+        outcome: &mut Outcome,
+    ) -> Result<End> {
+        let Loaded { sources, manifest: written, mut findings, .. } = manifest::load(manifest)?;
+        let bottle = written.and_then(|written| manifest::check(&written, &sources, &mut findings));
+        if let Some(collision) = batch.collisions.get(&number) {
+            findings.push(collision.clone());
+        }
+        let tree = match &bottle {
+            Some(bottle) => {
+                outcome.asks_for_credentials = bottle.settings.forward_host_credentials.is_some();
+                compile(bottle, &sources, &self.facts(bottle), &self.backend, &mut findings)
+                    .with_context(|| format!("internal error in {}: please report it", manifest.display()))?
             }
-            return Ok(Status::Findings);
+            None => None,
+        };
+        // Comments that allow lint are not idle: only `check` lints.
+        let _ = allow::silence(&sources, &mut findings);
+        let is_sound = !findings.has_errors();
+        let said = &mut outcome.said;
+        said.findings(screen, &findings.into_sorted(), sources);
+        let (Some(tree), Some(bottle)) = (tree.filter(|_| is_sound), &bottle) else { return Ok(End::Refused) };
+        if batch.claims.get(number).is_some_and(|claim| !claim.as_ref().is_some_and(|claim| claim.is_of(bottle))) {
+            bail!("{} changed while it was read: build again", manifest.display());
         }
-        if self.output == Path::new("-") {
-            print(&trees)?;
-            return Ok(Status::Clean);
+        if !batch.collisions.is_empty() {
+            return Ok(End::Held);
+        }
+        if self.prints() {
+            said.tree(stream(&tree));
+            return Ok(End::Built);
         }
         if self.check {
-            return drift::check(&self.output, &trees, !self.hermetic, screen);
+            let differs = drift::check(&self.output, &tree, !self.hermetic, screen, said)?;
+            return Ok(if differs { End::Differs } else { End::Unchanged });
         }
-        for (_, tree) in &trees {
-            output::preflight(&self.output, tree, self.overwrite())?;
+        let is_one = batch.paths.len() == 1;
+        self.write(manifest, &tree, is_one, screen, said)
+    }
+
+    /// The last words and the exit code.
+    fn conclude(&self, ends: &BTreeMap<End, usize>, unread: usize, batch: &Batch, screen: &Screen) -> Status {
+        let count = |end| ends.get(&end).copied().unwrap_or(0);
+        let failed = count(End::Refused) + count(End::Broken);
+        if count(End::Differs) > 0 {
+            screen.note(format_args!(
+                "bottlec: the output is not what the manifests compile to; run the same command with --update in the place of --check"
+            ));
         }
-        for (manifest, tree) in &trees {
-            self.write(manifest, tree, screen)?;
+        let is_one = batch.paths.len() == 1;
+        if !batch.collisions.is_empty() || (is_one && count(End::Refused) == 1) {
+            if !self.check && !self.prints() {
+                screen.note(format_args!("bottlec: nothing was written"));
+            }
+        } else if batch.paths.len() > 1 {
+            let (done, word) =
+                if self.check { (count(End::Differs), "differing") } else { (count(End::Built), "built") };
+            screen.note(format_args!("{word} {done}, unchanged {}, failed {failed}", count(End::Unchanged)));
         }
-        Ok(Status::Clean)
+        if batch.paths.is_empty() && unread == 0 {
+            screen.note(format_args!("bottlec: the list names no manifest"));
+        }
+        match () {
+            () if unread + count(End::Broken) > 0 => Status::Exit(2),
+            () if failed + count(End::Differs) > 0 => Status::Findings,
+            () => Status::Clean,
+        }
     }
 
     fn overwrite(&self) -> Overwrite {
@@ -127,82 +261,49 @@ impl Build {
         HostFacts::read(asked, self.host_credentials.as_deref())
     }
 
-    fn write(&self, manifest: &Path, tree: &Tree, screen: &Screen) -> Result<()> {
+    fn write(&self, manifest: &Path, tree: &Tree, is_one: bool, screen: &Screen, said: &mut Said) -> Result<End> {
         let written = output::write(&self.output, tree, self.overwrite())?;
         let folder = output::folder(&self.output, tree);
         if screen.verbose {
             for path in &written.changed {
-                screen.note(format_args!("wrote   {}", folder.join(path).display()));
+                said.note(screen, format_args!("wrote   {}", folder.join(path).display()));
             }
             for path in &written.removed {
-                screen.note(format_args!("removed {}", folder.join(path).display()));
+                said.note(screen, format_args!("removed {}", folder.join(path).display()));
             }
         }
         for path in &written.left {
-            screen.note(format_args!(
-                "bottlec: {} is no longer part of the bottle; it was edited, so it stays",
-                folder.join(path).display()
-            ));
+            said.note(
+                screen,
+                format_args!(
+                    "bottlec: {} is no longer part of the bottle; it was edited, so it stays",
+                    folder.join(path).display()
+                ),
+            );
         }
         let name = tree.name.as_str();
-        let removed = match written.removed.len() {
-            0 => String::new(),
-            count => format!(", {count} removed"),
-        };
-        screen.note(format_args!(
-            "{name}: {} written, {} unchanged{removed} in {}",
-            written.changed.len(),
-            written.unchanged,
-            folder.display()
-        ));
+        if is_one || screen.verbose {
+            let removed = match written.removed.len() {
+                0 => String::new(),
+                count => format!(", {count} removed"),
+            };
+            said.note(
+                screen,
+                format_args!(
+                    "{name}: {} written, {} unchanged{removed} in {}",
+                    written.changed.len(),
+                    written.unchanged,
+                    folder.display()
+                ),
+            );
+        }
         if tree.names_local_file && !is_two_up(manifest, &folder) {
-            screen.note(format_args!(
+            said.note(screen, format_args!(
                 "bottlec: {name} uses a file beside its manifest, which the output looks for at ../..; set BOTTLE_MANIFEST_DIR for docker compose, or build into a folder beside the manifest"
             ));
         }
-        Ok(())
-    }
-}
-
-impl<'m> Job<'m> {
-    fn load(manifest: &'m Path) -> Result<Self> {
-        if manifest == Path::new("-") {
-            bail!("build reads files: a bottle is named after its file and finds its parents beside it");
-        }
-        let Loaded { sources, manifest: written, mut findings, .. } = manifest::load(manifest)?;
-        let bottle = written.and_then(|written| manifest::check(&written, &sources, &mut findings));
-        Ok(Job { manifest, sources, findings, bottle })
-    }
-
-    fn wants_host_credentials(&self) -> bool {
-        self.bottle.as_ref().is_some_and(|bottle| bottle.settings.forward_host_credentials.is_some())
-    }
-}
-
-/// Two bottles of one build may share neither their output folder nor their network.
-fn report_collisions(jobs: &mut [Job]) {
-    let mut names = BTreeMap::new();
-    let mut subnets = BTreeMap::new();
-    for job in jobs {
-        let Some(bottle) = &job.bottle else { continue };
-        let shown = job.manifest.display().to_string();
-        if let Some(other) = names.insert(bottle.name.clone(), shown.clone()) {
-            job.findings.push(
-                Diagnostic::new(
-                    Code::BottleCollision,
-                    format!("{shown} and {other} are both named `{}`", bottle.name.as_str()),
-                )
-                .help("give each bottle its own `name`"),
-            );
-        } else if let Some(other) = subnets.insert(bottle.subnet, shown.clone()) {
-            job.findings.push(
-                Diagnostic::new(
-                    Code::BottleCollision,
-                    format!("{shown} and {other} both use the network {}", bottle.subnet.range()),
-                )
-                .help("give one of them its own `network.subnet`"),
-            );
-        }
+        let is_unchanged = written.changed.is_empty() && written.removed.is_empty();
+        Ok(if is_unchanged { End::Unchanged } else { End::Built })
     }
 }
 
@@ -215,14 +316,12 @@ fn is_two_up(manifest: &Path, folder: &Path) -> bool {
     }
 }
 
-/// The trees as one stream: each file under a line with its path and permissions.
-fn print(trees: &[(&Path, Tree)]) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    for (_, tree) in trees {
-        for artifact in &tree.artifacts {
-            writeln!(stdout, "# path: {}/{} mode: {:04o}", tree.name.as_str(), artifact.path, artifact.mode())?;
-            stdout.write_all(artifact.content.as_bytes())?;
-        }
+/// The tree as one stream: each file under a line with its path and permissions.
+fn stream(tree: &Tree) -> String {
+    let mut text = String::new();
+    for artifact in &tree.artifacts {
+        let _ = writeln!(text, "# path: {}/{} mode: {:04o}", tree.name.as_str(), artifact.path, artifact.mode());
+        text.push_str(&artifact.content);
     }
-    stdout.flush().context("cannot write to stdout")
+    text
 }

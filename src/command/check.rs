@@ -1,21 +1,24 @@
 //! `bottlec check`: everything that can be judged without the host.
 
-use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
+use std::collections::HashSet;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::Renderer;
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
+use sha2::{Digest as _, Sha256};
 
+use super::batch::{self, Jobs};
+use super::progress::Progress;
+use super::said::Said;
 use super::{Screen, Status, say};
 use crate::backend::Backend;
 use crate::compile;
 use crate::diagnostic::located::Located;
-use crate::diagnostic::{Diagnostic, Severity, concise, github, human, json, sarif};
+use crate::diagnostic::{Severity, concise, github, human, json, sarif};
 use crate::facts::HostFacts;
 use crate::manifest::{self, Loaded};
-use crate::source::Sources;
 use crate::{accept, allow, lint, yaml};
 
 /// Judge manifests: schema, rules and lint; reads nothing of the host
@@ -23,7 +26,8 @@ use crate::{accept, allow, lint, yaml};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Check {
     /// Manifests, or folders that hold `bottle.yaml`, `*.bottle.yaml` or Markdown files with front
-    /// matter; `-` reads a manifest from stdin
+    /// matter; `-` reads a manifest from stdin; `@FILE` reads paths from a file, a line each, `@-` from
+    /// stdin
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// How to show findings
@@ -41,6 +45,8 @@ pub(super) struct Check {
     /// The path that the manifest on stdin would have, for messages and `extends`
     #[arg(long, value_name = "PATH")]
     stdin_filename: Option<PathBuf>,
+    #[command(flatten)]
+    jobs: Jobs,
 }
 
 /// How to show findings.
@@ -63,60 +69,54 @@ Examples:
   bottlec check manifest.yaml
   bottlec check --strict bottles/
   bottlec check --format sarif bottles/ > findings.sarif
+  git diff --name-only origin/main -- '*.bottle.yaml' | bottlec check @-
   cat manifest.yaml | bottlec check - --stdin-filename bottles/manifest.yaml
 
 Exit codes: 0 no error (warnings are errors with --strict), 1 errors, 2 usage, input/output or internal error.";
 
 impl Check {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
-        if self.stdin_filename.is_some() && !self.paths.iter().any(|path| is_stdin(path)) {
+        if self.stdin_filename.is_some() && !self.paths.iter().any(|path| batch::is_stdin(path)) {
             bail!("--stdin-filename goes with `-`");
         }
         let mut report = Report::default();
-        let mut unreadable = 0;
-        // One broken file or folder does not hide the others.
-        let mut unread = |error: anyhow::Error| {
+        let mut unread = 0;
+        let paths = batch::inputs(&self.paths, |error| {
             say(format_args!("bottlec: {error:#}"));
-            unreadable += 1;
-        };
-        for path in self.inputs(&mut unread) {
-            match self.judge(&path) {
-                Ok((sources, findings)) => report.add(findings, sources),
-                Err(error) => unread(error),
-            }
+            unread += 1;
+        })?;
+        self.jobs.run(
+            &paths,
+            &mut Progress::new(screen, "checked", paths.len()),
+            |_, path| self.judge(path),
+            |_, judged, progress| {
+                let mut said = Said::default();
+                match judged {
+                    Ok(findings) => {
+                        findings.into_iter().for_each(|found| self.take(found, &mut report, screen, &mut said))
+                    }
+                    // One broken file does not hide the others.
+                    Err(error) => {
+                        said.error(format_args!("bottlec: {error:#}"));
+                        unread += 1;
+                    }
+                }
+                progress.tell(said)
+            },
+        )?;
+        self.conclude(&report, screen)?;
+        if paths.is_empty() && unread == 0 {
+            screen.note(format_args!("bottlec: the list names no manifest"));
         }
-        let errors = report.count(Severity::Error);
-        self.show(&report, screen)?;
-        if unreadable > 0 {
-            bail!("{unreadable} of the arguments could not be read");
+        if unread > 0 {
+            bail!("{unread} of the arguments could not be read");
         }
-        Ok(if errors > 0 && !self.exit_zero { Status::Findings } else { Status::Clean })
+        Ok(if report.errors > 0 && !self.exit_zero { Status::Findings } else { Status::Clean })
     }
 
-    /// Every file once, in the order of the arguments.
-    fn inputs(&self, unread: &mut impl FnMut(anyhow::Error)) -> Vec<PathBuf> {
-        let mut inputs = Vec::new();
-        for path in &self.paths {
-            if !path.is_dir() {
-                inputs.push(path.clone());
-                continue;
-            }
-            match manifest::bottles_below(path) {
-                Ok(found) if found.is_empty() => unread(anyhow!(
-                    "{} holds no bottle: name the manifest, or call it bottle.yaml or NAME.bottle.yaml",
-                    path.display()
-                )),
-                Ok(found) => inputs.extend(found),
-                Err(error) => unread(error),
-            }
-        }
-        let mut seen = BTreeSet::new();
-        inputs.retain(|path| seen.insert(path.clone()));
-        inputs
-    }
-
-    fn judge(&self, path: &Path) -> Result<(Sources, Vec<Diagnostic>)> {
-        let loaded = if is_stdin(path) {
+    /// The findings, each with its words in a format of a block or a line each.
+    fn judge(&self, path: &Path) -> Result<Vec<(Located, String)>> {
+        let loaded = if batch::is_stdin(path) {
             let mut bytes = Vec::new();
             std::io::stdin().take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).context("cannot read stdin")?;
             manifest::load_bytes(self.stdin_filename.as_deref().unwrap_or(Path::new("stdin.yaml")), bytes)?
@@ -136,60 +136,80 @@ impl Check {
         if self.strict {
             findings.escalate();
         }
-        Ok((sources, findings.into_sorted()))
+        let findings = findings.into_sorted();
+        let located: Vec<Located> = findings.iter().map(|diagnostic| Located::of(diagnostic, &sources)).collect();
+        let mut sources = sources;
+        super::mask_secrets(&findings, &mut sources);
+        let renderer = Renderer::styled();
+        let worded = findings.iter().zip(located).map(|(diagnostic, located)| {
+            let one = std::slice::from_ref(&located);
+            let text = match self.format {
+                Format::Human => human::render(diagnostic, &sources, &renderer) + "\n\n",
+                Format::Concise => concise::render(one),
+                Format::Github => github::render(one),
+                Format::Json | Format::Sarif => String::new(),
+            };
+            (located, text)
+        });
+        Ok(worded.collect())
     }
 
-    fn show(&self, report: &Report, screen: &Screen) -> Result<()> {
-        let shown = |severity| severity == Severity::Error || !screen.quiet;
-        let located: Vec<Located> = report.located.iter().filter(|finding| shown(finding.severity)).cloned().collect();
-        let text = match self.format {
-            Format::Human => {
-                report.human.iter().filter(|(severity, _)| shown(*severity)).map(|(_, text)| text.as_str()).collect()
-            }
-            Format::Concise => concise::render(&located),
-            Format::Json => json::render(&located),
-            Format::Sarif => sarif::render(&located),
-            Format::Github => github::render(&located),
-        };
-        let mut stdout = anstream::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write to stdout")?;
-        if !located.is_empty() && self.format == Format::Human {
-            let count = |severity, word: &str| match report.count(severity) {
-                1 => format!("1 {word}"),
-                count => format!("{count} {word}s"),
-            };
-            screen.note(format_args!("{}, {}", count(Severity::Error, "error"), count(Severity::Warning, "warning")));
+    /// Tells a finding, or keeps it for a format that is one text. What two files say of a parent that
+    /// they share is said once.
+    fn take(&self, (located, text): (Located, String), report: &mut Report, screen: &Screen, said: &mut Said) {
+        if !report.count(&located) || (screen.quiet && located.severity != Severity::Error) {
+            return;
         }
-        Ok(())
+        report.is_shown = true;
+        match self.format {
+            Format::Human | Format::Concise | Format::Github => said.result(text),
+            Format::Json | Format::Sarif => report.kept.push(located),
+        }
+    }
+
+    fn conclude(&self, report: &Report, screen: &Screen) -> Result<()> {
+        let mut said = Said::default();
+        match self.format {
+            Format::Json => said.result(json::render(&report.kept)),
+            Format::Sarif => said.result(sarif::render(&report.kept)),
+            Format::Human if report.is_shown => {
+                let count = |count, word: &str| match count {
+                    1 => format!("1 {word}"),
+                    count => format!("{count} {word}s"),
+                };
+                let (errors, warnings) = (count(report.errors, "error"), count(report.warnings, "warning"));
+                said.note(screen, format_args!("{errors}, {warnings}"));
+            }
+            Format::Human | Format::Concise | Format::Github => {}
+        }
+        said.print()
     }
 }
 
-/// All findings of a run. What two files say of a parent that they share is said once.
+/// What is kept of a run: little, whatever the number of bottles, but for the formats that are one text.
 #[derive(Default)]
 struct Report {
-    located: Vec<Located>,
-    human: Vec<(Severity, String)>,
-    seen: BTreeSet<Located>,
+    /// Fingerprints of what was told.
+    told: HashSet<[u8; 16]>,
+    errors: usize,
+    warnings: usize,
+    is_shown: bool,
+    kept: Vec<Located>,
 }
 
 impl Report {
-    fn add(&mut self, findings: Vec<Diagnostic>, mut sources: Sources) {
-        let located: Vec<Located> = findings.iter().map(|diagnostic| Located::of(diagnostic, &sources)).collect();
-        super::mask_secrets(&findings, &mut sources);
-        let renderer = Renderer::styled();
-        for (diagnostic, located) in findings.iter().zip(located) {
-            if self.seen.insert(located.clone()) {
-                self.human.push((diagnostic.severity, human::render(diagnostic, &sources, &renderer) + "\n\n"));
-                self.located.push(located);
-            }
+    /// Counts a finding unless it was counted before.
+    fn count(&mut self, located: &Located) -> bool {
+        let hash = Sha256::digest(format!("{located:?}"));
+        let mut fingerprint = [0; 16];
+        fingerprint.copy_from_slice(&hash[..16]);
+        if !self.told.insert(fingerprint) {
+            return false;
         }
+        match located.severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+        }
+        true
     }
-
-    fn count(&self, severity: Severity) -> usize {
-        self.located.iter().filter(|finding| finding.severity == severity).count()
-    }
-}
-
-fn is_stdin(path: &Path) -> bool {
-    path == Path::new("-")
 }

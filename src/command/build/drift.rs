@@ -1,51 +1,43 @@
 //! `bottlec build --check`: how the trees on disk differ, and what moved.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use similar::TextDiff;
 
 use crate::artifact::{INDEX, Tree};
-use crate::command::{Screen, Status};
+use crate::command::Screen;
+use crate::command::said::Said;
 use crate::index::{Listing, Stamp};
 use crate::output::{self, Difference, Inspection, OldIndex};
 
-/// Prints the differences on stdout, and for each bottle what moved on stderr. Permissions are for trees
+/// Tells the differences as a result, and then what moved; whether there are any. Permissions are for trees
 /// that are used: one for comparison holds nobody's account, and git, which keeps it, keeps none.
-pub(super) fn check(out: &Path, trees: &[(&Path, Tree)], with_permissions: bool, screen: &Screen) -> Result<Status> {
-    let mut status = Status::Clean;
-    for (_, tree) in trees {
-        let mut differences = output::compare(out, tree)?;
-        differences.retain(|_, difference| with_permissions || !is_mode(difference));
-        if differences.is_empty() {
-            continue;
-        }
-        status = Status::Findings;
-        print(out, tree, &differences)?;
-        for reason in reasons(&output::inspect(out, tree)?, tree, &differences)? {
-            screen.note(format_args!("{}: {reason}", tree.name.as_str()));
-        }
+pub(super) fn check(out: &Path, tree: &Tree, with_permissions: bool, screen: &Screen, said: &mut Said) -> Result<bool> {
+    let mut differences = output::compare(out, tree)?;
+    differences.retain(|_, difference| with_permissions || !is_mode(difference));
+    if differences.is_empty() {
+        return Ok(false);
     }
-    if status == Status::Findings {
-        screen.note(format_args!(
-            "bottlec: the output is not what the manifests compile to; run the same command with --update in the place of --check"
-        ));
+    said.result(text(out, tree, &differences));
+    for reason in reasons(&output::inspect(out, tree)?, tree, &differences)? {
+        said.note(screen, format_args!("{}: {reason}", tree.name.as_str()));
     }
-    Ok(status)
+    Ok(true)
 }
 
-fn print(out: &Path, tree: &Tree, differences: &BTreeMap<String, Difference>) -> Result<()> {
+fn text(out: &Path, tree: &Tree, differences: &BTreeMap<String, Difference>) -> String {
     let folder = output::folder(out, tree);
-    let mut stdout = anstream::stdout().lock();
+    let mut text = String::new();
     for (path, difference) in differences {
         let shown = folder.join(path);
         let shown = shown.display();
-        match difference {
-            Difference::Missing => writeln!(stdout, "missing {shown}")?,
-            Difference::Stale => writeln!(stdout, "stale   {shown}")?,
-            Difference::Mode(mode) => writeln!(stdout, "mode    {shown} is {mode:04o}, must be 0600")?,
+        let _ = match difference {
+            Difference::Missing => writeln!(text, "missing {shown}"),
+            Difference::Stale => writeln!(text, "stale   {shown}"),
+            Difference::Mode(mode) => writeln!(text, "mode    {shown} is {mode:04o}, must be 0600"),
             Difference::Content(old) => {
                 let new = tree
                     .artifacts
@@ -53,15 +45,15 @@ fn print(out: &Path, tree: &Tree, differences: &BTreeMap<String, Difference>) ->
                     .find(|artifact| artifact.path == *path)
                     .map_or("", |artifact| artifact.content.as_str());
                 let diff = TextDiff::from_lines(old.as_str(), new);
-                write!(
-                    stdout,
-                    "{}",
-                    diff.unified_diff().header(&format!("{shown} (on disk)"), &format!("{shown} (compiled)"))
-                )?;
+                let diff = diff
+                    .unified_diff()
+                    .header(&format!("{shown} (on disk)"), &format!("{shown} (compiled)"))
+                    .to_string();
+                write!(text, "{diff}")
             }
-        }
+        };
     }
-    stdout.flush().context("cannot write to stdout")
+    text
 }
 
 fn is_mode(difference: &Difference) -> bool {

@@ -1,0 +1,84 @@
+//! A line on the terminal that says how far a long run is.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::Screen;
+use super::said::Said;
+
+/// What takes no longer shows nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often the line is drawn.
+pub(super) const INTERVAL: Duration = Duration::from_millis(100);
+
+/// The line. It is gone when this is dropped.
+pub(super) struct Progress {
+    /// Whether anybody is there to see it.
+    pub(super) is_seen: bool,
+    what: &'static str,
+    total: usize,
+    done: usize,
+    start: Instant,
+    drawn: Option<Instant>,
+}
+
+impl Progress {
+    /// For a run over so many bottles; only a terminal gets the line, and not with `--quiet`.
+    pub(super) fn new(screen: &Screen, what: &'static str, total: usize) -> Self {
+        let is_seen = total > 1 && !screen.quiet && std::io::stderr().is_terminal();
+        Progress { is_seen, what, total, done: 0, start: Instant::now(), drawn: None }
+    }
+
+    /// One bottle more.
+    pub(super) fn advance(&mut self) {
+        self.done += 1;
+        self.draw();
+    }
+
+    /// Draws the line if it is time to.
+    pub(super) fn draw(&mut self) {
+        if !self.is_seen {
+            return;
+        }
+        let taken = self.start.elapsed();
+        if taken < PATIENCE || self.drawn.is_some_and(|drawn| drawn.elapsed() < INTERVAL) {
+            return;
+        }
+        let _ = write!(std::io::stderr(), "\r\x1b[K{}", line(self.what, self.done, self.total, taken));
+        self.drawn = Some(Instant::now());
+    }
+
+    /// Prints what was said in the place of the line.
+    pub(super) fn tell(&mut self, said: Said) -> Result<()> {
+        if said.is_empty() {
+            return Ok(());
+        }
+        self.wipe();
+        said.print()
+    }
+
+    fn wipe(&mut self) {
+        if self.drawn.take().is_some() {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "an estimate")]
+fn line(what: &str, done: usize, total: usize, taken: Duration) -> String {
+    let rate = done as f64 / taken.as_secs_f64();
+    if done == 0 {
+        return format!("{what} {done} of {total}");
+    }
+    let left = (total - done) as f64 / rate;
+    let shown = if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
+    format!("{what} {done} of {total}, {shown} a second, {left:.0} s left")
+}
