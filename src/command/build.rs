@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use self::claim::Claim;
+use self::claim::{Claim, Collision};
 use super::batch::{self, Jobs};
 use super::progress::Progress;
 use super::said::Said;
@@ -19,7 +19,6 @@ use crate::artifact::Tree;
 use crate::backend::Backend;
 use crate::bottle::Bottle;
 use crate::compile::compile;
-use crate::diagnostic::Diagnostic;
 use crate::facts::HostFacts;
 use crate::manifest::{self, Loaded};
 use crate::output::{self, Overwrite};
@@ -99,7 +98,7 @@ struct Batch<'b> {
     /// What each bottle said that it would take, if there are several.
     claims: Vec<Option<Claim>>,
     /// The bottles, by number, that claim what another one has.
-    collisions: BTreeMap<usize, Diagnostic>,
+    collisions: BTreeMap<usize, Collision>,
 }
 
 impl Build {
@@ -154,14 +153,14 @@ impl Build {
             self.jobs.run(
                 paths,
                 &mut Progress::new(screen, "read", paths.len()),
-                |_, path| Claim::of(path),
+                |_, path| Claim::read(path),
                 |_, claim, _| {
                     claims.push(claim);
                     Ok(())
                 },
             )?;
         }
-        let collisions = claim::collisions(paths, &claims);
+        let collisions = claim::collisions(&claims);
         Ok(Batch { paths, claims, collisions })
     }
 
@@ -184,8 +183,8 @@ impl Build {
     ) -> Result<End> {
         let Loaded { sources, manifest: written, mut findings, .. } = manifest::load(manifest)?;
         let bottle = written.and_then(|written| manifest::check(&written, &sources, &mut findings));
-        if let Some(collision) = batch.collisions.get(&number) {
-            findings.push(collision.clone());
+        if let (Some(collision), Some(bottle)) = (batch.collisions.get(&number), &bottle) {
+            findings.push(collision.diagnostic(manifest, bottle, batch.paths));
         }
         let tree = match &bottle {
             Some(bottle) => {
@@ -201,7 +200,8 @@ impl Build {
         let said = &mut outcome.said;
         said.findings(screen, &findings.into_sorted(), sources);
         let (Some(tree), Some(bottle)) = (tree.filter(|_| is_sound), &bottle) else { return Ok(End::Refused) };
-        if batch.claims.get(number).is_some_and(|claim| !claim.as_ref().is_some_and(|claim| claim.is_of(bottle))) {
+        // Whoever writes what it did not claim might write where another one does.
+        if batch.claims.get(number).is_some_and(|claim| *claim != Some(Claim::of(bottle))) {
             bail!("{} changed while it was read: build again", manifest.display());
         }
         if !batch.collisions.is_empty() {

@@ -21,14 +21,16 @@ pub(super) struct Progress {
     total: usize,
     done: usize,
     start: Instant,
+    /// When the line was drawn last.
     drawn: Option<Instant>,
+    is_shown: bool,
 }
 
 impl Progress {
     /// For a run over so many bottles; only a terminal gets the line, and not with `--quiet`.
     pub(super) fn new(screen: &Screen, what: &'static str, total: usize) -> Self {
         let is_seen = total > 1 && !screen.quiet && std::io::stderr().is_terminal();
-        Progress { is_seen, what, total, done: 0, start: Instant::now(), drawn: None }
+        Progress { is_seen, what, total, done: 0, start: Instant::now(), drawn: None, is_shown: false }
     }
 
     /// One bottle more.
@@ -39,7 +41,7 @@ impl Progress {
 
     /// Draws the line if it is time to.
     pub(super) fn draw(&mut self) {
-        if !self.is_seen {
+        if !self.is_seen || self.done == self.total {
             return;
         }
         let taken = self.start.elapsed();
@@ -48,6 +50,7 @@ impl Progress {
         }
         let _ = write!(std::io::stderr(), "\r\x1b[K{}", line(self.what, self.done, self.total, taken));
         self.drawn = Some(Instant::now());
+        self.is_shown = true;
     }
 
     /// Prints what was said in the place of the line.
@@ -60,7 +63,7 @@ impl Progress {
     }
 
     fn wipe(&mut self) {
-        if self.drawn.take().is_some() {
+        if std::mem::take(&mut self.is_shown) {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
     }
