@@ -13,8 +13,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use super::progress::{INTERVAL, Progress};
 use crate::manifest;
 
-/// How many results a thread may be ahead of what is told: few, since some hold a whole tree.
-const AHEAD: usize = 2;
+/// How many results a thread may be ahead of what is told: one, since some hold a whole tree.
+const AHEAD: usize = 1;
 
 /// How many threads.
 #[derive(clap::Args)]

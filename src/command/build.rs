@@ -318,7 +318,8 @@ fn is_two_up(manifest: &Path, folder: &Path) -> bool {
 
 /// The tree as one stream: each file under a line with its path and permissions.
 fn stream(tree: &Tree) -> String {
-    let mut text = String::new();
+    let size: usize = tree.artifacts.iter().map(|artifact| artifact.content.len() + 128).sum();
+    let mut text = String::with_capacity(size);
     for artifact in &tree.artifacts {
         let _ = writeln!(text, "# path: {}/{} mode: {:04o}", tree.name.as_str(), artifact.path, artifact.mode());
         text.push_str(&artifact.content);
