@@ -2,34 +2,15 @@
 
 mod support;
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
-use support::{bottlec, folder, screen};
+use support::{bottlec, folder, screen, stdout, with_stdin};
 
 const WARNED: &str =
     "name: warned\negress:\n  routes:\n    - host: files.example.com\n      pipelock: { tls_passthrough: true }\n";
 const WRONG: &str = "name: wrong\nagent_provider:\n  template: cluade\negress:\n  routes:\n    - host: a.example.com\n    - host: A.example.com\n";
-
-fn stdout(run: &Output) -> String {
-    String::from_utf8(run.stdout.clone()).unwrap()
-}
-
-fn with_stdin(folder: &Path, arguments: &[&str], text: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_bottlec"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
-}
 
 #[test]
 fn a_clean_manifest_prints_nothing_in_human_words() {

@@ -5,11 +5,7 @@ mod support;
 use std::fs;
 
 use bottlec::diagnostic::Code;
-use support::{bottlec, folder, screen};
-
-fn stdout(run: &std::process::Output) -> String {
-    String::from_utf8(run.stdout.clone()).unwrap()
-}
+use support::{bottlec, folder, screen, stdout};
 
 #[test]
 fn init_writes_a_manifest_that_passes_the_strict_check_and_never_overwrites() {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::Value;
-use support::{bottlec, folder, screen};
+use support::{bottlec, folder, screen, stdout};
 
 /// The folder of a change; its grade, `none` where there is nothing to review and `same` where nothing
 /// differs; the codes of what is found and how often, without `BTL`; what must be restarted.
@@ -121,10 +121,6 @@ fn pair(case: &Path) -> [&'static str; 2] {
 fn diff(folder: &Path, arguments: &[&str]) -> Output {
     let fixed = ["diff", "--color", "never", "--today", "2026-11-22"];
     bottlec(folder, &[&fixed, arguments].concat())
-}
-
-fn stdout(run: &Output) -> String {
-    String::from_utf8(run.stdout.clone()).unwrap()
 }
 
 /// The one bottle of a report, if it has one.

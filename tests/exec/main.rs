@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{folder, programs, screen};
+use support::{folder, programs, screen, stdout};
 use tempfile::TempDir;
 
 /// Two tokens, a variable of the host, and text that needs nothing.
@@ -89,10 +89,6 @@ impl Bottle {
         assert!(!self.path().join("started").exists() && run.stdout.is_empty(), "{}", screen(&run));
         screen(&run)
     }
-}
-
-fn stdout(run: &Output) -> String {
-    String::from_utf8(run.stdout.clone()).unwrap()
 }
 
 /// The files below a folder, links not followed.

@@ -12,7 +12,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 
 use super::Bottle;
-use super::support::screen;
+use super::support::{screen, stdout};
 use super::values::assert_hidden;
 
 const MANIFEST: &str = "name: review\nenv:\n  FIRST: ?Which ticket\n  SECOND: \"?\"\n";
@@ -95,10 +95,6 @@ impl Session {
         let shown = String::from_utf8(self.shown.lock().unwrap().clone()).unwrap();
         (run, shown)
     }
-}
-
-fn stdout(run: &Output) -> String {
-    String::from_utf8(run.stdout.clone()).unwrap()
 }
 
 #[test]

@@ -7,7 +7,7 @@ pub(crate) mod repository;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use bottlec::artifact::Tree;
 use bottlec::backend::Backend;
@@ -121,4 +121,24 @@ pub(crate) fn skipped(what: &str) {
 /// What a run printed on stderr.
 pub(crate) fn screen(run: &Output) -> String {
     String::from_utf8(run.stderr.clone()).unwrap()
+}
+
+/// What a run printed on stdout.
+pub(crate) fn stdout(run: &Output) -> String {
+    String::from_utf8(run.stdout.clone()).unwrap()
+}
+
+/// Runs bottlec in a folder with a text on its stdin.
+pub(crate) fn with_stdin(folder: &Path, arguments: &[&str], text: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bottlec"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
 }
