@@ -11,7 +11,7 @@ mod request;
 mod restart;
 mod settings;
 
-pub use change::{Change, Direction, Entry, Topic, changes, edits, rebuilt};
+pub use change::{Change, Direction, Entry, Topic, changes, edits, rebuilt, sort};
 pub use model::Model;
 pub use reach::{Credential, Files, Guard, Part, Passage, Purpose, Reach, Route, Unreadable, Value, Walls};
 pub use request::{Authorization, Request, Rule, Verdict, judge};

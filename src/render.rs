@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use quote::Dialect;
+pub(crate) use quote::is_hidden;
 
 use crate::provider;
 

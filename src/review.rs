@@ -17,7 +17,8 @@ use crate::diagnostic::located::Located;
 use crate::diagnostic::{Findings, Grade};
 use crate::environment;
 use crate::index::Provenance;
-use crate::policy::{Change, Direction, Entry, Files, Model, Restart, Topic, changes, edits, rebuilt, restarts};
+use crate::policy::{Change, Direction, Entry, Files, Model, Restart, Topic, changes, edits, rebuilt, restarts, sort};
+use crate::render::is_hidden;
 use crate::source::{SourceId, Sources};
 
 /// A bottle as one side has it.
@@ -158,7 +159,7 @@ pub fn review(old: Option<&Side>, new: Option<&Side>, today: Date) -> Option<Rev
         }
         _ => true,
     });
-    found.sort_by(|a, b| (b.grade(), a.code, &a.topic).cmp(&(a.grade(), b.code, &b.topic)));
+    sort(&mut found);
 
     let restarts = match (old, new) {
         (Some(old), Some(new)) => {
@@ -307,9 +308,7 @@ fn texts(old: Option<&Side>, new: Option<&Side>) -> Vec<Text> {
 /// Whether a character steers a terminal, or turns around or hides what is shown: a tree may come from
 /// anywhere.
 fn steers(char: char) -> bool {
-    let turns =
-        matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    turns || (char.is_control() && char != '\n' && char != '\t')
+    is_hidden(char) || (char.is_control() && char != '\n' && char != '\t')
 }
 
 /// The text with each such character written out.
@@ -320,6 +319,9 @@ pub(crate) fn visible(text: &str) -> String {
 
 /// A JSON text with each such character as JSON escapes it; they stand in strings alone.
 fn inert_json(text: &str) -> String {
-    let shown = |char: char| if steers(char) { format!("\\u{:04x}", char as u32) } else { char.to_string() };
-    text.chars().map(shown).collect()
+    let escaped = |char: char| {
+        let mut units = [0; 2];
+        char.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+    };
+    text.chars().map(|char| if steers(char) { escaped(char) } else { char.to_string() }).collect()
 }

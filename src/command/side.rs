@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
+use clap::ValueEnum as _;
 
 use super::{Screen, unfit};
 use crate::artifact::INDEX;
@@ -18,7 +19,6 @@ use crate::policy::{Files, Model};
 use crate::review::{Dockerfile, Side, visible};
 use crate::revision::Revision;
 use crate::source::Sources;
-use clap::ValueEnum as _;
 
 /// The backends that can express the bottle; all of them if none can, so that their errors are told.
 fn backends(bottle: &Bottle) -> Vec<Backend> {

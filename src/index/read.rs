@@ -1,11 +1,12 @@
 //! `bottle.json` read back: what a launch wants of it.
 
-use ipnet::Ipv4Net;
 use serde::Deserialize;
 
 use super::{FORMAT, FileEntry, Index, Provenance, SlotSource, Stamp, VariableEntry, VariableSource};
+use crate::bottle::BottleName;
 use crate::egress::SLOT_PREFIX;
 use crate::guest::is_reserved;
+use crate::network::Subnet;
 use crate::origin;
 use crate::variable::{TokenRef, VariableName, steers_launcher};
 
@@ -115,21 +116,22 @@ impl Index {
     }
 
     /// Texts of the artifacts that differ from bottle to bottle and mean the same, the longest first,
-    /// with a name for each.
+    /// with a name for each. Only what follows from a name and a subnet that could be a bottle's: the
+    /// index may be from anywhere, and another text would hide what a file says.
     pub fn addresses(&self) -> Vec<(String, &'static str)> {
-        let network = &self.network;
-        let parse = |range: &str| range.parse::<Ipv4Net>().ok();
-        let halves = parse(&network.subnet).and_then(|subnet| subnet.subnets(25).ok()).into_iter().flatten();
-        let named = halves.zip(["<inside>", "<machine>"]).map(|(half, name)| (half.to_string(), name));
-        let mut addresses: Vec<(String, &str)> = named
-            .chain([
-                (network.machine_egress.clone(), "<machine egress>"),
-                (network.agent.clone(), "<agent>"),
-                (network.egress.clone(), "<egress>"),
-                (format!("bottle-{}-agent", self.name), "<agent image>"),
-            ])
-            .filter(|(address, _)| !address.is_empty())
-            .collect();
+        let mut addresses = Vec::new();
+        if let Ok(subnet) = Subnet::parse(&self.network.subnet) {
+            addresses.extend([
+                (subnet.inside().to_string(), "<inside>"),
+                (subnet.machine().to_string(), "<machine>"),
+                (subnet.machine_egress().to_string(), "<machine egress>"),
+                (subnet.agent().to_string(), "<agent>"),
+                (subnet.egress().to_string(), "<egress>"),
+            ]);
+        }
+        if BottleName::parse(&self.name).is_ok() {
+            addresses.push((format!("bottle-{}-agent", self.name), "<agent image>"));
+        }
         addresses.sort_by_key(|(address, _)| std::cmp::Reverse(address.len()));
         addresses
     }

@@ -106,7 +106,7 @@ pub fn changes(old: &Reach, new: &Reach) -> Vec<Change> {
     for host in hosts {
         match (old.route(host), new.route(host)) {
             (None, Some(route)) => host_added(&mut found, old, new, route),
-            (Some(route), None) => host_removed(&mut found, old, new, route),
+            (Some(route), None) => host_removed(&mut found, old, route),
             (Some(before), Some(after)) => route_changed(&mut found, (old, before), (new, after)),
             (None, None) => {}
         }
@@ -117,8 +117,13 @@ pub fn changes(old: &Reach, new: &Reach) -> Vec<Change> {
     guards(&mut found, old, new);
     parts(&mut found, old, new);
     rest(&mut found, old, new);
-    found.sort_by(|a, b| (b.grade(), a.code, &a.topic).cmp(&(a.grade(), b.code, &b.topic)));
+    sort(&mut found);
     found
+}
+
+/// Puts the gravest first.
+pub fn sort(changes: &mut [Change]) {
+    changes.sort_by(|a, b| (b.grade(), a.code, &a.topic).cmp(&(a.grade(), b.code, &b.topic)));
 }
 
 /// The change that says that files are no longer, or again, as a build wrote them.
@@ -168,7 +173,7 @@ fn host_added(found: &mut Vec<Change>, old: &Reach, new: &Reach, route: &Route) 
     }
 }
 
-fn host_removed(found: &mut Vec<Change>, old: &Reach, _: &Reach, route: &Route) {
+fn host_removed(found: &mut Vec<Change>, old: &Reach, route: &Route) {
     let host = &route.host;
     let message = format!("`{host}` can no longer be reached");
     loss(found, Topic::Host(host.clone()), old.at_route(host, ""), message);

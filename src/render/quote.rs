@@ -69,7 +69,7 @@ fn double_quoted(text: &str) -> String {
 /// C1 controls and the no-break space (U+0085 is a line break of YAML 1.1), line and paragraph
 /// separators, zero-width and bidirectional controls, the byte order mark, interlinear marks,
 /// tags, variation selectors, private use and non-characters.
-fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{7f}'..='\u{a0}'
         | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'

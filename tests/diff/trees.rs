@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use bottlec::index::hash;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{bottlec, diff, drift, folder, judged, report, screen, stdout};
@@ -195,6 +196,42 @@ fn an_edit_is_told_for_what_it_does() {
             "801 804",
             "reload-egress",
         ),
+        (
+            "image-writable",
+            COMPOSE,
+            "    read_only: true\n",
+            "    read_only: false\n",
+            "critical",
+            "803 804",
+            "recreate-agent",
+        ),
+        (
+            "host-in-the-agents-network",
+            COMPOSE,
+            "inhibit_ipv4\": \"true\"",
+            "inhibit_ipv4\": \"false\"",
+            "critical",
+            "803 804",
+            "recreate-bottle",
+        ),
+        (
+            "volume-prepared-elsewhere",
+            COMPOSE,
+            "target: \"/agent-home\"",
+            "target: \"/pipelock-ca\"",
+            "critical",
+            "803 804",
+            "",
+        ),
+        (
+            "egress-elsewhere",
+            COMPOSE,
+            "\"machine\":\n        ipv4_address: \"",
+            "\"machine\":\n        ipv4_address: \"9",
+            "critical",
+            "803 804",
+            "recreate-egress",
+        ),
         ("addon-edited", "egress/addon.py", "import", "import os\nimport", "critical", "803 804", "recreate-egress"),
         ("microvm-reaches-all", "Smolfile", "/32\"", "/32\", \"0.0.0.0/0\"", "critical", "803 804", "recreate-agent"),
         (
@@ -332,4 +369,24 @@ fn a_file_that_compose_reads_unasked_is_told() {
         let said = String::from_utf8(run.stdout).unwrap();
         assert!(said.contains(&format!("critical  BTL804  `{name}` is not as a build wrote it")), "{said}");
     }
+}
+
+/// An index that was forged along with a file must not tell what the file's addresses mean.
+#[test]
+fn a_forged_index_hides_nothing() {
+    let folder = built();
+    let tree = folder.path().join("new/review");
+    let read = |path: &str| fs::read_to_string(tree.join(path)).unwrap();
+    let (index, machine) = (read("bottle.json"), read("Smolfile"));
+    let value: Value = serde_json::from_str(&index).unwrap();
+    let address = value["network"]["machine_egress"].as_str().unwrap();
+    let elsewhere = machine.replace(&format!("{address}/32"), "203.0.113.9/32");
+    assert_ne!(elsewhere, machine);
+    let forged = index.replace(address, "203.0.113.9").replace(&hash(machine.as_bytes()), &hash(elsewhere.as_bytes()));
+    fs::write(tree.join("Smolfile"), elsewhere).unwrap();
+    fs::write(tree.join("bottle.json"), forged).unwrap();
+    let said = stdout(&diff(folder.path(), &["old/review", "new/review"]));
+    assert!(said.contains("critical  BTL803  it is no longer so that a microVM reaches egress alone"), "{said}");
+    // The hashes fit: nothing else gives it away.
+    assert!(!said.contains("BTL804"), "{said}");
 }

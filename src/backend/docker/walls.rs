@@ -10,6 +10,14 @@ use crate::policy::{Files, Guard, Part, Purpose, Walls, settings};
 
 const SERVICES: [&str; 5] = ["agent", "egress", "pipelock", "pipelock-ca", "prepare"];
 
+/// The volumes that are made ready before the proxies start, and where.
+const PREPARED: [(&str, &str); 4] = [
+    ("egress-ca", "/egress-ca"),
+    ("pipelock-ca", "/pipelock-ca"),
+    ("home", "/agent-home"),
+    ("workspace", "/agent-workspace"),
+];
+
 /// What the file says.
 ///
 /// # Errors
@@ -37,7 +45,7 @@ fn part(at: &str, what: &impl Serialize) -> Part {
     let mut settings = settings(at, &value);
     settings.retain(|pointer, _| {
         let steps: Vec<&str> = pointer.split('/').skip(1).collect();
-        // What other parts of the model say, and which half of the subnet a backend asks for.
+        // What other parts of the model say or a guard holds, and which half of the subnet a backend asks for.
         !matches!(
             steps.as_slice(),
             ["services", _, "image" | "build", ..]
@@ -89,10 +97,17 @@ fn guards(compose: &Compose) -> Vec<Guard> {
             .collect()
     };
     let internal = |name: &str| compose.networks.get(name).is_none_or(|network| network.internal);
-    let unreachable_host = |name: &str| {
-        let option = "com.docker.network.bridge.inhibit_ipv4";
-        let option = |network: &Network| network.driver_opts.get(option).is_some_and(|on| on.0 == "true");
-        compose.networks.get(name).is_none_or(option)
+    // As a build writes it, with the addresses that are its own; whether it is internal is asked by itself.
+    let is = |name: &str, meant: Network, range: Option<&str>| {
+        compose.networks.get(name).is_none_or(|network| {
+            let ranges = network.ipam.iter().flat_map(|ipam| &ipam.config).map(|range| range.subnet.0.as_str());
+            let Network { driver, internal: _, driver_opts, ipam: _ } = network;
+            ranges.eq(range) && (driver, driver_opts) == (&meant.driver, &meant.driver_opts)
+        })
+    };
+    let attached = |network: &str, address: &str| {
+        let attachment = compose.services.get("egress").and_then(|egress| egress.networks.get(network));
+        attachment.is_none_or(|at| at.ipv4_address.as_ref().is_some_and(|own| own.0 == address))
     };
     let agent = compose.services.get("agent");
     let says = |service: Option<&Service>, holds: &dyn Fn(&Service) -> bool| service.is_none_or(holds);
@@ -114,9 +129,22 @@ fn guards(compose: &Compose) -> Vec<Guard> {
         enforce("the agent's network leads nowhere else (`inside`)", joins("agent", &["inside"]) && internal("inside")),
         enforce(
             "the agent's network does not have the host (`inside`)",
-            unreachable_host("inside") && unreachable_host("uplink"),
+            is("inside", Network::isolated(None), Some("<inside>")) && is("uplink", Network::isolated(None), None),
         ),
-        enforce("a microVM's network leads nowhere else (`machine`)", internal("machine")),
+        enforce(
+            "a microVM's network leads nowhere else (`machine`)",
+            internal("machine") && is("machine", Network::bridge(true, None), Some("<machine>")),
+        ),
+        enforce(
+            "egress is where the agent looks for it",
+            attached("inside", "<egress>") && attached("machine", "<machine egress>"),
+        ),
+        enforce(
+            "an image that bottlec wrote is read-only (`read_only`)",
+            says(agent, &|agent| {
+                agent.read_only || agent.build.as_ref().is_none_or(|build| build.context.0 != "./image")
+            }),
+        ),
         enforce(
             "egress reaches pipelock alone (`uplink`)",
             joins("egress", &["inside", "machine", "uplink"]) && internal("uplink"),
@@ -174,18 +202,21 @@ fn is_the_agents(mount: &Mount) -> bool {
 }
 
 fn is_a_proxys(service: &str, mount: &Mount) -> bool {
-    let source = mount.source.0.as_str();
+    let (source, target) = (mount.source.0.as_str(), mount.target.0.as_str());
     match mount.r#type.0.as_str() {
         "bind" => match service {
             "egress" => source == "./egress" && mount.read_only,
             "pipelock" => source == "./pipelock" && mount.read_only,
-            "prepare" => (source == "./egress" && mount.read_only) || source == "./agent/ca",
+            "prepare" => {
+                (source == "./egress" && mount.read_only && target == "/etc/egress")
+                    || (source == "./agent/ca" && target == "/agent-ca")
+            }
             _ => false,
         },
         "volume" => match service {
             "egress" => source == "egress-ca",
             "pipelock" | "pipelock-ca" => source == "pipelock-ca",
-            "prepare" => ["egress-ca", "pipelock-ca", "home", "workspace"].contains(&source),
+            "prepare" => PREPARED.contains(&(source, target)),
             _ => false,
         },
         _ => false,
