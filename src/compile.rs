@@ -76,12 +76,11 @@ impl Linked<'_> {
         artifacts.push(Artifact::public("agent/ca/.gitignore", guest::IGNORED_CERTIFICATES.to_owned()));
         for file in &plan.files {
             let path = format!("agent/home/{}", file.path);
-            artifacts.push(Artifact { path, content: file.content.clone(), private: file.private });
+            artifacts.push(Artifact::new(path, file.content.clone(), file.private));
         }
         artifacts.push(Artifact::public(egress::WIRE, egress.wire()?));
-        artifacts.push(Artifact::public("egress/egress.env", environment::egress_file(egress)?));
-        artifacts.push(Artifact::public("egress/addon.py", egress::ADDON.to_owned()));
-        artifacts.push(Artifact::public("egress/prepare.py", egress::PREPARE.to_owned()));
+        artifacts.push(Artifact::public(environment::EGRESS_FILE, environment::egress_file(egress)?));
+        artifacts.extend([&egress::ADDON, &egress::PREPARE].map(Artifact::fixed));
         artifacts.push(Artifact::public(pipelock::FILE, filter.render()?));
         artifacts.sort_by(|a, b| a.path.cmp(&b.path));
 
@@ -89,7 +88,7 @@ impl Linked<'_> {
         origins.extend([
             (environment::FILE, environment.file_origins()),
             (egress::WIRE, egress.wire_origins(&bottle.routes)),
-            ("egress/egress.env", environment::egress_file_origins(bottle, egress)),
+            (environment::EGRESS_FILE, environment::egress_file_origins(bottle, egress)),
             (pipelock::FILE, filter.origins(bottle, egress)),
         ]);
         let compiled = Compiled {
@@ -103,7 +102,7 @@ impl Linked<'_> {
             sources,
         };
         let index = Index::of(&compiled, &artifacts);
-        artifacts.push(Artifact::public(INDEX, render::json(&index)?));
+        artifacts.push(Artifact::public(INDEX, render::json(INDEX, &index)?));
         Ok(Some(Tree {
             name: bottle.name.clone(),
             artifacts,

@@ -5,25 +5,37 @@ mod origins;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 
+use askama::Template;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::Fixed;
 use crate::bottle::{Auth, ManifestRoute, Scheme};
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::host::Host;
+use crate::index;
 pub use crate::origin::Origin;
 use crate::path_prefix::PathPrefix;
 use crate::plan::{AgentProvisionPlan, ProviderRoute};
-use crate::render::{self, RenderError};
+use crate::render::{self, RenderError, filters};
 use crate::source::Span;
 use crate::variable::TokenRef;
 
-/// `egress/addon.py`: enforces the wire file inside mitmproxy.
-pub const ADDON: &str = include_str!("../templates/addon.py");
+/// Enforces the wire file inside mitmproxy.
+pub static ADDON: Fixed = Fixed {
+    path: "egress/addon.py",
+    text: include_str!("../templates/addon.py"),
+    sha256: LazyLock::new(|| index::hash(ADDON.text.as_bytes())),
+};
 
-/// `egress/prepare.py`: hands out certificates and volumes before the proxies start.
-pub const PREPARE: &str = include_str!("../templates/prepare.py");
+/// Hands out certificates and volumes before the proxies start.
+pub static PREPARE: Fixed = Fixed {
+    path: "egress/prepare.py",
+    text: include_str!("../templates/prepare.py"),
+    sha256: LazyLock::new(|| index::hash(PREPARE.text.as_bytes())),
+};
 
 /// Where the wire file lies in a tree.
 pub const WIRE: &str = "egress/routes.yaml";
@@ -150,7 +162,7 @@ impl Egress {
     /// # Errors
     /// When it does not read back: a defect of bottlec.
     pub fn wire(&self) -> Result<String, RenderError> {
-        render::template("routes.yaml", &Wire { routes: self.routes.iter().map(WireRoute::of).collect() })
+        render::yaml(WIRE, &Wire { routes: self.routes.iter().map(WireRoute::of).collect() })
     }
 }
 
@@ -243,7 +255,8 @@ fn report_shared_exception(route: &ManifestRoute, findings: &mut Findings) {
 }
 
 /// The wire file as the addon reads it.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize, Template)]
+#[template(path = "routes.yaml")]
 #[serde(deny_unknown_fields)]
 pub struct Wire {
     /// One for each host.

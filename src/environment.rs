@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use serde::Serialize;
+use askama::Template;
 
 use crate::bottle::Bottle;
 use crate::diagnostic::{Code, Diagnostic, Findings};
@@ -17,6 +17,9 @@ use crate::variable::{Binding, VariableName};
 
 /// Where the agent's variables lie in a tree.
 pub const FILE: &str = "agent/agent.env";
+
+/// Where the token slots lie in a tree.
+pub const EGRESS_FILE: &str = "egress/egress.env";
 
 /// Every variable of the agent.
 #[derive(Debug, Default)]
@@ -71,13 +74,8 @@ impl Environment {
     /// # Errors
     /// When a value does not fit on a line: a defect of bottlec, which checks before.
     pub fn file(&self) -> Result<String, RenderError> {
-        render::unchecked(
-            "variables.env",
-            &EnvFile {
-                literal: &self.literal,
-                bound_at_launch: self.bound_at_launch.iter().map(VariableName::as_str).collect(),
-            },
-        )
+        let bound_at_launch = self.bound_at_launch.iter().map(VariableName::as_str).collect();
+        render::unchecked(FILE, &EnvFile { literal: &self.literal, bound_at_launch })
     }
 }
 
@@ -88,10 +86,8 @@ impl Environment {
 /// Never in practice: slots are plain words.
 pub fn egress_file(egress: &Egress) -> Result<String, RenderError> {
     let slots: Vec<String> = egress.slots.keys().map(ToString::to_string).collect();
-    render::unchecked(
-        "variables.env",
-        &EnvFile { literal: &BTreeMap::new(), bound_at_launch: slots.iter().map(String::as_str).collect() },
-    )
+    let bound_at_launch = slots.iter().map(String::as_str).collect();
+    render::unchecked(EGRESS_FILE, &EnvFile { literal: &BTreeMap::new(), bound_at_launch })
 }
 
 /// Who decides the variables of `egress/egress.env`.
@@ -103,7 +99,8 @@ pub fn egress_file_origins(bottle: &Bottle, egress: &Egress) -> Origins {
     origins
 }
 
-#[derive(Serialize)]
+#[derive(Template)]
+#[template(path = "variables.env")]
 struct EnvFile<'e> {
     literal: &'e BTreeMap<VariableName, String>,
     bound_at_launch: Vec<&'e str>,

@@ -133,11 +133,7 @@ pub struct FileEntry {
 
 impl FileEntry {
     fn of(artifact: &Artifact) -> Self {
-        FileEntry {
-            path: artifact.path.clone(),
-            mode: format!("{:04o}", artifact.mode()),
-            sha256: hash(artifact.content.as_bytes()),
-        }
+        FileEntry { path: artifact.path.clone(), mode: format!("{:04o}", artifact.mode()), sha256: artifact.sha256() }
     }
 }
 
@@ -147,7 +143,8 @@ pub fn hash(bytes: &[u8]) -> String {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// What the index is made from.

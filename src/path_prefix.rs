@@ -1,5 +1,7 @@
 //! `PathPrefix`: the start of a URL path, in the normal form that egress compares.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Refusal;
@@ -11,6 +13,12 @@ pub const PATTERN: &str = r"^/[!$&'()*+,./:=@A-Z_a-z~0-9-]*$";
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PathPrefix(String);
+
+impl fmt::Display for PathPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl PathPrefix {
     /// Reads a prefix as a manifest writes it.

@@ -5,13 +5,16 @@
 mod origins;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
+use askama::Template;
 use serde::{Deserialize, Serialize};
 
 use crate::bottle::BottleName;
 use crate::egress::Egress;
 use crate::manifest::PipelockTarget;
 use crate::policy::{Guard, Part, Purpose, Walls, settings};
+use crate::render::filters::{self, Bare};
 use crate::render::{self, RenderError};
 
 /// Where the file lies in a tree.
@@ -77,7 +80,8 @@ pub struct Lists {
 }
 
 /// The file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Template)]
+#[template(path = "pipelock.yaml")]
 #[serde(deny_unknown_fields)]
 pub struct Pipelock {
     version: u32,
@@ -138,13 +142,27 @@ struct FetchProxy {
 #[serde(deny_unknown_fields)]
 struct Monitoring {
     max_url_length: u32,
-    entropy_threshold: f64,
-    subdomain_entropy_threshold: f64,
+    entropy_threshold: Bits,
+    subdomain_entropy_threshold: Bits,
     max_requests_per_minute: u32,
     max_data_per_minute: u32,
     blocklist: Vec<String>,
     subdomain_entropy_exclusions: Vec<String>,
 }
+
+/// Entropy in bits a character.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Bits(f64);
+
+impl fmt::Display for Bits {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        // With a decimal point: what is a whole number is no float to every reader.
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl Bare for Bits {}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -262,8 +280,8 @@ impl Pipelock {
                 max_response_mb: 10,
                 monitoring: Monitoring {
                     max_url_length: 2048,
-                    entropy_threshold: 4.5,
-                    subdomain_entropy_threshold: 4.0,
+                    entropy_threshold: Bits(4.5),
+                    subdomain_entropy_threshold: Bits(4.0),
                     max_requests_per_minute: 600,
                     max_data_per_minute: 0,
                     blocklist: Vec::new(),
@@ -380,6 +398,6 @@ impl Pipelock {
     /// # Errors
     /// When it does not read back: a defect of bottlec.
     pub fn render(&self) -> Result<String, RenderError> {
-        render::template("pipelock.yaml", self)
+        render::yaml(FILE, self)
     }
 }

@@ -90,9 +90,6 @@ pub struct CredentialFile {
 /// Every provider; the first is the default.
 pub static ALL: [&dyn Provider; 2] = [&claude::Claude, &codex::Codex];
 
-/// Templates of the files that providers write.
-pub(crate) const TEMPLATES: [(&str, &str); 1] = [codex::CONFIG_TEMPLATE];
-
 /// The provider of that name, or the default one.
 pub fn find(name: Option<&str>) -> Option<&'static dyn Provider> {
     match name {

@@ -164,7 +164,7 @@ fn agree(mitmdump: &Path, seed: u64, sets: u64) {
     }
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     fs::write(folder.path().join("cases"), text).unwrap();
-    fs::write(folder.path().join("addon.py"), ADDON).unwrap();
+    fs::write(folder.path().join("addon.py"), ADDON.text).unwrap();
     let run = Command::new(mitmdump.with_file_name("python"))
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/agree.py"))
         .args([mitmdump, folder.path()])

@@ -6,6 +6,7 @@ mod walls;
 
 use std::collections::BTreeMap;
 
+use askama::Template;
 use compose::{
     Attachment, Build, Compose, Condition, Healthcheck, Interpolated, Logging, Mount, Network, Service, Volume, after,
     literals,
@@ -26,6 +27,19 @@ pub(super) use walls::walls;
 
 /// The file of the services.
 pub(super) const COMPOSE: &str = "compose.yaml";
+
+/// How the agent's image is made, when the manifest does not say.
+const DOCKERFILE: &str = "image/Dockerfile";
+
+/// What is chosen in a generated Dockerfile.
+#[derive(Template)]
+#[template(path = "image.dockerfile")]
+struct Image<'i> {
+    package: &'i str,
+    version: &'i str,
+    workspace: &'i str,
+    home: &'i str,
+}
 
 /// What compose merges into the file, or takes variables from, when it lies in the same folder.
 pub(super) const READ_UNASKED: [&str; 5] = [
@@ -58,15 +72,15 @@ pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
 
 /// `compose.yaml`, and `image/Dockerfile` when the manifest names none.
 pub(super) fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
-    let mut artifacts = vec![Artifact::public(COMPOSE, render::template("compose.yaml", &compose(job))?)];
+    let mut artifacts = vec![Artifact::public(COMPOSE, render::yaml(COMPOSE, &compose(job))?)];
     if let AgentImage::Generated(recipe) = &job.plan.image {
-        let words = BTreeMap::from([
-            ("package", recipe.package),
-            ("version", recipe.version),
-            ("workspace", guest::WORKSPACE),
-            ("home", job.plan.home),
-        ]);
-        artifacts.push(Artifact::public("image/Dockerfile", render::unchecked("image.dockerfile", &words)?));
+        let image = Image {
+            package: recipe.package,
+            version: recipe.version,
+            workspace: guest::WORKSPACE,
+            home: job.plan.home,
+        };
+        artifacts.push(Artifact::public(DOCKERFILE, render::unchecked(DOCKERFILE, &image)?));
     }
     Ok(artifacts)
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use askama::Template;
 use serde::{Deserialize, Serialize};
 
 use super::Job;
@@ -15,7 +16,7 @@ use crate::manifest::SmolvmTarget;
 use crate::origin::{Origin, Origins};
 use crate::plan::AgentImage;
 use crate::policy::{Files, Guard, Part, Purpose, Walls, settings};
-use crate::render::{self, RenderError};
+use crate::render::{self, RenderError, filters};
 use crate::variable::Binding;
 
 /// The file of the machine.
@@ -25,7 +26,8 @@ pub(super) const SMOLFILE: &str = "Smolfile";
 /// every name is forwarded. The filter needs no other, since egress is called by its address.
 const ONLY_NAME: &str = "host.smolvm.internal";
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize, Template)]
+#[template(path = "Smolfile.toml")]
 #[serde(deny_unknown_fields)]
 struct Smolfile {
     image: String,
@@ -91,7 +93,7 @@ pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
 
 /// The `Smolfile`.
 pub(super) fn render(job: &Job) -> Result<Artifact, RenderError> {
-    Ok(Artifact::public(SMOLFILE, render::template("Smolfile.toml", &smolfile(job))?))
+    Ok(Artifact::public(SMOLFILE, render::toml(SMOLFILE, &smolfile(job))?))
 }
 
 fn smolfile(job: &Job) -> Smolfile {

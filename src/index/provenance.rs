@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::origin::{Origin, Origins};
 use crate::source::Sources;
 
 /// Who decided a value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", from = "Written")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Provenance {
     /// The manifest or a parent: `file:line:column`, the file from the manifest's folder.
     Manifest(String),
@@ -31,20 +33,14 @@ pub enum Provenance {
     BuiltIn(String),
 }
 
-/// The same as a file may have it.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case", untagged)]
-enum Written {
-    /// Before built-in rules had names: bottlec's own variables of the agent.
-    Unnamed(Unnamed),
-    Named(Named),
+impl<'de> Deserialize<'de> for Provenance {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Written)
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Unnamed {
-    BuiltIn,
-}
+/// Takes a provenance as a file may have it.
+struct Written;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,16 +50,29 @@ enum Named {
     BuiltIn(String),
 }
 
-impl From<Written> for Provenance {
-    fn from(written: Written) -> Self {
-        match written {
-            Written::Unnamed(Unnamed::BuiltIn) => Provenance::BuiltIn(crate::environment::TRUST.to_owned()),
-            Written::Named(Named::Manifest(place)) => Provenance::Manifest(place),
-            Written::Named(Named::Provider { provider, rule, narrowed_at, asked_at }) => {
+impl<'de> Visitor<'de> for Written {
+    type Value = Provenance;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("who decided a value")
+    }
+
+    /// Before built-in rules had names: bottlec's own variables of the agent.
+    fn visit_str<E: Error>(self, word: &str) -> Result<Provenance, E> {
+        match word {
+            "built_in" => Ok(Provenance::BuiltIn(crate::environment::TRUST.to_owned())),
+            _ => Err(E::custom("unknown provenance")),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Provenance, A::Error> {
+        Ok(match Named::deserialize(MapAccessDeserializer::new(map))? {
+            Named::Manifest(place) => Provenance::Manifest(place),
+            Named::Provider { provider, rule, narrowed_at, asked_at } => {
                 Provenance::Provider { provider, rule, narrowed_at, asked_at }
             }
-            Written::Named(Named::BuiltIn(rule)) => Provenance::BuiltIn(rule),
-        }
+            Named::BuiltIn(rule) => Provenance::BuiltIn(rule),
+        })
     }
 }
 

@@ -35,6 +35,6 @@ impl Model {
     /// # Errors
     /// As for [`Model::of`]: a defect of bottlec.
     pub fn of_tree(tree: &Tree) -> Result<Model, Unreadable> {
-        Model::of(tree.artifacts.iter().map(|file| (file.path.clone(), file.content.clone())).collect())
+        Model::of(tree.artifacts.iter().map(|file| (file.path.clone(), file.content.to_string())).collect())
     }
 }

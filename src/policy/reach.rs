@@ -185,12 +185,12 @@ impl Reach {
                 Guard {
                     says: "egress enforces the rules of this release of bottlec (`egress/addon.py`)",
                     purpose: Purpose::Enforce,
-                    holds: file("egress/addon.py")? == egress::ADDON,
+                    holds: file(egress::ADDON.path)? == egress::ADDON.text,
                 },
                 Guard {
                     says: "certificates are handed out as this release of bottlec does (`egress/prepare.py`)",
                     purpose: Purpose::Enforce,
-                    holds: file("egress/prepare.py")? == egress::PREPARE,
+                    holds: file(egress::PREPARE.path)? == egress::PREPARE.text,
                 },
             ],
             home: BTreeMap::new(),

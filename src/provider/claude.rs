@@ -14,6 +14,9 @@ use crate::plan::{AgentImage, AgentProvisionPlan, HomeFile, ProviderRoute, Recip
 use crate::render::{self, RenderError};
 use crate::variable::VariableName;
 
+/// What the client remembers, in the agent's home.
+const STATE: &str = ".claude.json";
+
 /// The provider `claude`.
 pub(super) struct Claude;
 
@@ -100,7 +103,7 @@ agent_provider:
             hidden_env_names,
             provisioned_env: BTreeMap::new(),
             displacing_env: DISPLACING.to_vec(),
-            files: vec![HomeFile { path: ".claude.json", content: render::json(&state)?, private: true }],
+            files: vec![HomeFile { path: STATE, content: render::json(STATE, &state)?, private: true }],
             image: settings
                 .image
                 .clone()

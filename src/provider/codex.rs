@@ -7,7 +7,8 @@ mod jwt;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use askama::Template;
+use serde::Deserialize;
 
 use super::{CredentialFile, LaunchToken, Provider};
 use crate::bottle::{Auth, Scheme, Settings};
@@ -16,7 +17,7 @@ use crate::facts::HostFacts;
 use crate::guest;
 use crate::host::Host;
 use crate::plan::{AgentImage, AgentProvisionPlan, HomeFile, ProviderRoute, Provision, Recipe};
-use crate::render::{self, RenderError};
+use crate::render::{self, RenderError, filters};
 use crate::variable::{TokenRef, VariableName};
 
 /// The provider `codex`.
@@ -31,9 +32,8 @@ static CREDENTIAL_FILE: CredentialFile = CredentialFile {
     token_pointer: "/tokens/access_token",
 };
 
-/// The name and text of the template of `config.toml`.
-pub(super) const CONFIG_TEMPLATE: (&str, &str) =
-    ("codex-config.toml", include_str!("../../templates/codex-config.toml.j2"));
+/// The client's settings in the agent's home.
+const CONFIG: &str = ".codex/config.toml";
 
 /// The dummy auth file in the agent's home.
 const DUMMY: &str = ".codex/auth.json";
@@ -50,7 +50,8 @@ const DISPLACING: [(&str, &str); 4] = [
 ];
 
 /// The client's settings: nothing but its model is called, the workspace is trusted.
-#[derive(Serialize, Deserialize, PartialEq)]
+#[derive(Deserialize, PartialEq, Template)]
+#[template(path = "codex-config.toml")]
 #[serde(deny_unknown_fields)]
 struct Config {
     check_for_update_on_startup: bool,
@@ -59,13 +60,13 @@ struct Config {
     projects: BTreeMap<String, Project>,
 }
 
-#[derive(Serialize, Deserialize, PartialEq)]
+#[derive(Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 struct Analytics {
     enabled: bool,
 }
 
-#[derive(Serialize, Deserialize, PartialEq)]
+#[derive(Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 struct Features {
     apps: bool,
@@ -75,7 +76,7 @@ struct Features {
     daemon_auto_start: bool,
 }
 
-#[derive(Serialize, Deserialize, PartialEq)]
+#[derive(Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 struct Project {
     trust_level: String,
@@ -130,11 +131,8 @@ agent_provider:
             rule,
         };
         let mut egress_routes = vec![route("api.openai.com", "model-api"), route("chatgpt.com", "model-api")];
-        let mut files = vec![HomeFile {
-            path: ".codex/config.toml",
-            content: render::template(CONFIG_TEMPLATE.0, &Config::quiet())?,
-            private: true,
-        }];
+        let mut files =
+            vec![HomeFile { path: CONFIG, content: render::toml(CONFIG, &Config::quiet())?, private: true }];
         let mut provisioned_env = BTreeMap::new();
         match forwarded {
             Some(asked) => {

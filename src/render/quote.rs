@@ -1,68 +1,57 @@
 //! Text in the quoting of each output format.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::io;
 
+use askama::filters::Escaper;
 use serde_json::ser::{Formatter, PrettyFormatter};
 
-/// An output format, as far as it quotes text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// YAML 1.1 and 1.2 alike: always in double quotes.
-    Yaml,
-    /// TOML basic strings.
-    Toml,
-    /// `docker run --env-file`: raw to the end of the line, no quoting at all.
-    Env,
-    /// Words of a Dockerfile that need no quoting.
-    Dockerfile,
-}
+/// YAML 1.1, YAML 1.2 and TOML basic strings: always in double quotes, with the escapes that all three
+/// share: `\"`, `\\`, `\uXXXX` and `\UXXXXXXXX`.
+#[derive(Clone, Copy)]
+pub(crate) struct DoubleQuoted;
 
-impl Dialect {
-    /// The dialect of a template by the ending of its name.
-    pub(super) fn of_ending(ending: &str) -> Option<Dialect> {
-        match ending {
-            "yaml" => Some(Dialect::Yaml),
-            "toml" => Some(Dialect::Toml),
-            "env" => Some(Dialect::Env),
-            "dockerfile" => Some(Dialect::Dockerfile),
-            _ => None,
-        }
-    }
-}
-
-/// The text as the dialect writes it, or why it cannot.
-pub(super) fn string(text: &str, dialect: Dialect) -> Result<String, String> {
-    match dialect {
-        Dialect::Yaml | Dialect::Toml => Ok(double_quoted(text)),
-        Dialect::Env if text.contains(['\n', '\r', '\0']) => Err("an env file cannot carry a line break or NUL".into()),
-        Dialect::Dockerfile if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"@/._:-".contains(&b)) => {
-            Err("a word of a Dockerfile is plain".into())
-        }
-        Dialect::Env | Dialect::Dockerfile => Ok(text.to_owned()),
-    }
-}
-
-/// In double quotes, with the escapes that YAML 1.1, YAML 1.2 and TOML 1.0 share: `\"`, `\\`,
-/// `\uXXXX` and `\UXXXXXXXX`.
-fn double_quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            c if c.is_ascii_control() || is_hidden(c) => {
-                let number = c as u32;
-                let written =
-                    if number > 0xffff { write!(quoted, "\\U{number:08X}") } else { write!(quoted, "\\u{number:04X}") };
-                written.expect("a String takes all text");
+impl Escaper for DoubleQuoted {
+    fn write_escaped_str<W: fmt::Write>(&self, mut out: W, text: &str) -> fmt::Result {
+        out.write_char('"')?;
+        if text.bytes().all(|byte| (0x20..0x7f).contains(&byte) && !b"\"\\".contains(&byte)) {
+            out.write_str(text)?;
+        } else {
+            for c in text.chars() {
+                match c {
+                    '"' => out.write_str("\\\"")?,
+                    '\\' => out.write_str("\\\\")?,
+                    c if c.is_ascii_control() || is_hidden(c) => match c as u32 {
+                        number @ ..=0xffff => write!(out, "\\u{number:04X}")?,
+                        number => write!(out, "\\U{number:08X}")?,
+                    },
+                    c => out.write_char(c)?,
+                }
             }
-            c => quoted.push(c),
         }
+        out.write_char('"')
     }
-    quoted.push('"');
-    quoted
+}
+
+/// `docker run --env-file`: raw to the end of the line, no quoting at all.
+#[derive(Clone, Copy)]
+pub(crate) struct EnvLine;
+
+impl Escaper for EnvLine {
+    fn write_escaped_str<W: fmt::Write>(&self, mut out: W, text: &str) -> fmt::Result {
+        if text.contains(['\n', '\r', '\0']) { Err(fmt::Error) } else { out.write_str(text) }
+    }
+}
+
+/// Words of a Dockerfile that need no quoting.
+#[derive(Clone, Copy)]
+pub(crate) struct PlainWord;
+
+impl Escaper for PlainWord {
+    fn write_escaped_str<W: fmt::Write>(&self, mut out: W, text: &str) -> fmt::Result {
+        let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"@/._:-".contains(&b));
+        if is_plain { out.write_str(text) } else { Err(fmt::Error) }
+    }
 }
 
 /// Characters beyond ASCII that a reader of YAML forbids or folds, or that a reviewer does not see:
@@ -87,6 +76,10 @@ pub(super) struct VisibleJson(PrettyFormatter<'static>);
 
 impl Formatter for VisibleJson {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        // Nearly all is ASCII, in which nothing is hidden but DEL.
+        if fragment.bytes().all(|byte| byte < 0x7f) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut plain = 0;
         for (at, c) in fragment.char_indices().filter(|(_, c)| is_hidden(*c)) {
             writer.write_all(&fragment.as_bytes()[plain..at])?;

@@ -41,7 +41,7 @@ fn compiled(loaded: Loaded) -> (Option<Tree>, String) {
 }
 
 fn file(tree: &Tree, path: &str) -> String {
-    tree.artifacts.iter().find(|artifact| artifact.path == path).unwrap().content.clone()
+    tree.artifacts.iter().find(|artifact| artifact.path == path).unwrap().content.to_string()
 }
 
 /// The texts that a bottle is made of, with the names that artifacts have for them.

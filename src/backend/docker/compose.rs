@@ -2,19 +2,29 @@
 //! reader that is in use.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use askama::Template;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
+
+use crate::render::filters;
 
 /// Text that compose interpolates when it reads the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Interpolated(pub(super) String);
 
+impl fmt::Display for Interpolated {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl Interpolated {
     /// Text that means itself.
     pub(super) fn literal(text: &str) -> Self {
-        Interpolated(text.replace('$', "$$"))
+        Interpolated(if text.contains('$') { text.replace('$', "$$") } else { text.to_owned() })
     }
 
     /// A variable of the compose process with a default of plain text.
@@ -36,7 +46,8 @@ pub(super) fn literals<const N: usize>(words: [&str; N]) -> Vec<Interpolated> {
     words.map(Interpolated::literal).to_vec()
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize, Template)]
+#[template(path = "compose.yaml")]
 #[serde(deny_unknown_fields)]
 pub(super) struct Compose {
     pub(super) services: BTreeMap<String, Service>,
@@ -110,7 +121,8 @@ pub(super) struct Build {
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Mount {
-    pub(super) r#type: Interpolated,
+    #[serde(rename = "type")]
+    pub(super) kind: Interpolated,
     pub(super) source: Interpolated,
     pub(super) target: Interpolated,
     pub(super) read_only: bool,
@@ -119,12 +131,12 @@ pub(super) struct Mount {
 impl Mount {
     pub(super) fn bind(source: &str, target: &str) -> Self {
         let [kind, source, target] = ["bind", source, target].map(Interpolated::literal);
-        Mount { r#type: kind, source, target, read_only: true }
+        Mount { kind, source, target, read_only: true }
     }
 
     pub(super) fn volume(source: &str, target: &str, read_only: bool) -> Self {
         let [kind, source, target] = ["volume", source, target].map(Interpolated::literal);
-        Mount { r#type: kind, source, target, read_only }
+        Mount { kind, source, target, read_only }
     }
 }
 
@@ -164,6 +176,15 @@ pub(super) enum Condition {
     Healthy,
     #[serde(rename = "service_completed_successfully")]
     Done,
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Condition::Healthy => "service_healthy",
+            Condition::Done => "service_completed_successfully",
+        })
+    }
 }
 
 /// Other services and what must be true of them first.

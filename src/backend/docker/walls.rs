@@ -194,7 +194,7 @@ fn is_only(list: &[Interpolated], meant: &str) -> bool {
 }
 
 fn is_the_agents(mount: &Mount) -> bool {
-    match mount.r#type.0.as_str() {
+    match mount.kind.0.as_str() {
         "bind" => mount.source.0 == "./agent" && mount.read_only,
         "volume" => ["home", "workspace"].contains(&mount.source.0.as_str()),
         _ => false,
@@ -203,7 +203,7 @@ fn is_the_agents(mount: &Mount) -> bool {
 
 fn is_a_proxys(service: &str, mount: &Mount) -> bool {
     let (source, target) = (mount.source.0.as_str(), mount.target.0.as_str());
-    match mount.r#type.0.as_str() {
+    match mount.kind.0.as_str() {
         "bind" => match service {
             "egress" => source == "./egress" && mount.read_only,
             "pipelock" => source == "./pipelock" && mount.read_only,

@@ -43,7 +43,7 @@ fn text(out: &Path, tree: &Tree, differences: &BTreeMap<String, Difference>) -> 
                     .artifacts
                     .iter()
                     .find(|artifact| artifact.path == *path)
-                    .map_or("", |artifact| artifact.content.as_str());
+                    .map_or("", |artifact| &artifact.content);
                 let diff = TextDiff::from_lines(old.as_str(), new);
                 let diff = diff
                     .unified_diff()

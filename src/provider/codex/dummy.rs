@@ -34,7 +34,7 @@ const SOME_TIME: &str = "2026-01-01T00:00:00Z";
 /// Makes the dummy, or says why the host's file does not allow one.
 pub(super) fn build(host: &HostFacts, asked: Span, findings: &mut Findings) -> Result<Option<String>, RenderError> {
     let Some(file) = host_file::read(host, asked, findings) else { return Ok(None) };
-    let text = render::json(&redact(&file))?;
+    let text = render::json(super::DUMMY, &redact(&file))?;
     if let Err(problem) = accepted(&text, file.expiry) {
         findings.push(
             Diagnostic::new(
