@@ -101,7 +101,7 @@ impl Linked<'_> {
             hermetic: *hermetic,
             sources,
         };
-        let index = Index::of(&compiled, &artifacts);
+        let index = Index::of(compiled, &artifacts);
         artifacts.push(Artifact::public(INDEX, render::json(INDEX, &index)?));
         Ok(Some(Tree {
             name: bottle.name.clone(),

@@ -169,8 +169,10 @@ pub struct Compiled<'c> {
 
 impl Index {
     /// The index of a compiled bottle with these files.
-    pub fn of(compiled: &Compiled, artifacts: &[Artifact]) -> Self {
-        let Compiled { bottle, plan, egress, environment: _, built_in_env: _, origins, hermetic, sources } = compiled;
+    pub fn of(mut compiled: Compiled, artifacts: &[Artifact]) -> Self {
+        let origins = std::mem::take(&mut compiled.origins);
+        let Compiled { bottle, plan, egress, environment: _, built_in_env: _, origins: _, hermetic, sources } =
+            &compiled;
         Index {
             format: FORMAT,
             name: bottle.name.as_str().to_owned(),
@@ -186,12 +188,12 @@ impl Index {
                 machine_egress: bottle.subnet.machine_egress().to_string(),
             },
             routes: egress.routes.iter().map(|route| RouteEntry::of(route, sources)).collect(),
-            slots: slots(compiled),
-            env: variables(compiled),
+            slots: slots(&compiled),
+            env: variables(&compiled),
             hidden_env_names: plan.hidden_env_names.iter().cloned().collect(),
             provenance: origins
-                .iter()
-                .map(|(path, origins)| ((*path).to_owned(), provenance::entries(origins, sources)))
+                .into_iter()
+                .map(|(path, origins)| (path.to_owned(), provenance::entries(origins, sources)))
                 .collect(),
             files: artifacts.iter().map(FileEntry::of).collect(),
         }

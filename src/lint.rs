@@ -121,12 +121,12 @@ fn entropy(text: &str) -> f64 {
     let mut counts: BTreeMap<char, f64> = BTreeMap::new();
     text.chars().for_each(|c| *counts.entry(c).or_default() += 1.0);
     let length: f64 = counts.values().sum();
-    counts.values().map(|count| -(count / length) * (count / length).log2()).sum()
+    counts.values().map(|count| -(count / length) * libm::log2(count / length)).sum()
 }
 
 fn look_alike(route: &ManifestRoute, plan: &AgentProvisionPlan, findings: &mut Findings) {
     let host = route.host.value.as_str();
-    let near = plan.egress_routes.iter().find(|owned| strsim::damerau_levenshtein(owned.host.as_str(), host) == 1);
+    let near = plan.egress_routes.iter().find(|owned| is_one_edit_away(owned.host.as_str(), host));
     if let Some(owned) = near {
         let message = format!("`{host}` is one letter away from the provider's `{}`", owned.host);
         let help = format!("did you mean `{}`?", owned.host);
@@ -139,17 +139,26 @@ fn look_alike(route: &ManifestRoute, plan: &AgentProvisionPlan, findings: &mut F
     }
 }
 
+/// Whether one character is missing, too many, another, or swapped with its neighbour.
+fn is_one_edit_away(one: &str, other: &str) -> bool {
+    // The distance takes time; most names differ too much in length.
+    one.len().abs_diff(other.len()) < 2 && strsim::damerau_levenshtein(one, other) == 1
+}
+
 /// Two routes whose hosts are one edit apart and belong to different owners: one is probably misspelt.
 fn look_alikes_among(routes: &[&ManifestRoute], findings: &mut Findings) {
     // Every pair is looked at; who lists more hosts than this did not type them.
     const MOST: usize = 100;
-    for (index, route) in routes.iter().enumerate().take_while(|_| routes.len() <= MOST) {
+    if routes.len() > MOST {
+        return;
+    }
+    let owned: Vec<_> = routes.iter().map(|route| (*route, domain(&route.host.value))).collect();
+    for (index, (route, domain)) in owned.iter().enumerate() {
         let host = &route.host.value;
-        let near = routes[..index].iter().find(|other| {
-            strsim::damerau_levenshtein(other.host.value.as_str(), host.as_str()) == 1
-                && domain(&other.host.value) != domain(host)
-        });
-        if let Some(other) = near {
+        let near = owned[..index]
+            .iter()
+            .find(|(other, others)| others != domain && is_one_edit_away(other.host.value.as_str(), host.as_str()));
+        if let Some((other, _)) = near {
             findings.push(
                 Diagnostic::new(
                     Code::LookAlikeHost,

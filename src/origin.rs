@@ -62,10 +62,15 @@ impl Origins {
             self.0.insert(pointer, origin);
         }
     }
+}
 
-    /// Every pointer with its origin.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Origin)> {
-        self.0.iter().map(|(pointer, origin)| (pointer.as_str(), origin))
+/// Every pointer with its origin.
+impl IntoIterator for Origins {
+    type Item = (String, Origin);
+    type IntoIter = std::collections::btree_map::IntoIter<String, Origin>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

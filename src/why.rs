@@ -106,7 +106,7 @@ fn egress(model: &Model, request: &Request, verdict: &Verdict) -> Hop {
         Verdict::Refused(rule) => {
             // A list of prefixes is somebody's choice; the other rules hold for every bottle.
             let chosen = route.filter(|route| rule == Rule::Path && !route.path_allowlist.is_empty());
-            let own = Provenance::BuiltIn(rule.as_str().to_owned());
+            let own = Provenance::BuiltIn(rule.as_str().to_owned().into());
             let from = chosen.and_then(|_| at("/path_allowlist/0").or(at(""))).unwrap_or(&own);
             return hop(Outcome::Refused(rule.as_str()), vec![step(refusal(route, request, rule), Some(from))]);
         }

@@ -1,5 +1,6 @@
 //! Who decided what stands in the tree, as `bottle.json` says it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -19,9 +20,9 @@ pub enum Provenance {
     /// A rule of the provider.
     Provider {
         /// The provider's name.
-        provider: String,
+        provider: Cow<'static, str>,
         /// The rule's name.
-        rule: String,
+        rule: Cow<'static, str>,
         /// The manifest's route that narrows the provider's.
         #[serde(skip_serializing_if = "Option::is_none")]
         narrowed_at: Option<String>,
@@ -30,7 +31,7 @@ pub enum Provenance {
         asked_at: Option<String>,
     },
     /// A rule of bottlec itself.
-    BuiltIn(String),
+    BuiltIn(Cow<'static, str>),
 }
 
 impl<'de> Deserialize<'de> for Provenance {
@@ -60,7 +61,7 @@ impl<'de> Visitor<'de> for Written {
     /// Before built-in rules had names: bottlec's own variables of the agent.
     fn visit_str<E: Error>(self, word: &str) -> Result<Provenance, E> {
         match word {
-            "built_in" => Ok(Provenance::BuiltIn(crate::environment::TRUST.to_owned())),
+            "built_in" => Ok(Provenance::BuiltIn(crate::environment::TRUST.into())),
             _ => Err(E::custom("unknown provenance")),
         }
     }
@@ -69,9 +70,9 @@ impl<'de> Visitor<'de> for Written {
         Ok(match Named::deserialize(MapAccessDeserializer::new(map))? {
             Named::Manifest(place) => Provenance::Manifest(place),
             Named::Provider { provider, rule, narrowed_at, asked_at } => {
-                Provenance::Provider { provider, rule, narrowed_at, asked_at }
+                Provenance::Provider { provider: provider.into(), rule: rule.into(), narrowed_at, asked_at }
             }
-            Named::BuiltIn(rule) => Provenance::BuiltIn(rule),
+            Named::BuiltIn(rule) => Provenance::BuiltIn(rule.into()),
         })
     }
 }
@@ -83,12 +84,12 @@ impl Provenance {
         match *origin {
             Origin::Manifest(span) => Provenance::Manifest(place(span)),
             Origin::Provider { provider, rule, narrowed_at, asked_at } => Provenance::Provider {
-                provider: provider.to_owned(),
-                rule: rule.to_owned(),
+                provider: provider.into(),
+                rule: rule.into(),
                 narrowed_at: narrowed_at.map(place),
                 asked_at: asked_at.map(place),
             },
-            Origin::BuiltIn(rule) => Provenance::BuiltIn(rule.to_owned()),
+            Origin::BuiltIn(rule) => Provenance::BuiltIn(rule.into()),
         }
     }
 
@@ -116,6 +117,6 @@ impl fmt::Display for Provenance {
 /// The entries of one file: JSON pointers with who decided what stands there and below.
 pub(super) type Entries = BTreeMap<String, Provenance>;
 
-pub(super) fn entries(origins: &Origins, sources: &Sources) -> Entries {
-    origins.iter().map(|(pointer, origin)| (pointer.to_owned(), Provenance::of(origin, sources))).collect()
+pub(super) fn entries(origins: Origins, sources: &Sources) -> Entries {
+    origins.into_iter().map(|(pointer, origin)| (pointer, Provenance::of(&origin, sources))).collect()
 }

@@ -77,7 +77,7 @@ pub(super) struct VisibleJson(PrettyFormatter<'static>);
 impl Formatter for VisibleJson {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         // Nearly all is ASCII, in which nothing is hidden but DEL.
-        if fragment.bytes().all(|byte| byte < 0x7f) {
+        if fragment.is_ascii() && !fragment.contains('\x7f') {
             return writer.write_all(fragment.as_bytes());
         }
         let mut plain = 0;

@@ -110,7 +110,7 @@ impl<'t> Reader<'t> {
             self.quoted()?
         } else {
             let rest = self.rest();
-            let end = rest.find(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '_');
+            let end = rest.bytes().position(|b| !b.is_ascii_lowercase() && !b.is_ascii_digit() && b != b'_');
             let word = &rest[..end.unwrap_or(rest.len())];
             if !word.starts_with(|c: char| c.is_ascii_lowercase()) || NOT_TEXT.contains(&word) {
                 return Err(Error::custom("expected a key"));
@@ -127,6 +127,12 @@ impl<'t> Reader<'t> {
     /// Text whose opening quote has been passed over, to the closing one.
     fn quoted(&mut self) -> Result<Text<'t>, Error> {
         let rest = self.rest();
+        let printable = |byte: &u8| (0x20..0x7f).contains(byte) && !b"\"\\".contains(byte);
+        let plain = rest.bytes().position(|byte| !printable(&byte)).unwrap_or(rest.len());
+        if rest.as_bytes().get(plain) == Some(&b'"') {
+            self.at += plain + 1;
+            return Ok(Text::Plain(&rest[..plain]));
+        }
         let mut unescaped = String::new();
         let mut characters = rest.char_indices();
         let mut plain = 0;
@@ -134,9 +140,6 @@ impl<'t> Reader<'t> {
             match c {
                 '"' => {
                     self.at += at + 1;
-                    if plain == 0 {
-                        return Ok(Text::Plain(&rest[..at]));
-                    }
                     unescaped.push_str(&rest[plain..at]);
                     return Ok(Text::Unescaped(unescaped));
                 }
