@@ -154,16 +154,23 @@ def attack(name, guard, worked, run):
 
 HOST = [('routes.get(host.encode("idna").decode().lower())', "routes.get(host.lower(), Route(host.lower()))")]
 PORT = [("if port != 443 or not tls:", "if False:")]
-AUTHORITY = [("if sni is None or sni.lower() != route.host or not names or any(name != route.host for name in names):", "if False:")]
+AUTHORITY = [
+    ("if sni is None or sni.lower() != route.host or not names or any(name != route.host for name in names):", "if False:"),
+    ('headers["Host"] = route.host', "pass"),
+]
 METHOD = [('if method.upper() in ("CONNECT", "TRACE", "TRACK") or not re.fullmatch("[A-Za-z_-]+", method):', "if False:")]
 GIT = [('if writes or any("git-receive-pack" in text.lower()', 'if False and any("git-receive-pack" in text.lower()')]
 PATH = [("if route.path_allowlist and not all(", "if False and not all(")]
 DOTS = [('if any(segment and not segment.strip(" .")', 'if False and any(segment and not segment.strip(" .")')]
 STRIP = [('headers.pop("authorization", None)', "pass")]
-DROP = [("for name in DROPPED:", "for name in ():")]
-KEYS = [("for name in OTHER_CREDENTIALS:", "for name in ():")]
+DROP = [("drop(headers, DROPPED)", "pass")]
+KEYS = [("drop(headers, OTHER_CREDENTIALS)", "pass")]
 CONTROL = [("judge_headers(headers.fields)", "pass")]
-HTTP2 = [('"http2": False', '"http2": True'), ('request.authority = ""', "pass")]
+HTTP2 = [
+    ('"http2": False', '"http2": True'),
+    ('request.authority = ""', "pass"),
+    ("judge_framing(request.http_version, headers)", "pass"),
+]
 RAW = [('"rawtcp": False', '"rawtcp": True')]
 VALID = [('"validate_inbound_headers": True', '"validate_inbound_headers": False')]
 

@@ -157,6 +157,11 @@ class Egress:
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    def sockets(self) -> int:
+        """How many sockets are open."""
+        places = [os.readlink(place) for place in Path(f"/proc/{self.process.pid}/fd").iterdir()]
+        return sum(place.startswith("socket:") for place in places)
+
     def stop(self):
         self.process.terminate()
         self.process.wait()

@@ -169,11 +169,16 @@ class Services:
             yield message
         return Websocket(reply) if request.values("upgrade") else refusal(426)
 
+    def switch(self, request):
+        """Takes up any protocol; what follows is read as requests, and so in the log."""
+        asked = request.values("upgrade")
+        return Response(101, [["connection", "Upgrade"], ["upgrade", asked[0]]]) if asked else refusal(426)
+
     HOSTS = {
         "chatgpt.com": openai, "us.chatgpt.com": openai, "api.openai.com": openai,
         "auth.openai.com": openai_auth, "api.anthropic.com": anthropic,
     }
-    ANYWHERE = {"/redirect": redirect, "/stream": chunks, "/upload": upload, "/ws-echo": websocket_echo}
+    ANYWHERE = {"/redirect": redirect, "/stream": chunks, "/upload": upload, "/ws-echo": websocket_echo, "/switch": switch}
 
 
 def query(request):

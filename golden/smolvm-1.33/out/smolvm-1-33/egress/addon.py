@@ -38,8 +38,11 @@ OPTIONS = {
 LARGEST_REFUSED_BODY = 1 << 20
 # A path that is percent-encoded more often than this is meant to deceive.
 DEEPEST_ENCODING = 4
+FRAMING = ("content-length", "transfer-encoding")
 # Headers that say something else than the request's first line, or are meant for egress.
 DROPPED = ("proxy-authorization", "x-original-url", "x-rewrite-url", "x-http-method", "x-http-method-override")
+# What a client says in Connection; a server drops each header that is named there, egress's own too.
+CONNECTION_WORDS = ("close", "keep-alive", "upgrade", "te", "http2-settings")
 # Credentials of other kinds: a host that egress signs for gets egress's credential alone.
 OTHER_CREDENTIALS = ("x-api-key", "api-key", "x-goog-api-key", "x-token", "private-token")
 # What a git client reads with; others write below a repository without ever saying git-receive-pack.
@@ -126,6 +129,28 @@ def judge_headers(fields: tuple[tuple[bytes, bytes], ...]) -> None:
     """Raises Refused for a control character, which some server reads as the end of a header."""
     if any(re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", part) for field in fields for part in field):
         raise Refused("header", "a header has a control character", "send each header on one line of text")
+
+
+def judge_framing(version: str, headers: http.Headers) -> None:
+    """Raises Refused for what servers read in different ways: where the request ends, and which headers it has."""
+    # Some see the same header in Transfer_Encoding as in Transfer-Encoding.
+    alike = [name for name in map(str.lower, headers) if "_" in name and name.replace("_", "-") in FRAMING]
+    codings = headers.get_all("transfer-encoding")
+    words = [word.strip().lower() for line in headers.get_all("connection") for word in line.split(",")]
+    known = version == "HTTP/1.1" and all(coding.lower() == "chunked" for coding in codings)
+    if alike or not known or any(word not in CONNECTION_WORDS for word in words if word):
+        raise Refused(
+            "framing",
+            "some server could read the request as another one",
+            "use HTTP/1.1, at most the transfer coding `chunked`, and no header names in `Connection`",
+        )
+
+
+def drop(headers: http.Headers, names: tuple[str, ...]) -> None:
+    """Removes the headers, also with `_` in the place of `-`: some servers see the same header in both."""
+    for name in set(headers):
+        if name.lower().replace("_", "-") in names:
+            headers.pop(name)
 
 
 def judge_request(route: Route, sni: str | None, hosts: list[str], method: str, target: str, types: list[str]) -> None:
@@ -219,25 +244,27 @@ class Egress:
 
     def http_connect(self, flow: http.HTTPFlow):
         """A tunnel is asked for."""
-        self.guard(flow, lambda: judge_host(self.routes, flow.request.host, flow.request.port, True))
+        self.guard(flow, lambda: self.admit_tunnel(flow.request))
+
+    def admit_tunnel(self, request: http.Request) -> None:
+        judge_host(self.routes, request.host, request.port, True)
 
     def requestheaders(self, flow: http.HTTPFlow):
         """A request has begun; nothing of it has been sent on."""
-        request = flow.request
-        if (request.scheme, request.host, request.port) == ("http", "_egress.local", 80):
-            flow.response = self.introspect(request)
-        else:
-            self.guard(flow, lambda: self.admit(flow))
+        self.guard(flow, lambda: self.admit(flow))
         if flow.response is None:
-            request.stream = True
-        elif not is_short(request.headers):
+            flow.request.stream = True
+        elif not is_short(flow.request.headers):
             flow.kill()
 
-    def admit(self, flow: http.HTTPFlow):
-        """Judges the request and gives it the route's credential."""
+    def admit(self, flow: http.HTTPFlow) -> http.Response | None:
+        """Judges the request and gives it the route's credential; answers what is for egress itself."""
         request, headers = flow.request, flow.request.headers
+        if (request.scheme, request.host, request.port) == ("http", "_egress.local", 80):
+            return self.introspect(request)
         route = judge_host(self.routes, request.host, request.port, request.scheme == "https")
         judge_headers(headers.fields)
+        judge_framing(request.http_version, headers)
         # As they were sent; mitmproxy shows an xn-- name decoded and a method in capitals.
         authority = request.data.authority.decode("utf-8", "replace")
         method = request.data.method.decode("utf-8", "replace")
@@ -246,8 +273,8 @@ class Egress:
         judge_request(route, flow.client_conn.sni, hosts, method, request.path, types)
         # An absolute target would go on as it is, and the host would be read from there.
         request.authority = ""
-        for name in DROPPED:
-            headers.pop(name, None)
+        headers["Host"] = route.host
+        drop(headers, DROPPED)
         if headers.get("expect", "").lower() != "100-continue":
             headers.pop("expect", None)
         if not route.keep_authorization:
@@ -256,9 +283,9 @@ class Egress:
             authorization = route.authorization()
             if authorization is None:
                 raise Refused("slot", "the credential of this host is empty", "start the bottle with `bottlec exec`")
-            for name in OTHER_CREDENTIALS:
-                headers.pop(name, None)
+            drop(headers, OTHER_CREDENTIALS)
             headers["Authorization"] = authorization
+        return None
 
     def request(self, flow: http.HTTPFlow):
         """The body is through; trailers would be more headers, after the rules."""
@@ -273,18 +300,18 @@ class Egress:
         del flow.websocket.messages[:-1]
 
     def guard(self, flow: http.HTTPFlow, judge):
-        """Refuses the flow unless the judgement comes to its end."""
+        """Refuses the flow unless the judgement comes to its end; then its answer, if there is one, is the flow's."""
         refused = Refused("internal", "egress could not judge the request", "report this with its log")
         flow.response = refusal(flow.request.host, refused)
         try:
-            judge()
+            response = judge()
         except Refused as error:
             refused = error
         except Exception as error:
             # Its text may hold what the agent sent.
             say("error", type=type(error).__name__)
         else:
-            flow.response = None
+            flow.response = response
             return
         say("refused", host=flow.request.host[:253], rule=refused.rule)
         flow.response = refusal(flow.request.host, refused)
