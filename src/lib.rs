@@ -6,6 +6,7 @@
 //! touch the machine. Apart from that, [`launch`] finds the values that a compiled bottle leaves open,
 //! and `bottlec exec` starts a program with them. `docs/architecture.md` has the map.
 
+#![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod accept;

@@ -124,13 +124,25 @@ def test_an_empty_slot_refuses(bottle, tmp_path, row):
 
 def test_an_error_in_the_rules_refuses(bottle, tmp_path, row):
     row("egress", "an error in the addon refuses")
-    for number, change in enumerate([("def judge_request(", "def judge_request(nonsense, "), ("names = [", "names = 1 / 0, [")]):
+    errors = [
+        (attacks.OPEN, "def judge_request(", "def judge_request(nonsense, "),
+        (attacks.OPEN, "names = [", "names = 1 / 0, ["),
+        (attacks.OPEN, "def drop(", "def drop(nonsense, "),
+        # What egress answers itself would go on to a server if there were no answer.
+        ("_egress.local", "routes = [\n", "routes = 1 / 0, [\n"),
+        # The log's reader has gone.
+        (attacks.FOREIGN, "    print(json.dumps(", "    raise OSError\n    print(json.dumps("),
+    ]
+    for number, (host, *change) in enumerate(errors):
         shutil.copytree(bottle, tmp_path / f"{number}/target")
         patch(tmp_path / f"{number}/target", "egress/addon.py", [change])
         with running(tmp_path / f"{number}/target", tmp_path / f"{number}/run", TOKENS) as (egress, far_end):
-            answer = attacks.request(egress.proxy, attacks.OPEN, "/")
+            if host == attacks.OPEN:
+                answer = attacks.request(egress.proxy, host, "/")
+            else:
+                answer = attacks.absolute(egress.proxy, f"http://{host}/allowlist", host)
             assert b" 403 " in answer and b'"rule": "internal"' in answer, answer
-            assert not [entry for entry in far_end.log() if entry["event"] == "request"]
+            assert not [entry for entry in far_end.log() if entry["event"] in ("connect", "request")]
 
 
 def test_sighup_reads_the_routes_again_and_a_broken_file_closes(bottle, tmp_path, row):
