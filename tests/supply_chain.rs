@@ -85,7 +85,10 @@ fn the_page_says_how_many_crates_the_program_is_made_of() {
     ];
     let page = read("docs/dependencies.md");
     for (what, count) in rows {
-        assert!(page.contains(&format!("| {what} | {count} |")), "docs/dependencies.md does not say: | {what} | {count} |");
+        assert!(
+            page.contains(&format!("| {what} | {count} |")),
+            "docs/dependencies.md does not say: | {what} | {count} |"
+        );
     }
 }
 
@@ -93,7 +96,8 @@ fn the_page_says_how_many_crates_the_program_is_made_of() {
 fn every_crate_is_the_registrys_and_has_a_checksum() {
     let lock = table("Cargo.lock");
     for package in lock["package"].as_array().unwrap() {
-        let (name, source) = (package["name"].as_str().unwrap(), package.get("source").and_then(|source| source.as_str()));
+        let (name, source) =
+            (package["name"].as_str().unwrap(), package.get("source").and_then(|source| source.as_str()));
         let registry = Some("registry+https://github.com/rust-lang/crates.io-index");
         assert_eq!(source, registry.filter(|_| name != "bottlec"), "{name}");
         assert_eq!(package.get("checksum").is_some(), name != "bottlec", "{name}");
@@ -120,17 +124,22 @@ fn every_call_of_cargo_keeps_to_the_lock_file() {
     // What resolves dependencies; `cargo fmt` and `cargo --version` do not.
     let words = ["bench", "build", "check", "clippy", "deny", "doc", "install", "publish", "run", "test", "tree"];
     let folders = [".ci", ".github", "action", "docs", "release", "README.md", "SECURITY.md", "action.yml"];
-    let places = folders.iter().flat_map(|folder| files(folder)).chain(files("tests/real/run")).chain(files(".pre-commit-hooks.yaml"));
+    let places = folders
+        .iter()
+        .flat_map(|folder| files(folder))
+        .chain(files("tests/real/run"))
+        .chain(files(".pre-commit-hooks.yaml"));
     // A new version is carried to the lock file by a call without it; what CI counts is no call; and
     // pre-commit's own call is told because it is unlocked.
     let meant = ["`cargo check` carries it to `Cargo.lock`", "echo \"", "with an unlocked `cargo install`"];
     let (mut calls, mut unlocked) = (0, Vec::new());
-    for path in places.filter(|path| !path.extension().is_some_and(|end| end == "svg")) {
+    let is_meant = |line: &str| meant.iter().any(|text| line.contains(text));
+    for path in places.filter(|path| path.extension().is_none_or(|end| end != "svg")) {
         let text = fs::read_to_string(&path).unwrap();
         for line in text.lines() {
             for rest in line.split("cargo ").skip(1) {
                 let command = rest.split(|char: char| !char.is_ascii_lowercase()).next().unwrap_or_default();
-                if words.contains(&command) && !meant.iter().any(|text| line.contains(text)) {
+                if words.contains(&command) && !is_meant(line) {
                     calls += 1;
                     if !rest.contains("--locked") {
                         unlocked.push(format!("{}: {}", path.display(), line.trim()));

@@ -1,7 +1,7 @@
 """Much at once and much at a time, in the real mitmproxy with the compiled addon: long bodies in bounded
 memory, slow clients, many connections, routes that change while requests fly.
 
-`BOTTLEC_LOAD=full tests/real/run -k load` sends 2 GiB each way and holds 1,000 connections; without it
+`BOTTLEC_LOAD=full tests/real/run -k test_load` sends 2 GiB each way and holds 1,000 connections; without it
 a quarter of that, which finds the same faults in less time."""
 
 import asyncio

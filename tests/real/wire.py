@@ -36,7 +36,7 @@ TOKENS = {f"EGRESS_TOKEN_{slot}": f"token-{slot}-of-egress" for slot in range(2)
 SIGNED = {API: f"Bearer {TOKENS['EGRESS_TOKEN_0']}", FORGE: f"token {TOKENS['EGRESS_TOKEN_1']}"}
 ROUTED = {API: "/", FORGE: INSIDE, OPEN: "/"}
 # A client waits no longer than this for the next byte; a case that takes longer hangs.
-DEADLINE = 5
+DEADLINE = 15
 
 
 @dataclass
