@@ -9,9 +9,6 @@ mod place;
 mod verify;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -20,7 +17,7 @@ use crate::artifact::{Artifact, INDEX, Tree};
 pub use inspect::{Inspection, inspect};
 pub use owned::OldIndex;
 use owned::{Owned, Stale};
-use place::{Kind, kind, make_folder, refuse_detours_to_file};
+use place::{Found as There, Place, is_private};
 pub use verify::{Fault, Found, Unfit, Verified, find, verify};
 
 /// What a write did.
@@ -68,117 +65,97 @@ pub fn folder(out: &Path, tree: &Tree) -> PathBuf {
     out.join(tree.name.as_str())
 }
 
-/// Makes sure that a write can be made: nothing in the way is a link or somebody else's.
+/// Writes the tree below `out`. Nothing is written unless all of it can be: nothing in the way may be a
+/// link or somebody else's.
 ///
 /// # Errors
-/// Says what is in the way.
-pub fn preflight(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<()> {
-    let root = folder(out, tree);
-    refuse_detours_in(&root, tree)?;
-    let owned = Owned::read(&root)?;
-    if matches!(owned.index, OldIndex::Conflicted { .. }) && overwrite == Overwrite::Nothing {
-        bail!(
-            "{} has git conflict markers: write the tree anew with --update, or resolve them",
-            root.join(INDEX).display()
-        );
-    }
-    for artifact in &tree.artifacts {
-        let path = root.join(&artifact.path);
-        match kind(&path)? {
-            Kind::Missing => {}
-            Kind::File
-                if owned.has(&root, &artifact.path, overwrite)? || fs::read(&path)? == artifact.content.as_bytes() => {}
-            Kind::File => bail!(
-                "{} is in the way and bottlec did not write it: move it, or choose another folder with -o",
-                path.display()
-            ),
-            Kind::Folder | Kind::Other => {
-                bail!("{} is in the way and is not a file: move it, or choose another folder with -o", path.display())
-            }
-        }
-    }
-    Ok(())
-}
-
-fn refuse_detours_in(root: &Path, tree: &Tree) -> Result<()> {
-    for artifact in &tree.artifacts {
-        refuse_detours_to_file(root, &artifact.path)?;
-    }
-    Ok(())
-}
-
-/// Writes the tree below `out`.
-///
-/// # Errors
-/// What the file system says, with the path.
+/// What is in the way; what the file system says, with the path.
 pub fn write(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<Written> {
-    let root = folder(out, tree);
-    fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
-    make_folder(&root, 0o755)?;
-    // One build at a time. The lock goes with the process.
-    let lock = fs::File::open(&root).with_context(|| format!("cannot open {}", root.display()))?;
-    lock.lock().with_context(|| format!("cannot lock {}", root.display()))?;
-    preflight(out, tree, overwrite)?;
-
-    let owned = Owned::read(&root)?;
-    owned.sweep(&root)?;
-    let mut written = Written::default();
     let (index, files) = match tree.artifacts.split_last() {
         Some((index, files)) if index.path == INDEX => (index, files),
         _ => bail!("a tree without {INDEX}"),
     };
-    let changed: Vec<&Artifact> = files.iter().filter(|file| !is_current(&root, file)).collect();
-    let stale = owned.stale(&root, tree)?;
-    if changed.is_empty() && stale.is_empty() && is_current(&root, index) && kind(&root.join(PENDING))? == Kind::Missing
-    {
-        written.unchanged = tree.artifacts.len();
-        return make_folders(&root, tree).map(|()| written);
+    let mut place = Place::make(&folder(out, tree))?;
+    place.lock()?;
+    let mut written = Written { unchanged: tree.artifacts.len(), ..Written::default() };
+    if is_built(&mut place, tree, index)? {
+        return Ok(written);
     }
 
-    let pending = root.join(PENDING);
-    owned.keep_pending(&root, index)?;
-    make_folders(&root, tree)?;
-    for file in &changed {
-        replace(&root, file)?;
-        written.changed.push(file.path.clone());
+    let owned = Owned::read(&mut place)?;
+    if matches!(owned.index, OldIndex::Conflicted { .. }) && overwrite == Overwrite::Nothing {
+        bail!(
+            "{} has git conflict markers: write the tree anew with --update, or resolve them",
+            place.shown(INDEX).display()
+        );
+    }
+    let mut changed = Vec::new();
+    for file in files.iter().chain([index]) {
+        let state = state(&mut place, file)?;
+        if matches!(state, State::Other) && !owned.has(&mut place, &file.path, overwrite)? {
+            bail!(
+                "{} is in the way and bottlec did not write it: move it, or choose another folder with -o",
+                place.shown(&file.path).display()
+            );
+        }
+        if !matches!(state, State::Current) {
+            changed.push(file);
+        }
+    }
+    let stale = owned.stale(&mut place, tree)?;
+    owned.sweep(&mut place)?;
+    if changed.is_empty() && stale.is_empty() && !owned.is_unfinished {
+        return make_folders(&mut place, tree).map(|()| written);
+    }
+
+    owned.keep_pending(&mut place, index)?;
+    make_folders(&mut place, tree)?;
+    for file in changed.iter().filter(|file| file.path != INDEX) {
+        place.replace(file)?;
     }
     for entry in stale {
         match entry {
             Stale::Unchanged(path) => {
-                place::remove(&root, &path)?;
+                place.remove(&path)?;
+                place.prune(&path)?;
                 written.removed.push(path);
             }
+            // A build that was cut off may not have come to the folders.
+            Stale::Removed(path) => place.prune(&path)?,
             Stale::Edited(path) => written.left.push(path),
         }
     }
-    if !is_current(&root, index) {
-        replace(&root, index)?;
-        written.changed.push(index.path.clone());
+    if changed.last().is_some_and(|file| file.path == INDEX) {
+        place.replace(index)?;
     }
-    fs::remove_file(&pending).with_context(|| format!("cannot remove {}", pending.display()))?;
-    written.unchanged = tree.artifacts.len() - written.changed.len();
+    place.remove(PENDING)?;
+    written.changed = changed.iter().map(|file| file.path.clone()).collect();
+    written.unchanged -= changed.len();
     Ok(written)
 }
 
 /// How the files below `out` differ from the tree, by path. Writes nothing.
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// What is in the way; what the file system says, with the path.
 pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> {
-    let root = folder(out, tree);
-    refuse_detours_in(&root, tree)?;
+    let missing = |artifact: &Artifact| (artifact.path.clone(), Difference::Missing);
+    let Some(mut place) = Place::open(&folder(out, tree))? else {
+        return Ok(tree.artifacts.iter().map(missing).collect());
+    };
     let mut differences = BTreeMap::new();
     for artifact in &tree.artifacts {
-        let path = root.join(&artifact.path);
-        let difference = match kind(&path)? {
-            Kind::Missing => Some(Difference::Missing),
-            Kind::Folder | Kind::Other => bail!("{} is not a file", path.display()),
-            Kind::File => {
-                let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-                let mode = mode(&path)?;
+        let shown = place.shown(&artifact.path);
+        let difference = match place.find(&artifact.path)? {
+            There::Missing => Some(Difference::Missing),
+            There::NoFile(found) => return Err(found.refuse()),
+            There::Unreadable(error) => return Err(error).with_context(|| format!("cannot read {}", shown.display())),
+            There::File(found) => {
+                let mode = found.mode();
+                let Some(bytes) = found.bytes()? else { bail!("{} is larger than any file of a build", shown.display()) };
                 if bytes != artifact.content.as_bytes() {
                     Some(Difference::Content(String::from_utf8_lossy(&bytes).into_owned()))
-                } else if artifact.private && mode & 0o077 != 0 {
+                } else if artifact.private && !is_private(mode) {
                     Some(Difference::Mode(mode))
                 } else {
                     None
@@ -187,58 +164,73 @@ pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> 
         };
         differences.extend(difference.map(|difference| (artifact.path.clone(), difference)));
     }
-    for stale in Owned::read(&root)?.stale(&root, tree)? {
-        let (Stale::Unchanged(path) | Stale::Edited(path)) = stale;
-        differences.insert(path, Difference::Stale);
+    let owned = Owned::read(&mut place)?;
+    for stale in owned.stale(&mut place, tree)? {
+        if let Stale::Unchanged(path) | Stale::Edited(path) = stale {
+            differences.insert(path, Difference::Stale);
+        }
+    }
+    if owned.is_unfinished {
+        differences.insert(PENDING.to_owned(), Difference::Stale);
     }
     Ok(differences)
 }
 
-fn mode(path: &Path) -> Result<u32> {
-    Ok(fs::symlink_metadata(path).with_context(|| format!("cannot look at {}", path.display()))?.permissions().mode()
-        & 0o7777)
+/// What stands in the place of a file that is to be written.
+enum State {
+    Missing,
+    Current,
+    /// The same content with other permissions.
+    Shared,
+    Other,
 }
 
-fn is_current(root: &Path, file: &Artifact) -> bool {
-    let path = root.join(&file.path);
-    let private_enough = || !file.private || mode(&path).is_ok_and(|mode| mode & 0o077 == 0);
-    fs::read(&path).is_ok_and(|bytes| bytes == file.content.as_bytes()) && private_enough()
+fn state(place: &mut Place, file: &Artifact) -> Result<State> {
+    Ok(match place.find(&file.path)? {
+        There::Missing => State::Missing,
+        There::NoFile(found) => return Err(found.refuse()),
+        There::Unreadable(_) => State::Other,
+        There::File(mut found) => match found.is(file.content.as_bytes())? {
+            true if file.private && !is_private(found.mode()) => State::Shared,
+            true => State::Current,
+            false => State::Other,
+        },
+    })
 }
 
-fn make_folders(root: &Path, tree: &Tree) -> Result<()> {
-    for artifact in &tree.artifacts {
-        let mut folder = PathBuf::new();
-        let mut steps = artifact.path.split('/').peekable();
-        while let Some(step) = steps.next().filter(|_| steps.peek().is_some()) {
-            folder.push(step);
-            let private =
-                tree.artifacts.iter().any(|other| other.private && Path::new(&other.path).starts_with(&folder));
-            make_folder(&root.join(&folder), if private { 0o700 } else { 0o755 })?;
+/// Whether the tree is there, whole and alone: what most builds find, told with the fewest system calls.
+/// An index that is as it must be lists no other file.
+fn is_built(place: &mut Place, tree: &Tree, index: &Artifact) -> Result<bool> {
+    for file in [index].into_iter().chain(&tree.artifacts) {
+        let is_current = match place.find(&file.path)? {
+            There::File(mut found) => {
+                (!file.private || is_private(found.mode())) && found.is(file.content.as_bytes())?
+            }
+            There::Missing | There::Unreadable(_) | There::NoFile(_) => false,
+        };
+        if !is_current {
+            return Ok(false);
         }
     }
-    Ok(())
+    for (folder, is_private) in folders(tree) {
+        if !place.has_folder(folder, is_private)? {
+            return Ok(false);
+        }
+    }
+    Ok(!Owned::is_unfinished(place)?)
 }
 
-/// The name that a file has while it is written.
-fn temporary(path: &Path) -> PathBuf {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_file_name(format!(".{name}.bottlec-new"))
+/// The folders of a tree, each after the one that it is in, and whether it is for its owner alone.
+fn folders(tree: &Tree) -> BTreeMap<&Path, bool> {
+    let mut folders = BTreeMap::new();
+    for file in &tree.artifacts {
+        for folder in Path::new(&file.path).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+            *folders.entry(folder).or_insert(false) |= file.private;
+        }
+    }
+    folders
 }
 
-/// Writes the file beside its place and renames it there. It has its permissions from the start.
-fn replace(root: &Path, file: &Artifact) -> Result<()> {
-    let path = root.join(&file.path);
-    let temporary = temporary(&path);
-    let attempt = || -> io::Result<()> {
-        let mut new = fs::OpenOptions::new().write(true).create_new(true).mode(file.mode()).open(&temporary)?;
-        new.write_all(file.content.as_bytes())?;
-        drop(new);
-        fs::rename(&temporary, &path)
-    };
-    attempt()
-        .inspect_err(|_| {
-            // Best effort: the first error is what counts.
-            let _ = fs::remove_file(&temporary);
-        })
-        .with_context(|| format!("cannot write {}", path.display()))
+fn make_folders(place: &mut Place, tree: &Tree) -> Result<()> {
+    folders(tree).into_iter().try_for_each(|(folder, is_private)| place.make_folder(folder, is_private))
 }

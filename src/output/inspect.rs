@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::owned::{OldIndex, Owned, read};
-use super::place::{Kind, is_plain, kind, refuse_detours_to_file};
-use super::{PENDING, conflict, folder};
+use super::owned::{OldIndex, Owned, There, there};
+use super::place::{Place, is_plain};
+use super::{conflict, folder};
 use crate::artifact::{INDEX, Tree};
 use crate::index::hash;
 
@@ -31,29 +31,32 @@ pub struct Inspection {
 /// # Errors
 /// What the file system says, with the path.
 pub fn inspect(out: &Path, tree: &Tree) -> Result<Inspection> {
-    let root = folder(out, tree);
-    let Owned { hashes, index, .. } = Owned::read(&root)?;
+    let mut found = Inspection {
+        index: OldIndex::Missing,
+        is_unfinished: false,
+        conflicted: Vec::new(),
+        edited: Vec::new(),
+        removed: Vec::new(),
+    };
+    let Some(mut place) = Place::open(&folder(out, tree))? else { return Ok(found) };
+    let Owned { hashes, index, is_unfinished, .. } = Owned::read(&mut place)?;
     // Both sides of a merge list files, and git makes one of the two of some: no hash is to be expected.
     let is_merged = matches!(index, OldIndex::Conflicted { .. });
-    let is_unfinished = kind(&root.join(PENDING))? != Kind::Missing;
-    let mut found =
-        Inspection { index, is_unfinished, conflicted: Vec::new(), edited: Vec::new(), removed: Vec::new() };
+    (found.index, found.is_unfinished) = (index, is_unfinished);
     let compiled = tree.artifacts.iter().map(|artifact| artifact.path.as_str());
     let paths: BTreeSet<&str> = compiled.chain(hashes.keys().map(String::as_str)).chain([INDEX]).collect();
     for path in paths.into_iter().filter(|path| is_plain(path)) {
-        refuse_detours_to_file(&root, path)?;
         let listed = hashes.get(path).filter(|_| !is_merged);
-        match kind(&root.join(path))? {
-            Kind::File => {
-                let bytes = read(&root.join(path))?;
-                if conflict::sides(&String::from_utf8_lossy(&bytes)).is_some() {
-                    found.conflicted.push(path.to_owned());
-                } else if listed.is_some_and(|hashes| !hashes.contains(&hash(&bytes))) {
-                    found.edited.push(path.to_owned());
-                }
+        match there(&mut place, path)? {
+            There::Content(bytes) if conflict::sides(&String::from_utf8_lossy(&bytes)).is_some() => {
+                found.conflicted.push(path.to_owned());
             }
-            Kind::Missing if listed.is_some() && !is_unfinished => found.removed.push(path.to_owned()),
-            Kind::Missing | Kind::Folder | Kind::Other => {}
+            There::Content(bytes) if listed.is_some_and(|hashes| !hashes.contains(&hash(&bytes))) => {
+                found.edited.push(path.to_owned());
+            }
+            There::Missing if listed.is_some() && !is_unfinished => found.removed.push(path.to_owned()),
+            There::TooLarge if listed.is_some() => found.edited.push(path.to_owned()),
+            There::Missing | There::TooLarge | There::Content(_) => {}
         }
     }
     Ok(found)

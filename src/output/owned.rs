@@ -1,13 +1,11 @@
 //! Which files of a bottle's folder are of earlier builds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::place::{self, Kind, kind, refuse_detours_to_file};
-use super::{Overwrite, PENDING, conflict, replace, temporary};
+use super::place::{Found, Place, is_plain};
+use super::{Overwrite, PENDING, conflict};
 use crate::artifact::{Artifact, INDEX, Tree};
 use crate::index::{FileEntry, Index, Listing, hash};
 
@@ -37,27 +35,38 @@ pub(super) struct Owned {
     /// What the last complete build listed, and an unfinished one after it.
     listed: Vec<FileEntry>,
     pub(super) index: OldIndex,
+    /// Whether a build did not come to its end, or is at work.
+    pub(super) is_unfinished: bool,
 }
 
+/// A file of an earlier build that the plan no longer has.
 pub(super) enum Stale {
     Unchanged(String),
     Edited(String),
+    /// It is gone; its folder may be there.
+    Removed(String),
 }
 
 impl Owned {
-    pub(super) fn read(root: &Path) -> Result<Self> {
-        let (index, mut listed) = old_index(&root.join(INDEX))?;
-        listed.extend(old_index(&root.join(PENDING))?.1);
+    pub(super) fn read(place: &mut Place) -> Result<Self> {
+        let (index, mut listed) = old_index(place, INDEX)?;
+        let (pending, also) = old_index(place, PENDING)?;
+        listed.extend(also);
         let mut hashes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for entry in &listed {
             hashes.entry(entry.path.clone()).or_default().insert(entry.sha256.clone());
         }
-        Ok(Owned { hashes, listed, index })
+        Ok(Owned { hashes, listed, index, is_unfinished: !matches!(pending, OldIndex::Missing) })
+    }
+
+    /// Whether there is anything of a build that did not come to its end.
+    pub(super) fn is_unfinished(place: &mut Place) -> Result<bool> {
+        Ok(!matches!(place.find(PENDING)?, Found::Missing) || place.is_left(PENDING)?)
     }
 
     /// Whether the file there is one of ours. A file that an index lists is ours whatever was done
     /// to it since: it says in its first line that edits are lost.
-    pub(super) fn has(&self, root: &Path, path: &str, overwrite: Overwrite) -> Result<bool> {
+    pub(super) fn has(&self, place: &mut Place, path: &str, overwrite: Overwrite) -> Result<bool> {
         let update = overwrite == Overwrite::Conflicted;
         if self.hashes.contains_key(path) {
             return Ok(true);
@@ -66,59 +75,53 @@ impl Owned {
             OldIndex::Read(_) => Ok(path == INDEX),
             OldIndex::Conflicted { .. } if update && path == INDEX => Ok(true),
             // With nobody left to list it, its first line must say it.
-            OldIndex::Conflicted { is_read: false } if update => Ok(read(&root.join(path))?.starts_with(GENERATED)),
+            OldIndex::Conflicted { is_read: false } if update => {
+                Ok(matches!(there(place, path)?, There::Content(bytes) if bytes.starts_with(GENERATED)))
+            }
             OldIndex::Conflicted { .. } | OldIndex::Missing | OldIndex::Foreign => Ok(false),
         }
     }
 
-    pub(super) fn stale(&self, root: &Path, tree: &Tree) -> Result<Vec<Stale>> {
+    pub(super) fn stale(&self, place: &mut Place, tree: &Tree) -> Result<Vec<Stale>> {
         let current: BTreeSet<&str> = tree.artifacts.iter().map(|artifact| artifact.path.as_str()).collect();
         let mut stale = Vec::new();
         for (path, hashes) in &self.hashes {
-            if current.contains(path.as_str()) || !place::is_plain(path) {
+            if current.contains(path.as_str()) || !is_plain(path) {
                 continue;
             }
-            refuse_detours_to_file(root, path)?;
-            let full = root.join(path);
-            if kind(&full)? == Kind::File {
-                let known = hashes.contains(&hash(&read(&full)?));
-                stale.push(if known { Stale::Unchanged(path.clone()) } else { Stale::Edited(path.clone()) });
-            }
+            stale.push(match there(place, path)? {
+                There::Missing => Stale::Removed(path.clone()),
+                There::Content(bytes) if hashes.contains(&hash(&bytes)) => Stale::Unchanged(path.clone()),
+                There::Content(_) | There::TooLarge => Stale::Edited(path.clone()),
+            });
         }
         Ok(stale)
     }
 
     /// Removes what a killed build left beside its targets.
-    pub(super) fn sweep(&self, root: &Path) -> Result<()> {
-        let crashed = kind(&root.join(PENDING))? != Kind::Missing;
-        let known = self.hashes.keys().map(String::as_str).chain([INDEX]).filter(|_| crashed);
-        for path in known.filter(|path| place::is_plain(path)).chain([PENDING]) {
-            refuse_detours_to_file(root, path)?;
-            let temporary = temporary(&root.join(path));
-            if kind(&temporary)? == Kind::File {
-                fs::remove_file(&temporary).with_context(|| format!("cannot remove {}", temporary.display()))?;
-            }
-        }
-        Ok(())
+    pub(super) fn sweep(&self, place: &mut Place) -> Result<()> {
+        let known = self.hashes.keys().map(String::as_str).chain([INDEX]).filter(|_| self.is_unfinished);
+        known.filter(|path| is_plain(path)).chain([PENDING]).try_for_each(|path| place.sweep(path))
     }
 
     /// Writes what this build may write, and what an unfinished one before it may have written.
-    pub(super) fn keep_pending(&self, root: &Path, index: &Artifact) -> Result<()> {
+    pub(super) fn keep_pending(&self, place: &mut Place, index: &Artifact) -> Result<()> {
         let mut pending: Index = serde_json::from_str(&index.content).context("the index is not JSON")?;
         pending
             .files
             .extend(self.listed.iter().filter(|old| !pending.files.contains(old)).cloned().collect::<Vec<_>>());
         let content = serde_json::to_string(&pending).context("the index is not JSON")?;
-        replace(root, &Artifact::public(PENDING, content))
+        place.replace(&Artifact::public(PENDING, content))
     }
 }
 
 /// What stands there and the files that it lists.
-fn old_index(path: &Path) -> Result<(OldIndex, Vec<FileEntry>)> {
-    if kind(path)? != Kind::File {
-        return Ok((OldIndex::Missing, Vec::new()));
-    }
-    let bytes = read(path)?;
+fn old_index(place: &mut Place, path: &str) -> Result<(OldIndex, Vec<FileEntry>)> {
+    let bytes = match there(place, path)? {
+        There::Missing => return Ok((OldIndex::Missing, Vec::new())),
+        There::TooLarge => return Ok((OldIndex::Foreign, Vec::new())),
+        There::Content(bytes) => bytes,
+    };
     let listing = |text: &[u8]| {
         // What is not an index lists nothing, and is then somebody else's file.
         serde_json::from_slice::<Listing>(text).ok().filter(|listing| !listing.files.is_empty())
@@ -135,6 +138,19 @@ fn old_index(path: &Path) -> Result<(OldIndex, Vec<FileEntry>)> {
     Ok((OldIndex::Conflicted { is_read }, read.into_iter().flatten().flat_map(|listing| listing.files).collect()))
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+/// The content of a file of the folder, for those who refuse everything else.
+pub(super) enum There {
+    Missing,
+    TooLarge,
+    Content(Vec<u8>),
+}
+
+pub(super) fn there(place: &mut Place, path: &str) -> Result<There> {
+    let shown = place.shown(path);
+    match place.find(path)? {
+        Found::Missing => Ok(There::Missing),
+        Found::File(file) => Ok(file.bytes()?.map_or(There::TooLarge, There::Content)),
+        Found::Unreadable(error) => Err(error).with_context(|| format!("cannot read {}", shown.display())),
+        Found::NoFile(found) => Err(found.refuse()),
+    }
 }

@@ -1,15 +1,14 @@
 //! Whether a tree on disk is what one build wrote. Nothing is written and no link is followed.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::place::{Kind, is_plain, kind};
+use super::place::{self, Place, is_plain};
 use super::{PENDING, conflict};
 use crate::artifact::INDEX;
-use crate::index::{FileEntry, Index, NotAnIndex, hash};
+use crate::index::{Index, NotAnIndex, hash};
 
 /// A tree whose files are those that its index lists.
 pub struct Verified {
@@ -63,6 +62,8 @@ pub enum Fault {
     Conflicted,
     /// A link, folder or device stands there, or a link on the way.
     NoFile,
+    /// It is larger than any file of a build.
+    TooLarge,
     /// The index gives a path that leads out of the bottle's folder.
     Outside,
 }
@@ -75,6 +76,7 @@ impl Fault {
             Fault::Changed => "was changed",
             Fault::Conflicted => "has git conflict markers",
             Fault::NoFile => "is no file, or behind a link",
+            Fault::TooLarge => "is larger than any file of a build",
             Fault::Outside => "is outside the bottle's folder",
         }
     }
@@ -95,18 +97,18 @@ pub fn verify(root: &Path) -> Result<Result<Verified, Unfit>> {
 /// # Errors
 /// What the file system says, with the path.
 pub fn find(root: &Path) -> Result<Result<Found, Unfit>> {
+    let mut place = Place::named(root)?;
     // Builds hold this lock while they write. Where there are no locks, the hashes must do.
-    let folder = fs::File::open(root).with_context(|| format!("cannot open {}", root.display()))?;
-    if matches!(folder.try_lock_shared(), Err(fs::TryLockError::WouldBlock)) {
+    if place.is_locked() {
         return Ok(Err(Unfit::Building));
     }
-    if kind(&root.join(PENDING))? != Kind::Missing {
+    if !matches!(place.find(PENDING)?, place::Found::Missing) {
         return Ok(Err(Unfit::Unfinished));
     }
-    let text = match kind(&root.join(INDEX))? {
-        Kind::Missing => return Ok(Err(Unfit::NoIndex)),
-        Kind::File => read(&root.join(INDEX))?,
-        Kind::Folder | Kind::Other => return Ok(Err(Unfit::Mixture(vec![(INDEX.to_owned(), Fault::NoFile)]))),
+    let text = match content(&mut place, INDEX)? {
+        Ok(text) => text,
+        Err(Fault::Missing) => return Ok(Err(Unfit::NoIndex)),
+        Err(fault) => return Ok(Err(Unfit::Mixture(vec![(INDEX.to_owned(), fault)]))),
     };
     let index = match Index::parse(&text) {
         Ok(index) => index,
@@ -116,7 +118,7 @@ pub fn find(root: &Path) -> Result<Result<Found, Unfit>> {
     let mut files = BTreeMap::from([(INDEX.to_owned(), text)]);
     let mut faults = Vec::new();
     for entry in &index.files {
-        match content(root, entry)? {
+        match content(&mut place, &entry.path)? {
             Ok(content) => {
                 if hash(&content) != entry.sha256 {
                     let fault = if is_conflicted(&content) { Fault::Conflicted } else { Fault::Changed };
@@ -134,24 +136,15 @@ fn is_conflicted(text: &[u8]) -> bool {
     conflict::sides(&String::from_utf8_lossy(text)).is_some()
 }
 
-fn content(root: &Path, FileEntry { path, .. }: &FileEntry) -> Result<Result<Vec<u8>, Fault>> {
+fn content(place: &mut Place, path: &str) -> Result<Result<Vec<u8>, Fault>> {
     if !is_plain(path) {
         return Ok(Err(Fault::Outside));
     }
-    let mut place = root.to_owned();
-    let mut steps = Path::new(path).components().peekable();
-    while let Some(step) = steps.next() {
-        place.push(step);
-        let expected = if steps.peek().is_some() { Kind::Folder } else { Kind::File };
-        match kind(&place)? {
-            Kind::Missing => return Ok(Err(Fault::Missing)),
-            found if found == expected => {}
-            _ => return Ok(Err(Fault::NoFile)),
-        }
+    let shown = place.shown(path);
+    match place.find(path)? {
+        place::Found::Missing => Ok(Err(Fault::Missing)),
+        place::Found::NoFile(_) => Ok(Err(Fault::NoFile)),
+        place::Found::Unreadable(error) => Err(error).with_context(|| format!("cannot read {}", shown.display())),
+        place::Found::File(file) => Ok(file.bytes()?.ok_or(Fault::TooLarge)),
     }
-    read(&place).map(Ok)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
