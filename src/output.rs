@@ -104,6 +104,12 @@ pub fn write(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<Written> {
     }
     let stale = owned.stale(&mut place, tree)?;
     owned.sweep(&mut place)?;
+    for file in &changed {
+        // What a killed build left is gone by now.
+        if let Some(path) = place.beside(&file.path)? {
+            bail!("{} is in the way: move it, or choose another folder with -o", path.display());
+        }
+    }
     if changed.is_empty() && stale.is_empty() && !owned.is_unfinished {
         return make_folders(&mut place, tree).map(|()| written);
     }
@@ -152,7 +158,9 @@ pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> 
             There::Unreadable(error) => return Err(error).with_context(|| format!("cannot read {}", shown.display())),
             There::File(found) => {
                 let mode = found.mode();
-                let Some(bytes) = found.bytes()? else { bail!("{} is larger than any file of a build", shown.display()) };
+                let Some(bytes) = found.bytes()? else {
+                    bail!("{} is larger than any file of a build", shown.display())
+                };
                 if bytes != artifact.content.as_bytes() {
                     Some(Difference::Content(String::from_utf8_lossy(&bytes).into_owned()))
                 } else if artifact.private && !is_private(mode) {

@@ -61,7 +61,7 @@ impl Owned {
 
     /// Whether there is anything of a build that did not come to its end.
     pub(super) fn is_unfinished(place: &mut Place) -> Result<bool> {
-        Ok(!matches!(place.find(PENDING)?, Found::Missing) || place.is_left(PENDING)?)
+        Ok(!matches!(place.find(PENDING)?, Found::Missing) || place.beside(PENDING)?.is_some())
     }
 
     /// Whether the file there is one of ours. A file that an index lists is ours whatever was done

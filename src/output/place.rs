@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// How long a build waits for another one: some thousand times as long as one takes.
 const PATIENCE: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Group's and others' rights.
 const SHARED: u32 = 0o077;
@@ -114,7 +114,10 @@ impl Place {
         match open_folder(CWD, path, OFlags::NOFOLLOW) {
             Ok(root) => Ok(Some(Place { path: path.to_owned(), root, folders: BTreeMap::new() })),
             Err(Errno::NOENT) => Ok(None),
-            Err(error) if is_no_folder(error) => Err(NoFile { path: path.to_owned(), wanted: "folder" }.refuse()),
+            Err(error) if is_no_folder(error) => {
+                let out = path.parent().filter(|out| !out.as_os_str().is_empty() && !out.is_dir());
+                Err(NoFile { path: out.unwrap_or(path).to_owned(), wanted: "folder" }.refuse())
+            }
             Err(error) => Err(error).with_context(|| format!("cannot open {}", path.display())),
         }
     }
@@ -132,7 +135,8 @@ impl Place {
 
     /// Opens the folder that a user names, who may name it by a link.
     pub(super) fn named(path: &Path) -> Result<Self> {
-        let root = open_folder(CWD, path, OFlags::empty()).with_context(|| format!("cannot open {}", path.display()))?;
+        let root =
+            open_folder(CWD, path, OFlags::empty()).with_context(|| format!("cannot open {}", path.display()))?;
         Ok(Place { path: path.to_owned(), root, folders: BTreeMap::new() })
     }
 
@@ -185,11 +189,7 @@ impl Place {
             Ok(file) => {
                 let file = File::from(file);
                 let metadata = file.metadata().with_context(|| format!("cannot look at {}", shown.display()))?;
-                if metadata.is_file() {
-                    Ok(Found::File(Open { path: shown, file, metadata }))
-                } else {
-                    no_file(shown)
-                }
+                if metadata.is_file() { Ok(Found::File(Open { path: shown, file, metadata })) } else { no_file(shown) }
             }
             Err(Errno::NOENT) => Ok(Found::Missing),
             // Links, and what cannot be opened like a file.
@@ -293,12 +293,15 @@ impl Place {
         Ok(())
     }
 
-    /// Whether there is something beside a file that a killed build may have left.
-    pub(super) fn is_left(&mut self, path: &str) -> Result<bool> {
+    /// What stands beside a file under the name that it has while it is written.
+    pub(super) fn beside(&mut self, path: &str) -> Result<Option<PathBuf>> {
+        let shown = self.shown(path);
         let (folder, name) = split(path);
-        match self.folder(folder)? {
-            Way::Folder(folder) => Ok(statat(folder, temporary(name), AtFlags::SYMLINK_NOFOLLOW).is_ok()),
-            Way::Missing | Way::NoFile(_) => Ok(false),
+        let Way::Folder(folder) = self.folder(folder)? else { return Ok(None) };
+        match retry_on_intr(|| statat(folder, temporary(name), AtFlags::SYMLINK_NOFOLLOW)) {
+            Ok(_) => Ok(Some(shown.with_file_name(temporary(name)))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot look beside {}", shown.display())),
         }
     }
 
@@ -374,8 +377,7 @@ fn make_folder<P: rustix::path::Arg + Copy>(
 }
 
 fn is_file(folder: &File, name: &str) -> bool {
-    statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_file())
+    statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_file())
 }
 
 fn is_shared(folder: &File) -> io::Result<bool> {

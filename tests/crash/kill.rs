@@ -1,0 +1,53 @@
+//! `kill -9` before a system call.
+
+use std::time::Instant;
+
+use super::support::programs;
+use super::{Scene, all, trace};
+
+/// Before each call that changes the disk, which are all states that a kill can leave; with
+/// `BOTTLEC_CRASHES=all` before each call at all.
+fn killed(scene: &Scene, every: usize) {
+    for strace in programs("BOTTLEC_STRACE_BINS") {
+        let start = Instant::now();
+        let mut points = 0;
+        if all() {
+            while trace::kill(&strace, scene, "all", points + 1) {
+                points += 1;
+                scene.judge(&format!("killed before system call {points}"));
+            }
+            scene.judge("not killed");
+        } else {
+            let calls = trace::calls(&strace, scene);
+            let changes: Vec<_> = calls.iter().filter(|call| call.is_work && call.changes()).collect();
+            assert!(changes.len() > 12, "{}", changes.len());
+            for call in changes.iter().step_by(every) {
+                assert!(trace::kill(&strace, scene, &call.name, call.number), "{}", call.line);
+                scene.judge(&format!("killed before {} {}", call.number, call.line));
+                points += 1;
+            }
+        }
+        eprintln!("{}: killed at {points} points in {:?}", scene.name, start.elapsed());
+        assert!(points > 5);
+    }
+}
+
+#[test]
+fn a_first_build_that_is_killed_is_known_and_mended() {
+    killed(&Scene::first(), 5);
+}
+
+#[test]
+fn a_build_with_changes_that_is_killed_is_known_and_mended() {
+    killed(&Scene::changed(), 2);
+}
+
+#[test]
+fn a_build_that_removes_files_and_is_killed_is_known_and_mended() {
+    killed(&Scene::removing(), 2);
+}
+
+#[test]
+fn a_build_of_several_that_is_killed_is_known_and_mended() {
+    killed(&Scene::batch(), 7);
+}
