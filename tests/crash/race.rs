@@ -177,7 +177,6 @@ fn swapped(place: &str, elsewhere: &str) {
     Snapshot::of(&mirror).assert_is(&before, place);
     let swaps = swaps.into_inner();
     eprintln!("{place}: {swaps} swaps, {built:?} built, {refused:?} refused");
-    assert!(built.into_inner() > 0);
 }
 
 #[test]
