@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::provider::CredentialFile;
+use crate::regular;
 use crate::secret::Secret;
 
 /// What a compilation may know beside the manifest.
@@ -87,11 +88,8 @@ fn read_secret(path: &Path) -> Result<Secret, FileProblem> {
         io::ErrorKind::NotFound => FileProblem::Missing,
         _ => FileProblem::Unreadable,
     };
-    if !std::fs::metadata(path).map_err(problem)?.is_file() {
-        return Err(FileProblem::Unreadable);
-    }
+    let (file, _) = regular::open(path).map_err(problem)?;
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(problem)?;
     let length = file.take(MAX_CREDENTIALS + 1).read_to_end(&mut bytes);
     let secret = Secret::new(bytes);
     match length {

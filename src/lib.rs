@@ -35,6 +35,7 @@ pub mod pipelock;
 pub mod plan;
 pub mod policy;
 pub mod provider;
+mod regular;
 pub mod render;
 pub mod review;
 pub mod revision;

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-use crate::yaml;
+use crate::{regular, yaml};
 
 /// The files of a git repository as of one commit.
 pub struct Revision {
@@ -269,7 +269,7 @@ impl Revision {
         if before.len() > yaml::MAX_BYTES || !path.symlink_metadata().is_ok_and(is_alike) {
             return Ok(true);
         }
-        Ok(std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))? != before)
+        Ok(regular::read(&path, yaml::MAX_BYTES).with_context(|| format!("cannot read {}", path.display()))? != before)
     }
 
     /// A path of the revision, for messages.

@@ -11,10 +11,13 @@ use std::thread;
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::progress::{INTERVAL, Progress};
-use crate::manifest;
+use crate::{manifest, regular};
 
 /// How many results a thread may be ahead of what is told: one, since some hold a whole tree.
 const AHEAD: usize = 1;
+
+/// The most bytes that a list of paths may have.
+const MAX_LIST: usize = 64 << 20;
 
 /// How many threads.
 #[derive(clap::Args)]
@@ -128,10 +131,15 @@ fn add(path: PathBuf, inputs: &mut Vec<PathBuf>, unread: &mut impl FnMut(anyhow:
 /// The paths of a list, a line each; blank lines and lines that start with `#` say nothing.
 fn read_list(list: &Path) -> Result<Vec<PathBuf>> {
     let mut bytes = Vec::new();
+    let shown = if is_stdin(list) { "on stdin".to_owned() } else { list.display().to_string() };
+    let context = || format!("cannot read the list {shown}");
     if is_stdin(list) {
-        std::io::stdin().read_to_end(&mut bytes).context("cannot read the list on stdin")?;
+        std::io::stdin().take(MAX_LIST as u64 + 1).read_to_end(&mut bytes).with_context(context)?;
     } else {
-        bytes = std::fs::read(list).with_context(|| format!("cannot read the list {}", list.display()))?;
+        bytes = regular::read(list, MAX_LIST).with_context(context)?;
+    }
+    if bytes.len() > MAX_LIST {
+        bail!("the list {shown} has more than {MAX_LIST} bytes: is this another file?");
     }
     let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let paths = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));

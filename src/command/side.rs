@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::ValueEnum as _;
 
 use super::{Screen, unfit};
@@ -19,6 +19,7 @@ use crate::policy::{Files, Model};
 use crate::review::{Dockerfile, Side, visible};
 use crate::revision::Revision;
 use crate::source::Sources;
+use crate::{regular, yaml};
 
 /// The backends that can express the bottle; all of them if none can, so that their errors are told.
 fn backends(bottle: &Bottle) -> Vec<Backend> {
@@ -71,8 +72,11 @@ pub(super) fn dockerfile(loaded: &Loaded, revision: Option<&Revision>) -> Result
     let Some(path) = &loaded.dockerfile else { return Ok(None) };
     let text = match revision {
         Some(revision) => revision.read_place(path)?,
-        None => Some(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?),
+        None => Some(regular::read(path, yaml::MAX_BYTES).with_context(|| format!("cannot read {}", path.display()))?),
     };
+    if text.as_ref().is_some_and(|text| text.len() > yaml::MAX_BYTES) {
+        bail!("{} has more than {} bytes: is this a Dockerfile?", path.display(), yaml::MAX_BYTES);
+    }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(text.map(|text| Dockerfile { name, text }))
 }

@@ -1,13 +1,13 @@
 //! Where manifests are read from. Nothing else opens them.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::load::folder_of;
 use crate::revision::{Resolved, Revision};
-use crate::yaml;
+use crate::{regular, yaml};
 
 /// Where manifests are read from.
 #[derive(Clone, Copy)]
@@ -66,15 +66,7 @@ impl Files<'_> {
     /// Reads a regular file, one byte more than a manifest may have at the most.
     pub(super) fn read(self, path: &Path) -> Result<Vec<u8>> {
         match self {
-            Files::Disk => {
-                let kind = std::fs::metadata(path)?;
-                if !kind.is_file() {
-                    bail!("it is not a regular file");
-                }
-                let mut bytes = Vec::with_capacity(usize::try_from(kind.len()).unwrap_or(0).min(yaml::MAX_BYTES + 1));
-                std::fs::File::open(path)?.take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-                Ok(bytes)
-            }
+            Files::Disk => Ok(regular::read(path, yaml::MAX_BYTES)?),
             Files::Revision(revision) => revision.read_place(path)?.ok_or_else(|| anyhow!("it is not a regular file")),
         }
     }

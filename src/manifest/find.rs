@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::regular;
 use crate::revision::Revision;
 
 /// The bottles below a folder, sorted. Hidden folders are passed over, links not followed.
@@ -55,7 +56,7 @@ fn search(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
 
 fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut start = Vec::new();
-    std::fs::File::open(path)?.take(4).read_to_end(&mut start)?;
+    regular::open(path)?.0.take(4).read_to_end(&mut start)?;
     Ok(start)
 }
 

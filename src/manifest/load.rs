@@ -11,6 +11,9 @@ use crate::revision::{Resolved, Revision};
 use crate::source::{Source, SourceId, Sources, Span};
 use crate::yaml::{self, Spanned};
 
+/// The longest path that a system takes.
+const MAX_PATH: usize = 4096;
+
 /// A manifest with its parents laid under it.
 #[derive(Debug)]
 pub struct Loaded {
@@ -181,6 +184,10 @@ impl Loader<'_> {
                 "`extends` takes a name or a relative path with `/`".into(),
                 "name a bottle inside the project",
             ));
+        }
+        if name.len() > MAX_PATH {
+            let message = format!("`extends` has {} bytes; a path has at most {MAX_PATH}", name.len());
+            return Err(refuse(message, "name a bottle inside the project"));
         }
         let is_path = name.contains('/') || [".yaml", ".yml", ".md"].iter().any(|end| name.ends_with(end));
         let candidates: Vec<String> = if is_path {

@@ -5,36 +5,14 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
+use super::support::impatient::at_once;
 use super::support::{bottlec, folder, screen, skipped, stdout};
 use super::{CODEX, MORE, ONE, Snapshot, is_there};
 use tempfile::TempDir;
 
 const CANARY: &str = "kept: elsewhere\n";
-
-/// Runs bottlec, which may wait for nothing.
-fn at_once(folder: &Path, arguments: &[&str]) -> Output {
-    let child = Command::new(env!("CARGO_BIN_EXE_bottlec"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
-        .env("HOME", folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let pid = rustix::process::Pid::from_child(&child);
-    let (sender, done) = channel();
-    std::thread::spawn(move || sender.send(child.wait_with_output().unwrap()));
-    done.recv_timeout(Duration::from_secs(20)).unwrap_or_else(|_| {
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        panic!("{arguments:?} waits");
-    })
-}
 
 fn mknod(arguments: &[&str], place: &Path) -> bool {
     Command::new("mknod").arg(place).args(arguments).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
