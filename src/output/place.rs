@@ -283,9 +283,17 @@ impl Place {
         while let Some(name) = empty.file_name() {
             let above = empty.parent().unwrap_or(Path::new(""));
             match self.folder(above)? {
-                Way::Folder(folder) if unlinkat(folder, name, AtFlags::REMOVEDIR).is_ok() => {}
+                Way::Folder(folder) => match retry_on_intr(|| unlinkat(folder, name, AtFlags::REMOVEDIR)) {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    // Not empty, in use, or no folder of ours.
+                    Err(Errno::NOTEMPTY | Errno::EXIST | Errno::BUSY | Errno::NOTDIR) => break,
+                    Err(error) => {
+                        return Err(error)
+                            .with_context(|| format!("cannot remove the folder {}", self.path.join(empty).display()));
+                    }
+                },
                 Way::Missing => {}
-                Way::Folder(_) | Way::NoFile(_) => break,
+                Way::NoFile(_) => break,
             }
             self.folders.remove(empty);
             empty = above;

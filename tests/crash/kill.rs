@@ -11,21 +11,12 @@ fn killed(scene: &Scene, every: usize) {
     for strace in programs("BOTTLEC_STRACE_BINS") {
         let start = Instant::now();
         let mut points = 0;
-        if all() {
-            while trace::kill(&strace, scene, "all", points + 1) {
-                points += 1;
-                scene.judge(&format!("killed before system call {points}"));
-            }
-            scene.judge("not killed");
-        } else {
-            let calls = trace::calls(&strace, scene);
-            let changes: Vec<_> = calls.iter().filter(|call| call.is_work && call.changes()).collect();
-            assert!(changes.len() > 12, "{}", changes.len());
-            for call in changes.iter().step_by(every) {
-                assert!(trace::kill(&strace, scene, &call.name, call.number), "{}", call.line);
-                scene.judge(&format!("killed before {} {}", call.number, call.line));
-                points += 1;
-            }
+        let calls = trace::calls(&strace, scene);
+        let changes = calls.iter().filter(|call| all() || call.is_work && call.changes());
+        for call in changes.step_by(if all() { 1 } else { every }) {
+            assert!(trace::kill(&strace, scene, call), "{}", call.line);
+            scene.judge(&format!("killed before {} {}", call.number, call.line));
+            points += 1;
         }
         eprintln!("{}: killed at {points} points in {:?}", scene.name, start.elapsed());
         assert!(points > 5);
