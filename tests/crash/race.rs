@@ -30,6 +30,15 @@ fn content<'t>(tree: &'t Tree, path: &str) -> Option<&'t [u8]> {
     Some(tree.artifacts.iter().find(|file| file.path == path)?.content.as_bytes())
 }
 
+/// Ends the other threads, also when this one fails.
+struct Over<'o>(&'o AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Whether a file is as one of the trees has it.
 fn is_of(trees: &[Tree; 2], path: &str, bytes: &[u8]) -> bool {
     trees.iter().any(|tree| content(tree, path) == Some(bytes))
@@ -43,6 +52,7 @@ fn a_reader_sees_whole_files_and_verifies_whole_trees() {
     let is_over = AtomicBool::new(false);
     let [files, whole, refused] = [(); 3].map(|()| AtomicUsize::new(0));
     thread::scope(|scope| {
+        let _over = Over(&is_over);
         scope.spawn(|| {
             let paths: Vec<&str> =
                 trees.iter().flat_map(|tree| &tree.artifacts).map(|file| file.path.as_str()).collect();
@@ -76,7 +86,6 @@ fn a_reader_sees_whole_files_and_verifies_whole_trees() {
         for round in 0..builds {
             output::write(folder.path(), &trees[round % 2], Overwrite::Nothing).unwrap();
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     let [files, whole, refused] = [files, whole, refused].map(AtomicUsize::into_inner);
     eprintln!("builds with readers: {files} files read, {whole} trees verified, {refused} refused");
@@ -151,6 +160,7 @@ fn swapped(place: &str, elsewhere: &str) {
         *if result { built } else { refused }.get_mut() += 1
     };
     thread::scope(|scope| {
+        let _over = Over(&is_over);
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 if exchange().is_ok() {
@@ -159,7 +169,7 @@ fn swapped(place: &str, elsewhere: &str) {
                 thread::yield_now();
             }
         });
-        let rounds = if all() { 20_000 } else { 300 };
+        let rounds = if all() { 3000 } else { 300 };
         for round in (0..).take_while(|round| *round < rounds || swaps.load(Ordering::Relaxed) < 200) {
             count(output::write(&out, &trees[round % 2], Overwrite::Nothing).is_ok(), &mut built, &mut refused);
             for (path, difference) in output::compare(&out, &trees[1]).unwrap_or_default() {
@@ -172,7 +182,6 @@ fn swapped(place: &str, elsewhere: &str) {
                 assert!(found.files.values().all(|bytes| bytes != CANARY.as_bytes()), "{place}");
             }
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     Snapshot::of(&mirror).assert_is(&before, place);
     let swaps = swaps.into_inner();
