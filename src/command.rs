@@ -79,6 +79,7 @@ enum Status {
 /// Runs bottlec.
 #[must_use]
 pub fn main() -> ExitCode {
+    keep_memory_private();
     let arguments = Arguments::parse();
     let screen = arguments.screen;
     screen.choose_color();
@@ -107,6 +108,17 @@ pub fn main() -> ExitCode {
             say(format_args!("bottlec: {error:#}"));
             ExitCode::from(2)
         }
+    }
+}
+
+/// No core file, and no debugger of this user, gets what is read here or what the environment holds. A
+/// program that `exec` starts is as always: exec(2) undoes this.
+fn keep_memory_private() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // Fails for no value that there is; without it everything else still works.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
 

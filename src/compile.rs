@@ -30,7 +30,7 @@ pub struct Linked<'b> {
 /// Compiles a bottle. Problems are findings; with an error among them there is no tree.
 ///
 /// # Errors
-/// An artifact does not read back as what was meant: a defect of bottlec.
+/// An artifact does not read back as what was meant, or holds a secret: a defect of bottlec.
 pub fn compile(
     bottle: &Bottle,
     sources: &Sources,
@@ -103,6 +103,7 @@ impl Linked<'_> {
         };
         let index = Index::of(compiled, &artifacts);
         artifacts.push(Artifact::public(INDEX, render::json(INDEX, &index)?));
+        plan.withheld.refuse_in(&artifacts, sources)?;
         Ok(Some(Tree {
             name: bottle.name.clone(),
             artifacts,

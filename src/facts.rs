@@ -2,6 +2,7 @@
 //! that bottlec asks of the host.
 
 use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,6 +28,8 @@ pub enum HostCredentials {
     File {
         /// Where it was looked for, for messages.
         path: String,
+        /// Its permissions, if it was opened.
+        mode: Option<u32>,
         /// What was found.
         content: Result<Secret, FileProblem>,
     },
@@ -63,8 +66,15 @@ impl HostFacts {
         let credentials = match file {
             None => HostCredentials::NotRead,
             Some(file) => match chosen.map(Path::to_owned).or_else(|| default_path(file)) {
-                Some(path) => HostCredentials::File { path: path.display().to_string(), content: read_secret(&path) },
-                None => HostCredentials::File { path: file.in_home.to_owned(), content: Err(FileProblem::NoPlace) },
+                Some(path) => {
+                    let mut mode = None;
+                    let content = read_secret(&path, &mut mode);
+                    HostCredentials::File { path: path.display().to_string(), mode, content }
+                }
+                None => {
+                    let content = Err(FileProblem::NoPlace);
+                    HostCredentials::File { path: file.in_home.to_owned(), mode: None, content }
+                }
             },
         };
         HostFacts { now, credentials }
@@ -83,18 +93,19 @@ fn default_path(file: &CredentialFile) -> Option<PathBuf> {
     }
 }
 
-fn read_secret(path: &Path) -> Result<Secret, FileProblem> {
+fn read_secret(path: &Path, mode: &mut Option<u32>) -> Result<Secret, FileProblem> {
     let problem = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => FileProblem::Missing,
         _ => FileProblem::Unreadable,
     };
-    let (file, _) = regular::open(path).map_err(problem)?;
-    let mut bytes = Vec::new();
-    let length = file.take(MAX_CREDENTIALS + 1).read_to_end(&mut bytes);
-    let secret = Secret::new(bytes);
-    match length {
-        Ok(length) if length as u64 > MAX_CREDENTIALS => Err(FileProblem::TooLarge),
-        Ok(_) => Ok(secret),
-        Err(error) => Err(problem(error)),
+    let (file, found) = regular::open(path).map_err(problem)?;
+    *mode = Some(found.permissions().mode() & 0o7777);
+    if found.len() > MAX_CREDENTIALS {
+        return Err(FileProblem::TooLarge);
     }
+    // Room for more than is read: a vector that grows leaves copies behind.
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).map_err(|_| FileProblem::TooLarge)? + 64);
+    let length = file.take(found.len()).read_to_end(&mut bytes);
+    let secret = Secret::new(bytes);
+    length.map(|_| secret).map_err(problem)
 }

@@ -133,8 +133,8 @@ impl Launch {
         };
         let prepared = |path: &str| bottle.file(&format!("agent/home/{path}")).map(<[u8]>::to_vec);
         match provider.launch_token(&(host.facts)(file), &prepared) {
-            Ok(LaunchToken { token, warning }) => {
-                self.warnings.extend(warning);
+            Ok(LaunchToken { token, warnings }) => {
+                self.warnings.extend(warnings);
                 let purpose = format!("the token for {}", slot.hosts.join(", "));
                 self.checked_token(slot, token, "the token in the host's login file", &purpose);
             }

@@ -44,4 +44,5 @@ pub mod source;
 mod terminal;
 pub mod variable;
 pub mod why;
+pub mod withheld;
 pub mod yaml;

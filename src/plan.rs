@@ -8,6 +8,7 @@ use crate::origin::Origin;
 use crate::provider::CredentialFile;
 use crate::source::Span;
 use crate::variable::{TokenRef, VariableName};
+use crate::withheld::Withheld;
 
 /// All that running one agent asks of the rest.
 pub struct AgentProvisionPlan {
@@ -36,6 +37,8 @@ pub struct AgentProvisionPlan {
     pub command: Vec<String>,
     /// The agent's home.
     pub home: &'static str,
+    /// What was read of the host's credentials and must be in no file.
+    pub withheld: Withheld,
 }
 
 impl AgentProvisionPlan {

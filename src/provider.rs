@@ -71,7 +71,7 @@ pub struct LaunchToken {
     /// The token.
     pub token: Secret,
     /// What the user should know, though it keeps nothing from starting.
-    pub warning: Option<Refusal>,
+    pub warnings: Vec<Refusal>,
 }
 
 /// A client's own credential file on the host.

@@ -20,7 +20,7 @@ pub(crate) use quote::{DoubleQuoted, EnvLine, PlainWord, is_hidden};
 pub struct RenderError(String);
 
 impl RenderError {
-    fn new(file: &str, problem: impl fmt::Display) -> Self {
+    pub(crate) fn new(file: &str, problem: impl fmt::Display) -> Self {
         RenderError(format!("{file}: {problem}"))
     }
 }

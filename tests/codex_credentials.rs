@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -84,7 +85,8 @@ fn host_file() -> Value {
 
 fn facts(content: Result<Vec<u8>, FileProblem>) -> HostFacts {
     let path = "/home/somebody/.codex/auth.json".to_owned();
-    HostFacts { now: NOW, credentials: HostCredentials::File { path, content: content.map(Secret::new) } }
+    let content = content.map(Secret::new);
+    HostFacts { now: NOW, credentials: HostCredentials::File { path, mode: Some(0o600), content } }
 }
 
 fn compile_host(file: &Value) -> Compiled {
@@ -356,6 +358,31 @@ fn an_account_that_codex_would_stumble_over_is_a_warning() {
         let compiled = compile_host(&file);
         assert_eq!(compiled.codes, ["BTL305 4:29"], "{account}");
         assert_eq!(dummy(&compiled)["tokens"]["account_id"], account);
+    }
+}
+
+#[test]
+fn a_file_that_other_users_can_read_is_a_warning_beside_what_else_is_wrong() {
+    let sound = host_file().to_string().into_bytes();
+    for (mode, can) in [(0o644, "read"), (0o640, "read"), (0o602, "change"), (0o666, "read and change")] {
+        for (content, more) in [(sound.clone(), None), (b"[]".to_vec(), Some("BTL303 4:29"))] {
+            let mut host = facts(Ok(content));
+            let HostCredentials::File { mode: of_file, .. } = &mut host.credentials else { unreachable!() };
+            *of_file = Some(mode);
+            let compiled = compile_with(MANIFEST, &host, &BOTH);
+            assert_eq!(compiled.codes, ["BTL306 4:29"].into_iter().chain(more).collect::<Vec<_>>(), "{mode:o}");
+            assert_eq!(compiled.tree.is_none(), more.is_some(), "{mode:o}");
+            let said = &compiled.messages[0];
+            let path = "/home/somebody/.codex/auth.json";
+            let words = format!("other users can {can} the Codex auth file {path}: its mode is {mode:04o}");
+            assert!(said.starts_with(&words) && said.contains(&format!("`chmod 600 {path}`")), "{said}");
+        }
+    }
+    let folder = folder(&[("bottle.yaml", MANIFEST), ("auth.json", &host_file().to_string())]);
+    for (mode, warned) in [(0o644, true), (0o600, false), (0o400, false)] {
+        fs::set_permissions(folder.path().join("auth.json"), fs::Permissions::from_mode(mode)).unwrap();
+        let run = bottlec(folder.path(), &["build", "bottle.yaml", "-o", "out", "--host-credentials", "auth.json"]);
+        assert_eq!((run.status.code(), screen(&run).contains("warning[BTL306]")), (Some(0), warned), "{mode:o}");
     }
 }
 

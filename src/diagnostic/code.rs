@@ -133,6 +133,8 @@ codes! {
     HostCredentialsExpiring = "BTL304" Warning,
     /// The host's credential file disagrees with itself.
     HostAccount = "BTL305" Warning,
+    /// Other users can read the host's credential file.
+    HostCredentialsExposed = "BTL306" Warning,
 
     // Egress and pipelock.
     /// A manifest route that fights a provider's.

@@ -13,6 +13,7 @@ use crate::host::Host;
 use crate::plan::{AgentImage, AgentProvisionPlan, HomeFile, ProviderRoute, Recipe};
 use crate::render::{self, RenderError};
 use crate::variable::VariableName;
+use crate::withheld::Withheld;
 
 /// What the client remembers, in the agent's home.
 const STATE: &str = ".claude.json";
@@ -110,6 +111,7 @@ agent_provider:
                 .map_or(AgentImage::Generated(RECIPE), |image| AgentImage::Chosen(image.value)),
             command: vec!["claude".to_owned()],
             home: guest::HOME,
+            withheld: Withheld::default(),
         })
     }
 }

@@ -4,6 +4,7 @@
 mod dummy;
 mod host_file;
 mod jwt;
+mod withheld;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ use crate::host::Host;
 use crate::plan::{AgentImage, AgentProvisionPlan, HomeFile, ProviderRoute, Provision, Recipe};
 use crate::render::{self, RenderError, filters};
 use crate::variable::{TokenRef, VariableName};
+use crate::withheld::Withheld;
 
 /// The provider `codex`.
 pub(super) struct Codex;
@@ -134,11 +136,13 @@ agent_provider:
         let mut files =
             vec![HomeFile { path: CONFIG, content: render::toml(CONFIG, &Config::quiet())?, private: true }];
         let mut provisioned_env = BTreeMap::new();
+        let mut withheld = Withheld::default();
         match forwarded {
             Some(asked) => {
                 provisioned_env.insert(token_ref.clone(), Provision { file: &CREDENTIAL_FILE });
-                if let Some(content) = dummy::build(host, asked, findings)? {
+                if let Some((content, of_host)) = dummy::build(host, asked, findings)? {
                     files.push(HomeFile { path: DUMMY, content, private: true });
+                    withheld = of_host;
                 }
             }
             // Where a login inside the bottle happens. With forwarded credentials the host must
@@ -164,8 +168,10 @@ agent_provider:
                 .map_or(AgentImage::Generated(RECIPE), |image| AgentImage::Chosen(image.value)),
             command: vec!["codex".to_owned()],
             home: guest::HOME,
+            withheld,
         })
     }
+
     fn launch_token(
         &self,
         host: &HostFacts,
@@ -175,7 +181,7 @@ agent_provider:
         let prepared = prepared(DUMMY).and_then(|dummy| host_file::Prepared::parse(&dummy)).ok_or_else(|| {
             Refusal::new("the bottle has no Codex auth file for the agent", "build it again with `bottlec build`")
         })?;
-        let warning = file.ends_soon(host.now);
-        Ok(LaunchToken { token: file.into_token(&prepared)?, warning })
+        let warnings = host_file::open_to_others(host).into_iter().chain(file.ends_soon(host.now)).collect();
+        Ok(LaunchToken { token: file.into_token(&prepared)?, warnings })
     }
 }

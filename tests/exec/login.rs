@@ -1,6 +1,7 @@
 //! The host's login file as the source of a token.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -44,7 +45,9 @@ fn login(expiry: i64, account: &str) -> Value {
 
 fn sign_in(bottle: &Bottle, login: &Value) {
     fs::create_dir_all(bottle.path().join(".codex")).unwrap();
-    fs::write(bottle.path().join(".codex/auth.json"), login.to_string()).unwrap();
+    let file = bottle.path().join(".codex/auth.json");
+    fs::write(&file, login.to_string()).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// A bottle that was built from this login, which is still the host's.
@@ -147,6 +150,27 @@ fn a_login_that_ends_soon_starts_with_a_warning() {
             "{said}"
         );
         assert_eq!(screen(&bottle.exec(&[], &[&["-q"], &PRINT[..]].concat())), "");
+    }
+}
+
+#[test]
+fn a_login_that_other_users_can_read_starts_with_a_warning() {
+    let login = login(LATER, ACCOUNT);
+    let bottle = signed_in(&login);
+    let file = bottle.path().join(".codex/auth.json");
+    for (mode, can) in [(0o644, "read"), (0o640, "read"), (0o622, "change"), (0o666, "read and change")] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let run = bottle.exec(&[], &PRINT);
+        let said = screen(&run);
+        let warning =
+            format!("warning: other users can {can} the Codex auth file {}: its mode is {mode:04o}\n", file.display());
+        assert!(said.contains(&warning) && said.contains("help: run `chmod 600 "), "{said}");
+        assert_eq!(stdout(&run), login["tokens"]["access_token"], "it starts nevertheless");
+        assert_eq!(screen(&bottle.exec(&[], &[&["-q"], &PRINT[..]].concat())), "");
+    }
+    for mode in [0o600, 0o400, 0o700] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(screen(&bottle.exec(&[], &PRINT)), "", "{mode:o}");
     }
 }
 

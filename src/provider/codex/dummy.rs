@@ -5,34 +5,41 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::host_file::{self, HostFile};
-use super::jwt;
+use super::{jwt, withheld};
 use crate::diagnostic::{Code, Diagnostic, Findings};
-use crate::facts::HostFacts;
+use crate::facts::{HostCredentials, HostFacts};
 use crate::provider::PLACEHOLDER;
 use crate::render::{self, RenderError};
+use crate::secret::{SecretJson, SecretMap};
 use crate::source::Span;
+use crate::withheld::Withheld;
 
 /// The claim with the account, in both tokens.
 pub(super) const AUTH_CLAIM: &str = "https://api.openai.com/auth";
 
 /// Kept of [`AUTH_CLAIM`]: identifiers and the plan, no secrets. Current Codex refuses to start with
 /// an account that the service does not know, and a wrong plan would switch an employer's policy off.
-const KEPT_TEXTS: [&str; 4] = ["chatgpt_account_id", "chatgpt_user_id", "user_id", "chatgpt_plan_type"];
+pub(super) const KEPT_TEXTS: [&str; 4] = ["chatgpt_account_id", "chatgpt_user_id", "user_id", "chatgpt_plan_type"];
 
 /// Kept as well: it changes which hosts Codex may be routed to.
 const KEPT_FLAG: &str = "chatgpt_account_is_fedramp";
 
 /// Other credentials that the file may hold. Codex reads `null` as absent; a placeholder would be
 /// taken for a credential or make the file unreadable.
-const CREDENTIALS: [&str; 5] =
+pub(super) const CREDENTIALS: [&str; 5] =
     ["OPENAI_API_KEY", "agent_identity", "personal_access_token", "bedrock_api_key", "bedrock_access_keys"];
 
 /// In the place of a `last_refresh` that Codex could not read. Without the key Codex sends no
 /// credential at all; its value matters only if `exp` cannot be read.
 const SOME_TIME: &str = "2026-01-01T00:00:00Z";
 
-/// Makes the dummy, or says why the host's file does not allow one.
-pub(super) fn build(host: &HostFacts, asked: Span, findings: &mut Findings) -> Result<Option<String>, RenderError> {
+/// Makes the dummy, or says why the host's file does not allow one; and what of the file must be in no
+/// other file either.
+pub(super) fn build(
+    host: &HostFacts,
+    asked: Span,
+    findings: &mut Findings,
+) -> Result<Option<(String, Withheld)>, RenderError> {
     let Some(file) = host_file::read(host, asked, findings) else { return Ok(None) };
     let text = render::json(super::DUMMY, &redact(&file))?;
     if let Err(problem) = accepted(&text, file.expiry) {
@@ -46,38 +53,42 @@ pub(super) fn build(host: &HostFacts, asked: Span, findings: &mut Findings) -> R
         );
         return Ok(None);
     }
-    Ok(Some(text))
+    let withheld = match host.credentials {
+        HostCredentials::File { .. } => withheld::of(&file),
+        HostCredentials::Synthetic | HostCredentials::NotRead => Withheld::default(),
+    };
+    Ok(Some((text, withheld)))
 }
 
 fn redact(file: &HostFile) -> Value {
     let mut dummy: Map<String, Value> = Map::new();
-    for (key, value) in &file.root {
-        let kept = match key.as_str() {
-            "auth_mode" => json!("chatgpt"),
-            "last_refresh" => json!(readable_time(value)),
-            "tokens" => tokens(file, value),
-            key if CREDENTIALS.contains(&key) => Value::Null,
+    for (key, value) in file.root.iter() {
+        let kept = match (key, value) {
+            ("auth_mode", _) => json!("chatgpt"),
+            ("last_refresh", _) => json!(readable_time(value).unwrap_or_else(|| SOME_TIME.to_owned())),
+            ("tokens", SecretJson::Map(tokens)) => redact_tokens(file, tokens),
+            (key, _) if CREDENTIALS.contains(&key) => Value::Null,
             _ => placeholder(value),
         };
-        dummy.insert(key.clone(), kept);
+        dummy.insert(key.to_owned(), kept);
     }
     dummy.entry("OPENAI_API_KEY").or_insert(Value::Null);
     dummy.entry("last_refresh").or_insert_with(|| json!(SOME_TIME));
     Value::Object(dummy)
 }
 
-fn tokens(file: &HostFile, tokens: &Value) -> Value {
+fn redact_tokens(file: &HostFile, tokens: &SecretMap) -> Value {
     let mut dummy = Map::new();
-    for (key, value) in tokens.as_object().into_iter().flatten() {
-        let kept = match (key.as_str(), value) {
-            ("access_token" | "id_token", Value::String(token)) => {
-                json!(jwt::unsigned(&claims(&jwt::claims(token).unwrap_or_default(), file.expiry)))
+    for (key, value) in tokens.iter() {
+        let kept = match (key, value) {
+            ("access_token" | "id_token", SecretJson::Text(token)) => {
+                json!(jwt::unsigned(&claims(jwt::claims(token.expose()).as_ref(), file.expiry)))
             }
-            ("account_id", Value::String(account)) => json!(account),
+            ("account_id", SecretJson::Text(account)) => json!(account.expose()),
             ("account_id", _) => Value::Null,
             _ => placeholder(value),
         };
-        dummy.insert(key.clone(), kept);
+        dummy.insert(key.to_owned(), kept);
     }
     dummy.insert("refresh_token".into(), json!(PLACEHOLDER));
     Value::Object(dummy)
@@ -85,43 +96,43 @@ fn tokens(file: &HostFile, tokens: &Value) -> Value {
 
 /// Both tokens end when the host's access token does: a dummy that ends earlier makes Codex refresh,
 /// which must fail, and one that ends later hides that the real one has ended.
-fn claims(host: &Map<String, Value>, expiry: i64) -> Map<String, Value> {
+fn claims(host: Option<&SecretMap>, expiry: i64) -> Map<String, Value> {
     let mut dummy = Map::new();
-    for (name, value) in host {
-        let kept = match (name.as_str(), value) {
-            (AUTH_CLAIM, Value::Object(claim)) => Value::Object(claim.iter().map(auth_claim).collect()),
+    for (name, value) in host.into_iter().flat_map(SecretMap::iter) {
+        let kept = match (name, value) {
+            (AUTH_CLAIM, SecretJson::Map(claim)) => Value::Object(claim.iter().map(auth_claim).collect()),
             _ => placeholder(value),
         };
-        dummy.insert(name.clone(), kept);
+        dummy.insert(name.to_owned(), kept);
     }
     dummy.insert("exp".into(), json!(expiry));
     dummy
 }
 
-fn auth_claim((name, value): (&String, &Value)) -> (String, Value) {
+fn auth_claim((name, value): (&str, &SecretJson)) -> (String, Value) {
     let kept = match value {
-        Value::String(_) => KEPT_TEXTS.contains(&name.as_str()),
-        Value::Bool(_) => name == KEPT_FLAG,
-        _ => false,
+        SecretJson::Text(text) if KEPT_TEXTS.contains(&name) => json!(text.expose()),
+        SecretJson::Bool(flag) if name == KEPT_FLAG => json!(flag),
+        _ => placeholder(value),
     };
-    (name.clone(), if kept { value.clone() } else { placeholder(value) })
+    (name.to_owned(), kept)
 }
 
 /// A value of the same type that says nothing.
-fn placeholder(value: &Value) -> Value {
+fn placeholder(value: &SecretJson) -> Value {
     match value {
-        Value::Null => Value::Null,
-        Value::Bool(_) => Value::Bool(false),
-        Value::Number(_) => json!(0),
-        Value::String(_) => json!(PLACEHOLDER),
-        Value::Array(_) => json!([]),
-        Value::Object(_) => json!({}),
+        SecretJson::Null => Value::Null,
+        SecretJson::Bool(_) => Value::Bool(false),
+        SecretJson::Number(_) => json!(0),
+        SecretJson::Text(_) => json!(PLACEHOLDER),
+        SecretJson::List(_) => json!([]),
+        SecretJson::Map(_) => json!({}),
     }
 }
 
-fn readable_time(value: &Value) -> String {
-    let time = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
-    time.map_or_else(|| SOME_TIME.to_owned(), |time| time.to_string())
+/// `last_refresh`, if Codex can read it.
+pub(super) fn readable_time(value: &SecretJson) -> Option<String> {
+    value.as_text()?.parse::<Timestamp>().ok().map(|time| time.to_string())
 }
 
 /// The file as Codex 0.169 was seen to read it (2026-11), so that what is written is a
@@ -190,7 +201,7 @@ fn accepted(text: &str, expiry: i64) -> Result<(), String> {
             return Err("a token does not end when the host's does".into());
         }
     }
-    let claims = jwt::claims(&file.tokens.id_token).unwrap_or_default();
-    serde_json::from_value::<IdClaims>(Value::Object(claims)).map_err(|error| error.to_string())?;
+    let claims = jwt::payload(&file.tokens.id_token).ok_or("a token is not a JWT")?;
+    serde_json::from_slice::<IdClaims>(&claims).map_err(|error| error.to_string())?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::jwt;
 use crate::diagnostic::{Code, Diagnostic, Findings, Refusal};
 use crate::facts::{FileProblem, HostCredentials, HostFacts};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretJson, SecretMap};
 use crate::source::Span;
 
 /// Newer releases refresh when fewer than five minutes are left; a bottle needs some time on top.
@@ -20,9 +20,9 @@ pub(super) struct HostFile {
     /// Where it is, for messages.
     path: String,
     /// The whole file.
-    pub(super) root: Map<String, Value>,
+    pub(super) root: SecretMap,
     /// The claims of the access token.
-    pub(super) access_claims: Map<String, Value>,
+    pub(super) access_claims: SecretMap,
     /// When the access token ends, in seconds since 1970.
     pub(super) expiry: i64,
 }
@@ -33,6 +33,7 @@ pub(super) fn read(host: &HostFacts, asked: Span, findings: &mut Findings) -> Op
     let mut report = |code, Refusal { message, help }| {
         findings.push(Diagnostic::new(code, message).at(asked, "asked for here").help(help));
     };
+    open_to_others(host).into_iter().for_each(|warning| report(Code::HostCredentialsExposed, warning));
     match open(host) {
         Ok(file) => {
             file.ends_soon(host.now).into_iter().for_each(|warning| report(Code::HostCredentialsExpiring, warning));
@@ -49,15 +50,30 @@ pub(super) fn read(host: &HostFacts, asked: Span, findings: &mut Findings) -> Op
 /// Reads and checks the host's credentials. Nothing of the file's content is in the refusal.
 pub(super) fn open(host: &HostFacts) -> Result<HostFile, Refusal> {
     let (path, parsed) = match &host.credentials {
-        HostCredentials::Synthetic => (String::new(), Ok(synthetic())),
+        HostCredentials::Synthetic => (String::new(), synthetic().ok_or(Refused::NotJson)),
         HostCredentials::NotRead => ("auth.json".to_owned(), Err(Refused::Missing)),
-        HostCredentials::File { path, content: Err(problem) } => (path.clone(), Err(Refused::from(*problem))),
-        HostCredentials::File { path, content: Ok(secret) } => (path.clone(), parse(secret.expose())),
+        HostCredentials::File { path, content: Err(problem), .. } => (path.clone(), Err(Refused::from(*problem))),
+        HostCredentials::File { path, content: Ok(secret), .. } => (path.clone(), parse(secret.expose())),
     };
     match parsed.and_then(|root| check(root, host.now)) {
         Ok((root, access_claims, expiry)) => Ok(HostFile { path, root, access_claims, expiry }),
         Err(refused) => Err(Refusal::new(refused.message(&path), refused.help())),
     }
+}
+
+/// A warning if other users of the host can read the file or write to it.
+pub(super) fn open_to_others(host: &HostFacts) -> Option<Refusal> {
+    let HostCredentials::File { path, mode: Some(mode), .. } = &host.credentials else { return None };
+    let can = match (mode & 0o044 != 0, mode & 0o022 != 0) {
+        (true, true) => "read and change",
+        (true, false) => "read",
+        (false, true) => "change",
+        (false, false) => return None,
+    };
+    Some(Refusal::new(
+        format!("other users can {can} the Codex auth file {path}: its mode is {mode:04o}"),
+        format!("run `chmod 600 {path}`; if others may have read it, sign in again"),
+    ))
 }
 
 /// Why the file is refused.
@@ -132,24 +148,21 @@ fn time(seconds: i64) -> String {
     Timestamp::from_second(seconds).map_or_else(|_| format!("second {seconds}"), |time| time.to_string())
 }
 
-fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(root)) => Ok(root),
-        _ => Err(Refused::NotJson),
-    }
+fn parse(bytes: &[u8]) -> Result<SecretMap, Refused> {
+    SecretMap::parse(bytes).ok_or(Refused::NotJson)
 }
 
 /// The file, the claims of its access token and when that ends.
-type Checked = (Map<String, Value>, Map<String, Value>, i64);
+type Checked = (SecretMap, SecretMap, i64);
 
-fn check(root: Map<String, Value>, now: i64) -> Result<Checked, Refused> {
+fn check(root: SecretMap, now: i64) -> Result<Checked, Refused> {
     match root.get("auth_mode") {
-        Some(Value::String(mode)) if mode == "chatgpt" => {}
-        None | Some(Value::Null) => return Err(Refused::NoAuthMode),
+        Some(SecretJson::Text(mode)) if mode.expose() == "chatgpt" => {}
+        None | Some(SecretJson::Null) => return Err(Refused::NoAuthMode),
         Some(_) => return Err(Refused::OtherAuthMode),
     }
-    let tokens = root.get("tokens").and_then(Value::as_object).ok_or(Refused::NoTokens)?;
-    let token = |name: &str| tokens.get(name).and_then(Value::as_str).filter(|token| !token.is_empty());
+    let tokens = root.get("tokens").and_then(SecretJson::as_map).ok_or(Refused::NoTokens)?;
+    let token = |name: &str| tokens.get(name).and_then(SecretJson::as_text).filter(|token| !token.is_empty());
     let access_claims = jwt::claims(token("access_token").ok_or(Refused::NoAccessToken)?).ok_or(Refused::NotJwt)?;
     let expiry = jwt::expiry(&access_claims).ok_or(Refused::NotJwt)?;
     token("id_token").and_then(jwt::claims).ok_or(Refused::NoIdToken)?;
@@ -176,8 +189,8 @@ impl HostFile {
         let claimed = self
             .access_claims
             .get(super::dummy::AUTH_CLAIM)
-            .and_then(|claim| claim.get("chatgpt_account_id"))
-            .and_then(Value::as_str);
+            .and_then(|claim| claim.as_map()?.get("chatgpt_account_id"))
+            .and_then(SecretJson::as_text);
         let problem = match (account(&self.root), claimed) {
             (None, _) => "has no `tokens.account_id`",
             (Some(account), _) if account.starts_with("org-") => {
@@ -210,10 +223,9 @@ impl HostFile {
         if account(&self.root) != prepared.as_deref() {
             return changed("it is of another account".to_owned());
         }
-        match self.root.get_mut("tokens").and_then(|tokens| tokens.get_mut("access_token")).map(Value::take) {
-            Some(Value::String(token)) => Ok(Secret::new(token.into_bytes())),
-            _ => Err(Refusal::new(Refused::NoAccessToken.message(&self.path), Refused::NoAccessToken.help())),
-        }
+        let tokens = self.root.get_mut("tokens").and_then(SecretJson::as_map_mut);
+        let token = tokens.and_then(|tokens| tokens.get_mut("access_token")?.take_text());
+        token.ok_or_else(|| Refusal::new(Refused::NoAccessToken.message(&self.path), Refused::NoAccessToken.help()))
     }
 }
 
@@ -227,18 +239,19 @@ impl Prepared {
     /// Reads the dummy that a build made.
     pub(super) fn parse(dummy: &[u8]) -> Option<Self> {
         let root = parse(dummy).ok()?;
-        let token = root.get("tokens")?.get("access_token")?.as_str()?;
+        let token = root.get("tokens")?.as_map()?.get("access_token")?.as_text()?;
         let expiry = jwt::expiry(&jwt::claims(token)?)?;
         Some(Prepared { expiry, account: account(&root).map(str::to_owned) })
     }
 }
 
-fn account(root: &Map<String, Value>) -> Option<&str> {
-    root.get("tokens")?.get("account_id")?.as_str()
+/// The account that the file names.
+pub(super) fn account(root: &SecretMap) -> Option<&str> {
+    root.get("tokens")?.as_map()?.get("account_id")?.as_text()
 }
 
 /// The made-up account of `--hermetic`, as a host's file would hold it.
-fn synthetic() -> Map<String, Value> {
+fn synthetic() -> Option<SecretMap> {
     let account = "00000000-0000-4000-8000-000000000000";
     let claim = serde_json::json!({
         "chatgpt_account_id": account,
@@ -265,8 +278,5 @@ fn synthetic() -> Map<String, Value> {
         },
         "last_refresh": "2026-01-01T00:00:00Z",
     });
-    match root {
-        Value::Object(root) => root,
-        _ => Map::new(),
-    }
+    SecretMap::parse(root.to_string().as_bytes())
 }
