@@ -59,7 +59,7 @@ impl Withheld {
                 return Err(RenderError::new(
                     &found.path,
                     format!(
-                        "it would hold a secret of the host's login file ({encoding}), unless the manifest itself does: remove it there"
+                        "it would hold a secret of the host's login file ({encoding}); if the manifest holds it, remove it there"
                     ),
                 ));
             }

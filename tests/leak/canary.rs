@@ -1,6 +1,7 @@
 //! Canaries: a login file, an environment and answers in which everything that is secret can be told
 //! from everything else.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
@@ -10,6 +11,7 @@ use std::process::{Command, Output};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use memchr::memmem;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -35,16 +37,24 @@ fn random(length: usize) -> String {
 /// is found as well, and one search finds them all.
 pub(crate) struct Canaries {
     mark: String,
+    made: RefCell<Vec<String>>,
 }
 
 impl Canaries {
     pub(crate) fn new() -> Self {
-        Canaries { mark: random(16) }
+        Canaries { mark: random(16), made: RefCell::default() }
     }
 
     /// One more; the middle is its own.
     pub(crate) fn next(&self) -> String {
-        format!("{}{}{}", self.mark, random(12), self.mark)
+        let canary = format!("{}{}{}", self.mark, random(12), self.mark);
+        self.made.borrow_mut().push(canary.clone());
+        canary
+    }
+
+    /// How many whole canaries are in there, as they are.
+    pub(crate) fn count(&self, bytes: &[u8]) -> usize {
+        self.made.borrow().iter().map(|canary| memmem::find_iter(bytes, canary).count()).sum()
     }
 
     pub(crate) fn detector(&self) -> Detector {

@@ -62,12 +62,6 @@ impl Detector {
         let hit = |(name, form): &(&str, Vec<u8>)| memmem::find(bytes, form).map(|at| format!("{name} (byte {at})"));
         self.0.iter().find_map(hit)
     }
-
-    /// How often the text is in there as it is.
-    pub(crate) fn count(&self, bytes: &[u8]) -> usize {
-        let (_, plain) = self.0.iter().find(|(name, _)| *name == "as it is").unwrap();
-        memmem::find_iter(bytes, plain).count()
-    }
 }
 
 type Encode = fn(&[u8]) -> Vec<u8>;

@@ -1,5 +1,6 @@
 //! Memory: what is no longer needed is overwritten, and no core file shows the rest. The memory of a run
-//! that waits is read through `/proc`, which takes the rights of root.
+//! that waits is read through `/proc`, which takes the rights of root. What is looked for are whole values:
+//! a few bytes of one may be left where the processor's registers were saved.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -16,8 +17,8 @@ const MANIFEST: &str = "\
 name: review
 agent_provider: { template: codex, forward_host_credentials: true }
 env:
-  ASKED: ?Which ticket
-  ANOTHER: ?And another
+  FIRST: ?Which ticket
+  SECOND: ?And another
 ";
 
 /// All that a process can write to: its heap, its stacks, its variables.
@@ -71,15 +72,11 @@ fn built(login: &str) -> Project {
 #[test]
 fn a_build_has_nothing_of_the_login_left_when_it_writes() {
     let (token, rest, login) = login();
-    // As it is, and with what the parser cannot lend out of the file's own bytes.
     let project = built(&login);
     let (child, lock) = waiting_build(&project);
     let Some(memory) = memory(child.id()) else { return skipped("the memory of a process cannot be read") };
-    // What it read is there, so this is its memory.
-    assert!(project.canaries.detector().count(&memory) > 0, "the environment is in it");
-    for (what, canaries) in [("the access token", &token), ("the rest of the login", &rest)] {
-        assert_eq!(canaries.detector().find(&memory), None, "{what} is in {} bytes of memory", memory.len());
-    }
+    assert!(project.canaries.count(&memory) > 40, "this is its memory: the environment is in it");
+    assert_eq!((token.count(&memory), rest.count(&memory)), (0, 0), "the access token, and the rest of the login");
     drop(lock);
     assert!(child.wait_with_output().unwrap().status.success());
 }
@@ -94,10 +91,9 @@ fn a_launch_has_one_copy_of_each_value_when_it_asks() {
     session.answer(&answers.next());
     session.expect("And another: ");
     let Some(memory) = memory(session.child.id()) else { return skipped("the memory of a process cannot be read") };
-    assert_eq!(rest.detector().find(&memory), None, "what of the login is not needed");
-    // A canary has its mark twice.
-    assert_eq!(token.detector().count(&memory), 2, "the access token is there once");
-    assert_eq!(answers.detector().count(&memory), 2, "the answer is there once");
+    assert_eq!(rest.count(&memory), 0, "what of the login is not needed");
+    assert_eq!(token.count(&memory), 1, "the signature of the access token is there once");
+    assert_eq!(answers.count(&memory), 1, "the answer is there once");
     session.answer("");
     assert!(session.end().0.status.success());
 }
@@ -126,9 +122,10 @@ fn no_core_file_has_a_secret_and_the_command_is_as_always() {
     let project = built(&login);
     let abort = |child: &Child| kill_process(Pid::from_child(child), Signal::ABORT).unwrap();
 
-    let (child, _lock) = waiting_build(&project);
+    let (child, lock) = waiting_build(&project);
     abort(&child);
     assert!(!child.wait_with_output().unwrap().status.success());
+    drop(lock);
     assert_eq!(cores(&project), 0, "of a build");
 
     let session = Session::start(&project, &["exec", "out/review", "--", "true"]);

@@ -14,6 +14,8 @@ use super::canary::Project;
 /// A run that may ask.
 pub(crate) struct Session {
     keyboard: File,
+    /// Held open: without it the terminal hangs up while bottlec has it closed.
+    _terminal: File,
     shown: Arc<Mutex<Vec<u8>>>,
     pub(crate) child: Child,
 }
@@ -29,7 +31,10 @@ impl Session {
         let mut command = Command::new("setsid");
         project.dress(&mut command);
         command.args(["--ctty", "sh", "-c", "ulimit -c unlimited; exec \"$0\" \"$@\" < /dev/null"]);
-        command.arg(env!("CARGO_BIN_EXE_bottlec")).args(arguments).stdin(Stdio::from(OwnedFd::from(terminal)));
+        command
+            .arg(env!("CARGO_BIN_EXE_bottlec"))
+            .args(arguments)
+            .stdin(Stdio::from(OwnedFd::from(terminal.try_clone().unwrap())));
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (keyboard, shown) = (File::from(master), Arc::new(Mutex::new(Vec::new())));
         let (mut screen, into) = (keyboard.try_clone().unwrap(), Arc::clone(&shown));
@@ -39,7 +44,7 @@ impl Session {
                 into.lock().unwrap().extend_from_slice(&bytes[..count]);
             }
         });
-        Session { keyboard, shown, child }
+        Session { keyboard, _terminal: terminal, shown, child }
     }
 
     /// Waits until the terminal shows this, so that bottlec waits for an answer.
