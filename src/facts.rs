@@ -49,7 +49,7 @@ pub enum FileProblem {
 }
 
 /// The largest credential file that is read, in bytes.
-const MAX_CREDENTIALS: u64 = 1 << 20;
+const MAX_CREDENTIALS: usize = 1 << 20;
 
 impl HostFacts {
     /// Facts that are the same on every machine.
@@ -100,12 +100,13 @@ fn read_secret(path: &Path, mode: &mut Option<u32>) -> Result<Secret, FileProble
     };
     let (file, found) = regular::open(path).map_err(problem)?;
     *mode = Some(found.permissions().mode() & 0o7777);
-    if found.len() > MAX_CREDENTIALS {
-        return Err(FileProblem::TooLarge);
-    }
-    // Room for more than is read: a vector that grows leaves copies behind.
-    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).map_err(|_| FileProblem::TooLarge)? + 64);
-    let length = file.take(found.len()).read_to_end(&mut bytes);
+    // Room for all that is read, whatever length the file has: a vector that grows leaves copies behind.
+    let mut bytes = Vec::with_capacity(MAX_CREDENTIALS + 64);
+    let length = file.take(MAX_CREDENTIALS as u64 + 1).read_to_end(&mut bytes);
     let secret = Secret::new(bytes);
-    length.map(|_| secret).map_err(problem)
+    match length {
+        Ok(length) if length > MAX_CREDENTIALS => Err(FileProblem::TooLarge),
+        Ok(_) => Ok(secret),
+        Err(error) => Err(problem(error)),
+    }
 }

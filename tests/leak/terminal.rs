@@ -57,11 +57,22 @@ impl Session {
     }
 
     /// Waits for the end: what the pipes got, and what the terminal showed.
-    pub(crate) fn end(self) -> (Output, Vec<u8>) {
-        let run = self.child.wait_with_output().unwrap();
+    pub(crate) fn end(mut self) -> (Output, Vec<u8>) {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        self.child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+        self.child.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
+        let run = Output { status: self.child.wait().unwrap(), stdout, stderr };
         std::thread::sleep(Duration::from_millis(30));
         let shown = self.shown.lock().unwrap().clone();
         (run, shown)
+    }
+}
+
+/// A test that fails leaves nobody behind who waits for an answer.
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -178,7 +178,23 @@ fn outputs_that_are_in_the_way_make_nothing_known() {
         );
         project.assert_clean(what);
     }
+    // A hand that put the real login where the dummy belongs: nothing shows its text.
     let project = project();
+    let dummy = project.path().join(tree).join("agent/home/.codex/auth.json");
+    fs::copy(project.path().join(super::canary::LOGIN), &dummy).unwrap();
+    for arguments in [
+        &["build", "review.yaml", "-o", "out", "--check", "-v"] as &[&str],
+        &["diff", "review.yaml", "out/review", "-v"],
+        &["diff", "out/review", "review.yaml", "--format", "json"],
+        &["diff", "out/review", "review.yaml", "--format", "markdown"],
+        &["why", "out/review", "https://api.openai.com/"],
+        &["exec", "out/review", "--", "true"],
+        &["build", "review.yaml", "-o", "out", "-v"],
+    ] {
+        project.run(arguments);
+    }
+    project.assert_clean("a login in the place of the dummy, which a build replaces");
+
     for folder in ["/proc/bottles", "/dev/null/out", "review.yaml", "/sys/out"] {
         let run = project.run(&["build", "review.yaml", "-o", folder]);
         assert_eq!(run.status.code(), Some(2), "{folder}");

@@ -13,22 +13,23 @@ use crate::command::said::Said;
 use crate::index::{Listing, Stamp};
 use crate::output::{self, Difference, Inspection, OldIndex};
 
-/// Tells the differences as a result, and then what moved; whether there are any. Permissions are for trees
-/// that are used: one for comparison holds nobody's account, and git, which keeps it, keeps none.
-pub(super) fn check(out: &Path, tree: &Tree, with_permissions: bool, screen: &Screen, said: &mut Said) -> Result<bool> {
+/// Tells the differences as a result, and then what moved; whether there are any. Permissions and privacy are
+/// for trees that are used: one for comparison holds nobody's account, and git, which keeps it, keeps no
+/// permissions.
+pub(super) fn check(out: &Path, tree: &Tree, is_used: bool, screen: &Screen, said: &mut Said) -> Result<bool> {
     let mut differences = output::compare(out, tree)?;
-    differences.retain(|_, difference| with_permissions || !is_mode(difference));
+    differences.retain(|_, difference| is_used || !is_mode(difference));
     if differences.is_empty() {
         return Ok(false);
     }
-    said.result(text(out, tree, &differences));
+    said.result(text(out, tree, is_used, &differences));
     for reason in reasons(&output::inspect(out, tree)?, tree, &differences)? {
         said.note(screen, format_args!("{}: {reason}", tree.name.as_str()));
     }
     Ok(true)
 }
 
-fn text(out: &Path, tree: &Tree, differences: &BTreeMap<String, Difference>) -> String {
+fn text(out: &Path, tree: &Tree, is_used: bool, differences: &BTreeMap<String, Difference>) -> String {
     let folder = output::folder(out, tree);
     let mut text = String::new();
     for (path, difference) in differences {
@@ -39,11 +40,14 @@ fn text(out: &Path, tree: &Tree, differences: &BTreeMap<String, Difference>) -> 
             Difference::Stale => writeln!(text, "stale   {shown}"),
             Difference::Mode(mode) => writeln!(text, "mode    {shown} is {mode:04o}, must be 0600"),
             Difference::Content(old) => {
-                let new = tree
-                    .artifacts
-                    .iter()
-                    .find(|artifact| artifact.path == *path)
-                    .map_or("", |artifact| &artifact.content);
+                let artifact = tree.artifacts.iter().find(|artifact| artifact.path == *path);
+                // What is kept from other users is not for a log: the file on disk may hold anything by now,
+                // a real login for one.
+                if is_used && artifact.is_some_and(|artifact| artifact.private) {
+                    let _ = writeln!(text, "differs {shown}, whose text is for its owner alone");
+                    continue;
+                }
+                let new = artifact.map_or("", |artifact| &artifact.content);
                 let diff = TextDiff::from_lines(old.as_str(), new);
                 let diff = diff
                     .unified_diff()
