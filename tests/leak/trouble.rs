@@ -120,10 +120,13 @@ fn limits_make_nothing_known_and_leave_no_core_file() {
     assert!(!walk(project.path()).iter().any(|path| path.ends_with("core")));
 }
 
+/// What is done to a project before bottlec runs.
+type Damage<'d> = &'d dyn Fn(&Project);
+
 #[test]
 fn outputs_that_are_in_the_way_make_nothing_known() {
     let tree = "out/review";
-    let table: [(&str, &dyn Fn(&Project)); 8] = [
+    let table: [(&str, Damage); 8] = [
         ("a file in the place of the folder", &|project| {
             fs::remove_dir_all(project.path().join(tree)).unwrap();
             fs::write(project.path().join(tree), "").unwrap();
