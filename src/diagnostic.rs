@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 pub use code::{Code, Grade, Severity};
 pub use page::{Example, Page, Shows};
 
+use crate::render::is_hidden;
 use crate::source::Span;
 
 /// A place and a few words about it.
@@ -45,7 +46,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A finding without a place yet.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Diagnostic { code, severity: code.severity(), message: message.into(), labels: Vec::new(), help: None }
+        Diagnostic { code, severity: code.severity(), message: inert(message), labels: Vec::new(), help: None }
     }
 
     /// Where the finding is.
@@ -57,14 +58,14 @@ impl Diagnostic {
     /// Another place that has to do with it.
     #[must_use]
     pub fn and(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { span, text: text.into() });
+        self.labels.push(Label { span, text: inert(text) });
         self
     }
 
     /// How to mend it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(inert(help));
         self
     }
 
@@ -72,6 +73,17 @@ impl Diagnostic {
     pub fn span(&self) -> Option<Span> {
         self.labels.first().map(|label| label.span)
     }
+}
+
+/// One line, whatever it repeats of a manifest: a line break would start a finding of its own, other controls
+/// steer a terminal, and what is hidden deceives.
+fn inert(text: impl Into<String>) -> String {
+    let text = text.into();
+    let steers = |c: char| c.is_control() || is_hidden(c);
+    if !text.contains(steers) {
+        return text;
+    }
+    text.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 /// Why a value was not taken, before it is known where it stands.
@@ -86,7 +98,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal of these words.
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Refusal { message: message.into(), help: help.into() }
+        Refusal { message: inert(message), help: inert(help) }
     }
 
     /// The finding that it makes at a place.

@@ -259,3 +259,37 @@ fn an_allow_silences_one_warning_on_its_line() {
     let run = bottlec(folder.path(), &["build", "warned.yaml", "-o", "out"]);
     assert!(!screen(&run).contains("BTL"), "{}", screen(&run));
 }
+
+#[test]
+fn a_finding_is_one_line_whatever_it_repeats() {
+    let said = "x\\nb.yaml:1:1: error[BTL999] made up\\e[31m\\u202e";
+    for manifest in [
+        format!("egress:\n  routes:\n    - host: \"https://{said}\"\n"),
+        format!("egress:\n  routes:\n    - host: \"{}/path\"\n", said.replace(':', "")),
+        format!("extends: \"{said}\"\n"),
+        format!("\"{said}\": x\n"),
+        format!("egress:\n  routes:\n    - host: a.example\n      path_allowlist: [\"{said}\"]\n"),
+    ] {
+        let folder = folder(&[("a.yaml", manifest.as_str())]);
+        for format in ["concise", "github"] {
+            let run = bottlec(folder.path(), &["check", "--format", format, "a.yaml"]);
+            assert_eq!(stdout(&run).lines().count(), 1, "{}", stdout(&run));
+            assert!(!stdout(&run).trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{}", stdout(&run));
+        }
+        let human = stdout(&bottlec(folder.path(), &["check", "a.yaml"]));
+        let words = human.lines().filter(|line| line.contains("made up") && !line.contains("made up\\e"));
+        assert!(words.clone().all(|line| line.contains("x\\nb.yaml")), "{human}");
+    }
+    // What a line of a manifest holds is shown, and no terminal obeys it.
+    for text in ["name: \u{9b}31m\n", "a: \u{1b}[31m\n", "a: \u{202e}x\n"] {
+        let run = with_stdin(folder(&[]).path(), &["check", "-"], text);
+        let odd = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(run.status.code() == Some(1) && !stdout(&run).contains(odd), "{:?}", stdout(&run));
+    }
+    // So is one in a file with such a name.
+    let folder = folder(&[("a\nb\u{1b}[31m.yaml", "name: x\nnme: x\n")]);
+    let run = bottlec(folder.path(), &["check", "--format", "concise", "a\nb\u{1b}[31m.yaml"]);
+    assert_eq!(stdout(&run).lines().count(), 1, "{}", stdout(&run));
+    let human = stdout(&bottlec(folder.path(), &["check", "a\nb\u{1b}[31m.yaml"]));
+    assert!(human.contains("--> a\\nb\\u{1b}[31m.yaml:2:1"), "{human}");
+}

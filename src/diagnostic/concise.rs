@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::inert;
 use super::located::Located;
 
 /// The findings, a line each.
@@ -9,7 +10,7 @@ pub fn render(findings: &[Located]) -> String {
     let mut text = String::new();
     for Located { place, code, severity, message, help, related: _ } in findings {
         if let Some(place) = place {
-            let _ = write!(text, "{}:{}:{}: ", place.file, place.start.line, place.start.column);
+            let _ = write!(text, "{}:{}:{}: ", inert(place.file.as_str()), place.start.line, place.start.column);
         }
         let _ = write!(text, "{}[{}] {message}", severity.as_str(), code.as_str());
         if let Some(help) = help {

@@ -2,7 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::{Diagnostic, Severity};
+use super::{Diagnostic, Severity, inert};
 use crate::source::Sources;
 
 /// One diagnostic as a block of lines without a line break at its end.
@@ -23,7 +23,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, renderer: &Renderer) -
         let start = here.clone().map(|label| label.span.start).min().unwrap_or_default();
         let end = here.map(|label| label.span.end).max().unwrap_or_default();
         let (text, line, offset) = sources.lines(label.span.source, start, end);
-        let path = sources.get(label.span.source).path.as_str();
+        let path = inert(sources.get(label.span.source).path.as_str());
         let mut snippet = Snippet::source(text).line_start(line).path(path);
         for (index, label) in
             diagnostic.labels.iter().enumerate().filter(|(_, other)| other.span.source == label.span.source)
@@ -37,5 +37,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, renderer: &Renderer) -
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
-    renderer.render(&[group])
+    // The renderer writes out C0 and what turns text around. C1 comes from a manifest's line as it is, and there
+    // are terminals that obey it.
+    renderer.render(&[group]).replace(|c| ('\u{80}'..='\u{9f}').contains(&c), "\u{fffd}")
 }
