@@ -93,7 +93,22 @@ fn label_problem(label: &str) -> Option<String> {
     if let Some(c) = label.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-') {
         return Some(format!("`{}` is not allowed in a label", c.escape_debug()));
     }
-    (label.starts_with('-') || label.ends_with('-')).then(|| "a label starts or ends with `-`".into())
+    if label.starts_with('-') || label.ends_with('-') {
+        return Some("a label starts or ends with `-`".into());
+    }
+    let is_misread = label.starts_with("xn--") && !is_read_alike(label);
+    is_misread.then(|| format!("`{label}` is not how IDNA 2003 writes any letters, and egress goes by that"))
+}
+
+/// Whether an `xn--` label is what all its readers make of the letters that it stands for. mitmproxy decodes it by
+/// IDNA 2003 and takes a tunnel to any other for malformed: there the last four letters are written otherwise, and
+/// a label with Hebrew or Arabic ends with it. Letters of such scripts that are newer than 2003 are not looked at.
+fn is_read_alike(label: &str) -> bool {
+    let letters = label.strip_prefix("xn--").and_then(idna::punycode::decode_to_string).unwrap_or_default();
+    let from_the_right = |c| matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}');
+    idna::domain_to_ascii(&letters).is_ok_and(|ascii| ascii == label)
+        && !letters.contains(['\u{df}', '\u{3c2}', '\u{200c}', '\u{200d}'])
+        && (!letters.contains(from_the_right) || letters.ends_with(from_the_right))
 }
 
 impl fmt::Display for Host {

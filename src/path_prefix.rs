@@ -25,8 +25,8 @@ impl PathPrefix {
     ///
     /// # Errors
     /// What is not in normal form and so could never match, or would match something else: no slash
-    /// at the start, `.` and `..` segments, `//`, queries, percent-encoding, characters that a path
-    /// does not carry unencoded (RFC 3986, 3.3).
+    /// at the start, segments of dots alone, `//`, queries, percent-encoding, characters that a path
+    /// does not carry unencoded (RFC 3986, 3.3). What egress refuses below every prefix: `git push`.
     pub fn parse(text: &str) -> Result<PathPrefix, Refusal> {
         let refuse = |message: &str, help: &str| Err(Refusal::new(message, help));
         if !text.starts_with('/') {
@@ -54,12 +54,25 @@ impl PathPrefix {
                 "." | ".." => {
                     return refuse("a path prefix has no `.` or `..` segment", "write the path that is meant");
                 }
+                // Some file systems drop dots at the end.
+                dots if !dots.is_empty() && dots.bytes().all(|b| b == b'.') => {
+                    return refuse(
+                        "egress lets no path through that has a segment of dots alone",
+                        "stop the prefix before that segment",
+                    );
+                }
                 "" if segments.peek().is_some() => return refuse("a path prefix has no `//`", "write one `/`"),
                 _ => {}
             }
         }
         if text.contains(';') {
             return refuse("a path prefix has no `;` parameters", "stop the prefix before the `;`");
+        }
+        if text.to_ascii_lowercase().contains("git-receive-pack") {
+            return refuse(
+                "egress lets no `git push` through, whatever the prefix",
+                "remove it; push from outside the bottle",
+            );
         }
         Ok(PathPrefix(text.to_owned()))
     }

@@ -318,6 +318,8 @@ fn host_is_an_exact_dns_name() {
         ("API.Example.COM", "api.example.com"),
         ("api.example.com.", "api.example.com"),
         ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("xn--ls8h.example", "xn--ls8h.example"),
+        ("xn--4dbrk0ce.example", "xn--4dbrk0ce.example"),
         ("forge", "forge"),
         ("1password.com", "1password.com"),
         (&label, &label),
@@ -349,6 +351,11 @@ fn host_is_an_exact_dns_name() {
         &"a".repeat(64),
         &long,
         "example.123",
+        // What egress takes for malformed: nonsense, a sharp s, what has two spellings, Hebrew with a digit at its end.
+        "xn--a.example",
+        "xn--strae-oqa.example",
+        "xn--abc.example",
+        "xn--0-oic2b.example",
     ] {
         assert_eq!(compile_text(&route(written)).codes, ["BTL203 3:13"], "{written}");
     }
@@ -368,8 +375,23 @@ fn path_prefixes_are_in_normal_form() {
     let with = |paths: &str| format!("egress:\n  routes:\n    - host: a.example\n      path_allowlist: [{paths}]\n");
     taken(&[&with("/"), &with("/a, /b/c"), &with("/a/"), &with("\"/a:b@c~d!e\""), &with("/a, /ab")]);
     for path in [
-        "a", "\"\"", "/a/../b", "/./a", "/..", "//a", "/a//b", "\"/a?b\"", "\"/a#b\"", "/a%2fb", "'/a\\b'", "\"/a b\"",
-        "/ä", "/a;b",
+        "a",
+        "\"\"",
+        "/a/../b",
+        "/./a",
+        "/..",
+        "//a",
+        "/a//b",
+        "\"/a?b\"",
+        "\"/a#b\"",
+        "/a%2fb",
+        "'/a\\b'",
+        "\"/a b\"",
+        "/ä",
+        "/a;b",
+        "/...",
+        "/a/..../b",
+        "/x.git/Git-Receive-Pack",
     ] {
         assert_eq!(compile_text(&with(path)).codes, ["BTL205 4:24"], "{path}");
     }
