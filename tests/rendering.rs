@@ -7,39 +7,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use bottlec::diagnostic::Findings;
-use bottlec::source::{Source, Sources};
-use bottlec::yaml;
 use proptest::prelude::*;
 use serde_json::Value;
 use support::compile_text;
-
-/// A text in YAML's double quotes, every character outside printable ASCII by its number.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            ' '..='~' => quoted.push(c),
-            c => quoted.push_str(&format!("\\U{:08X}", c as u32)),
-        }
-    }
-    quoted + "\""
-}
+use support::texts::{quoted, read_yaml};
 
 /// The environment of the agent as `docker run --env-file` reads it: each line raw.
 fn env_file(text: &str) -> BTreeMap<&str, &str> {
     text.split('\n').filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('=')).collect()
-}
-
-/// YAML through the reader of manifests, which is independent of the one that checked the output.
-fn other_reader(text: &str) -> Value {
-    let mut sources = Sources::default();
-    let id = sources.add(Source { path: "x".into(), reference: "x".into(), text: text.to_owned() });
-    let mut findings = Findings::default();
-    let node = yaml::read(text, id, 0, &mut findings).unwrap();
-    assert!(!findings.has_errors());
-    node.to_json()
 }
 
 /// Checks one text in each place that can hold it, in each output.
@@ -72,20 +47,14 @@ fn survives(text: &str) {
     // smolvm trims each item and splits it at the first `=`.
     assert_eq!(item.trim().split_once('=').unwrap().1, text);
 
-    let compose = compiled.file("compose.yaml");
-    for reading in [serde_yaml::from_str(compose).unwrap(), other_reader(compose)] {
-        let reading: Value = reading;
-        let written = reading["services"]["agent"]["environment"]["PLACE"].as_str().unwrap();
-        assert!(!written.replace("$$", "").contains('$'), "compose would interpolate {written:?}");
-        assert_eq!(written.replace("$$", "$"), text);
-    }
+    let compose = read_yaml(compiled.file("compose.yaml"));
+    let written = compose["services"]["agent"]["environment"]["PLACE"].as_str().unwrap();
+    assert!(!written.replace("$$", "").contains('$'), "compose would interpolate {written:?}");
+    assert_eq!(written.replace("$$", "$"), text);
 
-    let routes = compiled.file("egress/routes.yaml");
-    for reading in [serde_yaml::from_str(routes).unwrap(), other_reader(routes)] {
-        let reading: Value = reading;
-        assert_eq!(reading["routes"].as_array().unwrap().len(), 3);
-        assert_eq!(reading["routes"][2]["auth_username"], username);
-    }
+    let routes = read_yaml(compiled.file("egress/routes.yaml"));
+    assert_eq!(routes["routes"].as_array().unwrap().len(), 3);
+    assert_eq!(routes["routes"][2]["auth_username"], username);
 
     let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
     let asked = index["env"].as_array().unwrap().iter().find(|entry| entry["name"] == "ASKED").unwrap();

@@ -4,6 +4,7 @@
 
 pub(crate) mod impatient;
 pub(crate) mod repository;
+pub(crate) mod texts;
 
 use std::fs;
 use std::io::Write as _;
