@@ -1,0 +1,20 @@
+//! What must be true whatever the bytes are: the bodies of the fuzz targets. `tests/corpus.rs` of the program
+//! gives them the committed corpora.
+
+pub mod host;
+pub mod jwt;
+pub mod login;
+pub mod manifest;
+mod meaning;
+pub mod path;
+pub mod value;
+
+/// Every target by its name, which is also that of its corpus.
+pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+    ("host", host::run),
+    ("jwt", jwt::run),
+    ("login", login::run),
+    ("manifest", manifest::run),
+    ("path", path::run),
+    ("value", value::run),
+];
