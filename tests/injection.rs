@@ -141,7 +141,7 @@ fn shapes(compiled: &Compiled) -> Vec<(&'static str, Value)> {
 fn a_hostile_text_is_refused_or_comes_out_as_it_went_in() {
     let mut taken = 0;
     for place in &PLACES {
-        let honest = (place.honest != "").then(|| compiled(place, place.honest, &quoted(place.honest)));
+        let honest = (!place.honest.is_empty()).then(|| compiled(place, place.honest, &quoted(place.honest)));
         let honest = honest.map(|compiled| (shapes(&compiled), compiled));
         for case in CASES.iter().filter(|case| std::ptr::eq(case.place, place)) {
             let Case { text, compiled, .. } = case;

@@ -9,8 +9,11 @@ mod meaning;
 pub mod path;
 pub mod value;
 
+/// What checks some bytes, and panics when something does not hold.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name, which is also that of its corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("host", host::run),
     ("jwt", jwt::run),
     ("login", login::run),

@@ -96,8 +96,11 @@ pub(crate) fn interpolated(value: &Value) -> String {
     out + rest
 }
 
+/// A variable's name, and its text if it has one before launch.
+type Variable = (String, Option<String>);
+
 /// The agent's variables in each of the files, as their readers take them.
-fn variables(compiled: &Compiled) -> Vec<(&'static str, Vec<(String, Option<String>)>)> {
+fn variables(compiled: &Compiled) -> Vec<(&'static str, Vec<Variable>)> {
     let lines =
         compiled.file("agent/agent.env").strip_suffix('\n').unwrap().split('\n').filter(|line| !line.starts_with('#'));
     let split = |line: &str| match line.split_once('=') {
@@ -119,7 +122,7 @@ fn variables(compiled: &Compiled) -> Vec<(&'static str, Vec<(String, Option<Stri
 }
 
 /// The variable that bottlec and the provider do not set.
-fn own_variable(compiled: &Compiled) -> Vec<(&'static str, (String, Option<String>))> {
+fn own_variable(compiled: &Compiled) -> Vec<(&'static str, Variable)> {
     let entries = index(compiled)["env"].as_array().unwrap().clone();
     let own: Vec<String> = entries
         .iter()
@@ -127,7 +130,7 @@ fn own_variable(compiled: &Compiled) -> Vec<(&'static str, (String, Option<Strin
         .map(|entry| text(&entry["name"]))
         .collect();
     let [own] = own.as_slice() else { panic!("{own:?}") };
-    let find = |(file, all): (&'static str, Vec<(String, Option<String>)>)| {
+    let find = |(file, all): (&'static str, Vec<Variable>)| {
         let found: Vec<_> = all.into_iter().filter(|(name, _)| name == own).collect();
         assert_eq!(found.len(), 1, "{file}");
         (file, found[0].clone())
