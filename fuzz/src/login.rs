@@ -82,7 +82,7 @@ pub fn judge(bytes: &[u8]) {
     let host = serde_json::from_slice::<Value>(bytes).unwrap_or_default();
     let mut kept = BTreeSet::new();
     if let Some(tree) = &tree {
-        let text = tree.artifacts.iter().find(|file| file.path == DUMMY).map(|file| file.content.as_str());
+        let text = tree.artifacts.iter().find(|file| file.path == DUMMY).map(|file| &*file.content);
         let dummy: Value = serde_json::from_str(text.expect("a dummy")).expect("JSON");
         redacted(&host, &dummy, &mut kept);
     }
@@ -99,7 +99,7 @@ pub fn judge(bytes: &[u8]) {
 
 /// The file with these bytes.
 pub fn file(bytes: &[u8]) -> HostCredentials {
-    HostCredentials::File { path: "auth.json".to_owned(), content: Ok(Secret::new(bytes.to_vec())) }
+    HostCredentials::File { path: "auth.json".to_owned(), mode: None, content: Ok(Secret::new(bytes.to_vec())) }
 }
 
 /// The bottle of a forwarded login.
@@ -130,7 +130,7 @@ fn told(findings: &[Diagnostic]) -> impl Iterator<Item = String> {
 }
 
 fn texts(tree: &Option<Tree>) -> impl Iterator<Item = String> {
-    tree.iter().flat_map(|tree| &tree.artifacts).map(|file| file.content.clone())
+    tree.iter().flat_map(|tree| &tree.artifacts).map(|file| file.content.to_string())
 }
 
 /// Every text of the file, of the claims in its tokens and the tokens' parts; names of keys are no secrets.
