@@ -159,8 +159,11 @@ class Egress:
 
     def sockets(self) -> int:
         """How many sockets are open."""
-        places = [os.readlink(place) for place in Path(f"/proc/{self.process.pid}/fd").iterdir()]
-        return sum(place.startswith("socket:") for place in places)
+        count = 0
+        for place in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                count += os.readlink(place).startswith("socket:")
+        return count
 
     def stop(self):
         self.process.terminate()
