@@ -12,7 +12,9 @@ fn killed(scene: &Scene, every: usize) {
         let start = Instant::now();
         let mut points = 0;
         let calls = trace::calls(&strace, scene);
-        let chosen: Vec<_> = calls.iter().filter(|call| all() || call.is_work && call.changes()).collect();
+        // The first call is the one that starts it.
+        let is_chosen = |call: &trace::Call| if all() { call.name != "execve" } else { call.is_work && call.changes() };
+        let chosen: Vec<_> = calls.iter().filter(|call| is_chosen(call)).collect();
         let every = if all() { 1 } else { every };
         // The last one removes the mark of a build at work.
         for (_, call) in chosen.iter().enumerate().filter(|(index, _)| index % every == 0 || index + 1 == chosen.len())
