@@ -8,7 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, mkdirat, openat, renameat, statat, unlinkat};
@@ -147,7 +147,7 @@ impl Place {
 
     /// One build at a time: waits for another one. The lock goes with the process.
     pub(super) fn lock(&self) -> Result<()> {
-        let mut waited = Duration::ZERO;
+        let start = Instant::now();
         loop {
             match self.root.try_lock() {
                 Ok(()) => return Ok(()),
@@ -155,10 +155,7 @@ impl Place {
                 Err(TryLockError::Error(error)) => {
                     return Err(error).with_context(|| format!("cannot lock {}", self.path.display()));
                 }
-                Err(TryLockError::WouldBlock) if waited < PATIENCE => {
-                    thread::sleep(PAUSE);
-                    waited += PAUSE;
-                }
+                Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => bail!(
                     "another build has been writing to {} for {} seconds: end it, then build again",
                     self.path.display(),
