@@ -101,6 +101,16 @@ impl Refusal {
         Refusal { message: inert(message), help: inert(help) }
     }
 
+    /// Adds one line below the message for each of these.
+    #[must_use]
+    pub fn listing(mut self, items: impl Iterator<Item = String>) -> Self {
+        for item in items {
+            self.message.push('\n');
+            self.message.push_str(&inert(item));
+        }
+        self
+    }
+
     /// The finding that it makes at a place.
     pub fn at(self, code: Code, span: Span) -> Diagnostic {
         Diagnostic::new(code, self.message).at(span, "").help(self.help)

@@ -20,8 +20,7 @@ const BOTH: [Backend; 2] = [Backend::Docker, Backend::Smolmachines];
 
 /// Checks the tree that a bottle compiled to; `turn` chooses what it is compared with.
 pub fn holds(mut bottle: Bottle, sources: &Sources, tree: &Tree, turn: usize) {
-    let files: BTreeMap<&str, &str> =
-        tree.artifacts.iter().map(|file| (file.path.as_str(), &*file.content)).collect();
+    let files: BTreeMap<&str, &str> = tree.artifacts.iter().map(|file| (file.path.as_str(), &*file.content)).collect();
     let host = HostFacts::hermetic();
     {
         let linked = link(&bottle, &host, &BOTH, &mut Findings::default()).expect("it was linked before");

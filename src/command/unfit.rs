@@ -32,9 +32,8 @@ pub(super) fn explain(folder: &Path, unfit: &Unfit) -> Refusal {
             "wait until it is done, then run the same command again",
         ),
         Unfit::Mixture(faults) => {
-            let list: String =
-                faults.iter().map(|(path, fault)| format!("\n{} {}", path.escape_debug(), fault.as_str())).collect();
-            Refusal::new(format!("{shown} is not what one build wrote:{list}"), again)
+            let list = faults.iter().map(|(path, fault)| format!("{} {}", path.escape_debug(), fault.as_str()));
+            Refusal::new(format!("{shown} is not what one build wrote:"), again).listing(list)
         }
     }
 }
