@@ -31,7 +31,7 @@ pub(crate) fn target() -> &'static Path {
     folder().parent().expect("a folder")
 }
 
-/// `benches/floor.rs`. An example, since cargo builds those as it builds programs, without what benches need to panic.
+/// `benches/goals/floor.rs`. An example, since cargo builds those as it builds programs, without what benches need to panic.
 pub(crate) fn floor() -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let program = BUILT.get_or_init(|| {
