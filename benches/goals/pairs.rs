@@ -3,6 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
 /// The middle of many measurements.
 #[derive(Clone, Copy)]
 pub(crate) struct Quartiles {
@@ -42,12 +44,24 @@ pub(crate) fn ratios(
     Quartiles::of((0..count).map(pair).collect())
 }
 
-/// How long a program takes from its start to its end. It says nothing, and has no environment.
+/// How long a program takes from its start to its end, less what it and this thread waited for a processor that other
+/// programs had. It says nothing.
 pub(crate) fn time(command: &mut Command) -> Duration {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let start = Instant::now();
-    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let (before, start) = (waited("thread-self"), Instant::now());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let it = WaitId::Pid(Pid::from_child(&child));
+    waitid(it, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).expect("it is ours");
     let took = start.elapsed();
+    // It has ended, and the kernel keeps its numbers until it is asked how.
+    let waited = waited(&child.id().to_string()) + (waited("thread-self") - before);
+    let status = child.wait().expect("it is ours");
     assert!(status.success(), "{command:?}: {status}");
-    took
+    took.saturating_sub(waited)
+}
+
+/// How long a thread was ready and had no processor; nothing where the kernel does not say it.
+fn waited(thread: &str) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{thread}/schedstat")).unwrap_or_default();
+    Duration::from_nanos(text.split(' ').nth(1).and_then(|nanos| nanos.parse().ok()).unwrap_or_default())
 }
