@@ -50,9 +50,6 @@ impl Options {
                 }
             }
         }
-        if options.only.is_some() && options.write {
-            return Err("a part of the table cannot be written: --write or --only".to_owned());
-        }
         Ok(options)
     }
 
@@ -76,7 +73,11 @@ fn main() -> ExitCode {
         return peers::compare(options.write);
     }
     let rows = measure(&options);
-    let table = row::table(&rows);
+    let mut table = row::table(&rows);
+    let left_out: Vec<&str> = ROWS.into_iter().filter(|name| !options.wants(name)).collect();
+    if !left_out.is_empty() {
+        table += &format!("\nLeft out of this run: {}.\n", left_out.join(", "));
+    }
     println!("\n{table}");
     if options.write {
         page::write("goals", &table);

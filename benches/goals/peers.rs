@@ -142,7 +142,7 @@ pub(crate) fn compare(write: bool) -> ExitCode {
     for peer in &PEERS {
         let version = versions.lines().find_map(|line| line.strip_prefix(peer.name)).unwrap_or_default();
         let measured = match peer.against_check() {
-            Ok(Quartiles { low, median, high }) => format!("{median:.0} × | {low:.0} × to {high:.0} ×"),
+            Ok(Quartiles { low, median, high }) => format!("{median:.1} × | {low:.1} × to {high:.1} ×"),
             Err(why) => {
                 is_whole = false;
                 format!("not measured: {why} |")

@@ -31,16 +31,20 @@ pub(crate) fn target() -> &'static Path {
     folder().parent().expect("a folder")
 }
 
+/// The profile of Cargo.toml that bottlec is built in: `release`, unless cargo was told another one.
+pub(crate) fn profile() -> &'static str {
+    match folder().file_name().and_then(|name| name.to_str()).expect("a profile") {
+        "debug" => "dev",
+        profile => profile,
+    }
+}
+
 /// `benches/goals/floor.rs`. An example, since cargo builds those as it builds programs, without what benches need to panic.
 pub(crate) fn floor() -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let program = BUILT.get_or_init(|| {
-        let profile = match folder().file_name().and_then(|name| name.to_str()).expect("a profile") {
-            "debug" => "dev",
-            profile => profile,
-        };
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--locked", "--profile", profile, "--example", "floor"]);
+        build.args(["build", "--quiet", "--locked", "--profile", profile(), "--example", "floor"]);
         let status = build.current_dir(root()).status().expect("cargo starts");
         assert!(status.success(), "the floor cannot be built: {status}");
         folder().join("examples/floor")

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::pairs::Quartiles;
+use crate::programs::profile;
 
 /// What a number counts.
 #[derive(Clone, Copy)]
@@ -85,8 +86,9 @@ pub(crate) fn table(rows: &[Row]) -> String {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let today = jiff::Timestamp::now().to_string();
     let mut text = format!(
-        "| work | goal | measured ({}, {cores} cores) | middle half | |\n|---|---|---|---|---|\n",
-        &today[..10]
+        "| work | goal | measured ({}, {cores} cores, profile `{}`) | middle half | |\n|---|---|---|---|---|\n",
+        &today[..10],
+        profile()
     );
     for row in rows {
         let (word, bound, unit) = match row.goal {
