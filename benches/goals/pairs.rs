@@ -44,24 +44,24 @@ pub(crate) fn ratios(
     Quartiles::of((0..count).map(pair).collect())
 }
 
-/// How long a program takes from its start to its end, less what it and this thread waited for a processor that other
-/// programs had. It says nothing.
+/// How long a program takes from its start to its end, less what it waited for a processor that other programs had. It
+/// says nothing.
 pub(crate) fn time(command: &mut Command) -> Duration {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let (before, start) = (waited("thread-self"), Instant::now());
+    let start = Instant::now();
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let it = WaitId::Pid(Pid::from_child(&child));
     waitid(it, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).expect("it is ours");
     let took = start.elapsed();
     // It has ended, and the kernel keeps its numbers until it is asked how.
-    let waited = waited(&child.id().to_string()) + (waited("thread-self") - before);
+    let waited = waited(child.id());
     let status = child.wait().expect("it is ours");
     assert!(status.success(), "{command:?}: {status}");
     took.saturating_sub(waited)
 }
 
-/// How long a thread was ready and had no processor; nothing where the kernel does not say it.
-fn waited(thread: &str) -> Duration {
-    let text = std::fs::read_to_string(format!("/proc/{thread}/schedstat")).unwrap_or_default();
+/// How long a process was ready and had no processor; nothing where the kernel does not say it.
+fn waited(process: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{process}/schedstat")).unwrap_or_default();
     Duration::from_nanos(text.split(' ').nth(1).and_then(|nanos| nanos.parse().ok()).unwrap_or_default())
 }

@@ -10,7 +10,7 @@ const LEFT: f64 = 56.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 78.0;
 /// Of the time for one, relative to the last point.
-const RANGE: (f64, f64) = (0.5, 200.0);
+const RANGE: (f64, f64) = (0.5, 100.0);
 /// Readable on white and on black alike.
 const TEXT: &str = "#797979";
 const COLOURS: [&str; 2] = ["#3c7fc0", "#c06a1e"];
@@ -18,7 +18,7 @@ const COLOURS: [&str; 2] = ["#3c7fc0", "#c06a1e"];
 /// One panel for each thing that there are more and more of, one line for each command.
 pub(crate) fn draw(curves: &[Curve]) -> String {
     let panels: Vec<&[Curve]> = curves.chunk_by(|a, b| a.of == b.of).collect();
-    let (width, height) = (panels.len() as f64 * (WIDTH + LEFT) + 24.0, TOP + HEIGHT + BOTTOM);
+    let (width, height) = (panels.len() as f64 * (WIDTH + LEFT) + 40.0, TOP + HEIGHT + BOTTOM);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
          font-family=\"sans-serif\" font-size=\"12\" fill=\"{TEXT}\" role=\"img\">\n\
@@ -45,7 +45,7 @@ fn draw_panel(svg: &mut String, curves: &[Curve]) {
     let text = |svg: &mut String, x: f64, y: f64, anchor: &str, words: &str| {
         let _ = writeln!(svg, "<text x=\"{x:.0}\" y=\"{y:.0}\" text-anchor=\"{anchor}\">{words}</text>");
     };
-    for ratio in [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0] {
+    for ratio in [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0] {
         let (at, opacity) = (y(ratio), if ratio == 1.0 { 1.0 } else { 0.3 });
         let _ = writeln!(svg, "<path d=\"M0 {at:.1}H{WIDTH}\" stroke=\"{TEXT}\" stroke-opacity=\"{opacity}\"/>");
         text(svg, -6.0, at + 4.0, "end", &format!("{ratio} ×"));
