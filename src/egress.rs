@@ -22,6 +22,7 @@ use crate::plan::{AgentProvisionPlan, ProviderRoute};
 use crate::render::{self, RenderError, filters};
 use crate::source::Span;
 use crate::variable::TokenRef;
+pub use origins::Written;
 
 /// Enforces the wire file inside mitmproxy.
 pub static ADDON: Fixed = Fixed {
@@ -101,12 +102,13 @@ pub struct Egress {
 /// path; any other difference is a conflict.
 pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &mut Findings) -> Egress {
     let mut egress = Egress::default();
+    let mut slots = Slots::default();
     for route in &plan.egress_routes {
         let narrowing = manifest.iter().find(|own| own.host.value == route.host);
         if let Some(narrowing) = narrowing {
             report_differences(plan.provider, route, narrowing, findings);
         }
-        let auth = route.auth.clone().map(|auth| egress.with_slot(auth));
+        let auth = route.auth.clone().map(|auth| slots.with_slot(auth));
         let asked_at = auth.as_ref().and(plan.credential_asked_at).or(plan.asked_at);
         egress.routes.push(Route {
             host: route.host.clone(),
@@ -131,7 +133,7 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
             report_interception(own, tls_passthrough, findings);
         }
         report_shared_exception(own, findings);
-        let auth = own.auth.clone().map(|auth| egress.with_slot(auth.value));
+        let auth = own.auth.clone().map(|auth| slots.with_slot(auth.value));
         egress.routes.push(Route {
             host: own.host.value.clone(),
             path_allowlist: prefixes(own),
@@ -141,7 +143,21 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
             origin: Origin::Manifest(own.host.span),
         });
     }
+    egress.slots = slots.0.into_iter().map(|(token_ref, slot)| (slot, token_ref)).collect();
     egress
+}
+
+/// The slot of each token ref.
+#[derive(Default)]
+struct Slots(BTreeMap<TokenRef, Slot>);
+
+impl Slots {
+    /// The slot of a credential: one for each token ref, in the order of first use.
+    fn with_slot(&mut self, auth: Auth) -> (Auth, Slot) {
+        let next = Slot(self.0.len());
+        let slot = *self.0.entry(auth.token_ref.clone()).or_insert(next);
+        (auth, slot)
+    }
 }
 
 fn prefixes(route: &ManifestRoute) -> Vec<PathPrefix> {
@@ -149,14 +165,6 @@ fn prefixes(route: &ManifestRoute) -> Vec<PathPrefix> {
 }
 
 impl Egress {
-    /// The slot of a credential: one for each token ref, in the order of first use.
-    fn with_slot(&mut self, auth: Auth) -> (Auth, Slot) {
-        let known = self.slots.iter().find(|(_, held)| **held == auth.token_ref).map(|(slot, _)| *slot);
-        let slot = known.unwrap_or(Slot(self.slots.len()));
-        self.slots.entry(slot).or_insert_with(|| auth.token_ref.clone());
-        (auth, slot)
-    }
-
     /// The wire file, `egress/routes.yaml`.
     ///
     /// # Errors

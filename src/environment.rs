@@ -13,7 +13,7 @@ use crate::guest;
 use crate::origin::{Origin, Origins};
 use crate::plan::AgentProvisionPlan;
 use crate::render::{self, RenderError};
-use crate::variable::{Binding, VariableName};
+use crate::variable::{Binding, TokenRef, VariableName};
 
 /// Where the agent's variables lie in a tree.
 pub const FILE: &str = "agent/agent.env";
@@ -109,6 +109,8 @@ struct EnvFile<'e> {
 /// Reports names and bindings of the manifest that fight the plan, or would bring a credential to
 /// the agent.
 pub fn check(bottle: &Bottle, plan: &AgentProvisionPlan, egress: &Egress, findings: &mut Findings) {
+    let token_refs: BTreeMap<&str, &TokenRef> =
+        egress.slots.values().map(|token_ref| (token_ref.as_str(), token_ref)).collect();
     let signs = !egress.slots.is_empty() && plan.egress_routes.iter().any(|route| route.auth.is_some());
     for (name, variable) in &bottle.env {
         let at = variable.name_span;
@@ -129,12 +131,13 @@ pub fn check(bottle: &Bottle, plan: &AgentProvisionPlan, egress: &Egress, findin
                     .help("remove it; bottlec sets what leads the agent to egress"),
             );
         }
-        let forwards = |token: &str| match &variable.binding {
-            Binding::Host(host) => host.as_str() == token || name.as_str() == token,
-            Binding::Prompt(_) => name.as_str() == token,
-            Binding::Literal(_) => false,
+        let token = |name: &VariableName| token_refs.get(name.as_str());
+        let forwarded = match &variable.binding {
+            Binding::Host(host) => token(host).or_else(|| token(name)),
+            Binding::Prompt(_) => token(name),
+            Binding::Literal(_) => None,
         };
-        if let Some(token_ref) = egress.slots.values().find(|token_ref| forwards(token_ref.as_str())) {
+        if let Some(token_ref) = forwarded {
             findings.push(
                 Diagnostic::new(
                     Code::ForwardedCredential,

@@ -4,16 +4,27 @@ use std::collections::BTreeMap;
 
 use super::{Egress, Route, Slot};
 use crate::bottle::ManifestRoute;
+use crate::host::Host;
 use crate::origin::{Origin, Origins};
+
+/// The routes of a manifest by their host.
+pub struct Written<'m>(BTreeMap<&'m Host, &'m ManifestRoute>);
+
+impl<'m> Written<'m> {
+    /// Of hosts that are there twice the first counts, as everywhere.
+    pub fn of(manifest: &'m [ManifestRoute]) -> Self {
+        Written(manifest.iter().rev().map(|own| (&own.host.value, own)).collect())
+    }
+}
 
 impl Route {
     /// What the manifest says of the host.
-    fn written<'m>(&self, manifest: &'m [ManifestRoute]) -> Option<&'m ManifestRoute> {
-        manifest.iter().find(|own| own.host.value == self.host)
+    fn written<'m>(&self, manifest: &Written<'m>) -> Option<&'m ManifestRoute> {
+        manifest.0.get(&self.host).copied()
     }
 
     /// The manifest's route, if no rule of the provider owns the host.
-    fn owned_by_manifest<'m>(&self, manifest: &'m [ManifestRoute]) -> Option<&'m ManifestRoute> {
+    fn owned_by_manifest<'m>(&self, manifest: &Written<'m>) -> Option<&'m ManifestRoute> {
         match self.origin {
             Origin::Manifest(_) => self.written(manifest),
             Origin::Provider { .. } | Origin::BuiltIn(_) => None,
@@ -21,13 +32,13 @@ impl Route {
     }
 
     /// Who decides that pipelock splices the host.
-    pub fn passthrough_origin(&self, manifest: &[ManifestRoute]) -> Origin {
+    pub fn passthrough_origin(&self, manifest: &Written) -> Origin {
         let own = self.owned_by_manifest(manifest).and_then(|own| own.tls_passthrough.as_ref());
         own.map_or(self.origin.unnarrowed(), |own| Origin::Manifest(own.span))
     }
 
     /// Who decides how egress signs: the scheme, its user and the token.
-    fn auth_origins(&self, manifest: &[ManifestRoute]) -> [Origin; 3] {
+    fn auth_origins(&self, manifest: &Written) -> [Origin; 3] {
         let provider = self.origin.unnarrowed();
         self.owned_by_manifest(manifest).and_then(|own| own.auth.as_ref()).map_or([provider; 3], |auth| {
             [auth.span, auth.username_span.unwrap_or(auth.span), auth.token_span].map(Origin::Manifest)
@@ -38,6 +49,7 @@ impl Route {
 impl Egress {
     /// Who decides the entries of `egress/routes.yaml`.
     pub fn wire_origins(&self, manifest: &[ManifestRoute]) -> Origins {
+        let manifest = &Written::of(manifest);
         let mut origins = Origins::of("merged-routes");
         for (index, route) in self.routes.iter().enumerate() {
             let pointer = format!("/routes/{index}");
@@ -63,6 +75,7 @@ impl Egress {
 
     /// Who decides what each slot holds: the first route that has it.
     pub fn slot_origins(&self, manifest: &[ManifestRoute]) -> BTreeMap<Slot, Origin> {
+        let manifest = &Written::of(manifest);
         let mut origins = BTreeMap::new();
         for route in &self.routes {
             if let Some((_, slot)) = &route.auth {

@@ -1,8 +1,10 @@
 //! Who decides each entry of pipelock's file.
 
+use std::collections::BTreeMap;
+
 use super::Pipelock;
 use crate::bottle::Bottle;
-use crate::egress::{Egress, Route};
+use crate::egress::{Egress, Route, Written};
 use crate::manifest::PipelockTarget;
 use crate::origin::{Origin, Origins};
 
@@ -19,10 +21,11 @@ impl Pipelock {
                 Origin::written_or(bottle.places.pipelock, "pipelock-hardening"),
             ),
         }
-        let route_of = |host: &String| egress.routes.iter().find(|route| route.host.as_str() == host);
+        let routes: BTreeMap<&str, &Route> = egress.routes.iter().map(|route| (route.host.as_str(), route)).collect();
+        let written = &Written::of(&bottle.routes);
         let mut set_hosts = |pointer: &str, hosts: &mut dyn Iterator<Item = &String>, of: &dyn Fn(&Route) -> Origin| {
             for (index, host) in hosts.enumerate() {
-                if let Some(route) = route_of(host) {
+                if let Some(route) = routes.get(host.as_str()) {
                     origins.set(format!("{pointer}/{index}"), of(route));
                 }
             }
@@ -31,12 +34,13 @@ impl Pipelock {
         set_hosts(
             "/tls_interception/passthrough_domains",
             &mut self.tls_interception.passthrough_domains.iter(),
-            &|route| route.passthrough_origin(&bottle.routes),
+            &|route| route.passthrough_origin(written),
         );
         // A range that several routes name is in the file once: the first of them counts.
-        let written: Vec<_> = bottle.routes.iter().flat_map(|route| &route.ssrf_ip_allowlist).collect();
+        let ranges = bottle.routes.iter().rev().flat_map(|route| route.ssrf_ip_allowlist.iter().rev());
+        let ranges: BTreeMap<String, _> = ranges.map(|range| (range.value.to_string(), range)).collect();
         for (index, range) in self.ssrf.ip_allowlist.iter().enumerate() {
-            if let Some(first) = written.iter().find(|written| written.value.to_string() == *range) {
+            if let Some(first) = ranges.get(range) {
                 origins.set(format!("/ssrf/ip_allowlist/{index}"), Origin::Manifest(first.span));
             }
         }
