@@ -30,7 +30,10 @@ fn every_direct_dependency_has_a_line() {
                 .collect::<Vec<_>>()
         })
         .collect();
-    assert_eq!(documented, names("dependencies").union(&names("dev-dependencies")).cloned().collect::<BTreeSet<_>>());
+    let targets = manifest["target"].as_table().unwrap().values();
+    let of_targets = targets.flat_map(|target| target["dependencies"].as_table().unwrap().keys().cloned());
+    let direct = names("dependencies").into_iter().chain(names("dev-dependencies")).chain(of_targets);
+    assert_eq!(documented, direct.collect());
 }
 
 #[test]

@@ -18,6 +18,13 @@ fn table(path: &str) -> toml::Table {
     toml::from_str(&read(path)).unwrap()
 }
 
+/// The program's own dependencies, for any platform.
+fn direct() -> BTreeSet<String> {
+    let manifest = table("Cargo.toml");
+    let targets = manifest["target"].as_table().unwrap().values().map(|target| &target["dependencies"]);
+    targets.chain([&manifest["dependencies"]]).flat_map(names).collect()
+}
+
 fn names(section: &toml::Value) -> BTreeSet<String> {
     let package = |(key, entry): (&String, &toml::Value)| {
         entry.get("package").and_then(|name| name.as_str()).unwrap_or(key).to_owned()
@@ -74,8 +81,7 @@ fn linked(edges: &str) -> usize {
 
 #[test]
 fn the_page_says_how_many_crates_the_program_is_made_of() {
-    let manifest = table("Cargo.toml");
-    let direct = names(&manifest["dependencies"]);
+    let direct = direct();
     let rows = [
         ("direct dependencies of the program", direct.len()),
         ("in the program for Linux on x86_64, with what makes its macros", linked("normal")),
