@@ -1,8 +1,8 @@
 //! The goals for speed and memory, measured, in one table; ends with 1 if one is missed.
 //!
-//!     cargo bench --bench goals                       all of it
-//!     cargo bench --bench goals -- --only check,disk  some rows, by name
-//!     cargo bench --bench goals -- --write --plot     and writes the table and the plot of docs/performance.md
+//!     cargo bench --locked --bench goals                       all of it
+//!     cargo bench --locked --bench goals -- --only check,disk  some rows, by name
+//!     cargo bench --locked --bench goals -- --write --plot     and writes the table and the plot of docs/performance.md
 //!     benches/peers                                   installs the other programs and compares `check` with them
 
 mod batch;
