@@ -71,6 +71,13 @@ impl Host {
                 );
             }
         }
+        // Each label may be well, and one that is written from the right beside one that begins with a digit not.
+        if name.contains("xn--") && !idna::domain_to_ascii(&name).is_ok_and(|ascii| ascii == name) {
+            return refuse(
+                format!("clients cannot ask for `{name}`: its labels do not go together"),
+                "check the `xn--` labels; a name is written in one direction",
+            );
+        }
         if name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) {
             return refuse("an address is not a DNS name".into(), "routes are by name; give the server a name");
         }

@@ -356,6 +356,7 @@ fn host_is_an_exact_dns_name() {
         "xn--strae-oqa.example",
         "xn--abc.example",
         "xn--0-oic2b.example",
+        "1a.xn--4dbrk0ce.example",
     ] {
         assert_eq!(compile_text(&route(written)).codes, ["BTL203 3:13"], "{written}");
     }
