@@ -46,12 +46,11 @@ static OWN_WORDS: LazyLock<String> = LazyLock::new(|| {
     let late = [login(NOW + 1, ""), login(NOW - 1, &signed("{}")), soon];
     let mut words = String::new();
     for login in logins.into_iter().map(str::to_owned).chain(late) {
-        let (tree, findings) = built(HostFacts { now: NOW, credentials: file(login.as_bytes()) });
+        let Built { tree, findings, .. } = built(HostFacts { now: NOW, credentials: file(login.as_bytes()) });
         words.extend(told(&findings));
         words.extend(texts(&tree));
     }
-    let (tree, _) = built(HostFacts::hermetic());
-    words.extend(texts(&tree));
+    words.extend(texts(&built(HostFacts::hermetic()).tree));
     words
 });
 
@@ -78,7 +77,7 @@ pub fn with_tokens(text: &str) -> String {
 
 /// Builds a bottle with a login and looks for what came out of it.
 pub fn judge(bytes: &[u8]) {
-    let (tree, findings) = built(HostFacts { now: NOW, credentials: file(bytes) });
+    let Built { tree, findings, .. } = built(HostFacts { now: NOW, credentials: file(bytes) });
     let host = serde_json::from_slice::<Value>(bytes).unwrap_or_default();
     let mut kept = BTreeSet::new();
     if let Some(tree) = &tree {
@@ -102,18 +101,33 @@ pub fn file(bytes: &[u8]) -> HostCredentials {
     HostCredentials::File { path: "auth.json".to_owned(), mode: None, content: Ok(Secret::new(bytes.to_vec())) }
 }
 
+/// What becomes of the bottle of a forwarded login.
+pub struct Built {
+    pub tree: Option<Tree>,
+    pub findings: Vec<Diagnostic>,
+    /// The search of what is about to be written found something of the login: a key that is a value elsewhere.
+    pub is_withheld: bool,
+}
+
 /// The bottle of a forwarded login.
-pub fn built(host: HostFacts) -> (Option<Tree>, Vec<Diagnostic>) {
+pub fn built(host: HostFacts) -> Built {
     let Loaded { sources, manifest, mut findings, .. } =
         manifest::load_bytes(Path::new("bottle.yaml"), MANIFEST.as_bytes().to_vec()).expect("it names no other file");
     let manifest = manifest.expect("a manifest");
     let bottle = manifest::check(&manifest, &sources, &mut findings).expect("a bottle");
     let both = [Backend::Docker, Backend::Smolmachines];
     let mut told = Findings::default();
-    let tree = compile(&bottle, &sources, &host, &both, &mut told).expect("it reads back");
     assert!(!findings.has_errors());
-    assert_eq!(tree.is_none(), told.has_errors());
-    (tree, told.into_sorted())
+    match compile(&bottle, &sources, &host, &both, &mut told) {
+        Ok(tree) => {
+            assert_eq!(tree.is_none(), told.has_errors());
+            Built { tree, findings: told.into_sorted(), is_withheld: false }
+        }
+        Err(error) => {
+            assert!(error.to_string().contains("would hold a secret of the host's login file"), "{error}");
+            Built { tree: None, findings: Vec::new(), is_withheld: true }
+        }
+    }
 }
 
 /// A token of these claims with some signature.
