@@ -367,7 +367,7 @@ fn a_file_that_other_users_can_read_is_a_warning_beside_what_else_is_wrong() {
     for (mode, can) in [(0o644, "read"), (0o640, "read"), (0o602, "change"), (0o666, "read and change")] {
         for (content, more) in [(sound.clone(), None), (b"[]".to_vec(), Some("BTL303 4:29"))] {
             let mut host = facts(Ok(content));
-            let HostCredentials::File { mode: of_file, .. } = &mut host.credentials else { unreachable!() };
+            let HostCredentials::File { mode: of_file, .. } = &mut host.credentials else { panic!("no login file") };
             *of_file = Some(mode);
             let compiled = compile_with(MANIFEST, &host, &BOTH);
             assert_eq!(compiled.codes, ["BTL306 4:29"].into_iter().chain(more).collect::<Vec<_>>(), "{mode:o}");

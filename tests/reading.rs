@@ -137,7 +137,7 @@ fn plant(what: &str, place: &Path) {
         "a socket" => drop(UnixListener::bind(place).unwrap()),
         "a folder" => fs::create_dir(place).unwrap(),
         "10 GB" => fs::File::create(place).unwrap().set_len(10 << 30).unwrap(),
-        _ => unreachable!(),
+        other => panic!("nobody knows how to plant {other}"),
     }
 }
 
