@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use crate::bottle::BottleName;
-use crate::index;
+use crate::digest;
+use crate::name::BottleName;
 
 /// The file that lists the others; it is written last.
 pub const INDEX: &str = "bottle.json";
@@ -64,7 +64,7 @@ impl Artifact {
 
     /// SHA-256 of the text, hexadecimal.
     pub fn sha256(&self) -> String {
-        self.known_sha256.map_or_else(|| index::hash(self.content.as_bytes()), str::to_owned)
+        self.known_sha256.map_or_else(|| digest::hash(self.content.as_bytes()), str::to_owned)
     }
 }
 

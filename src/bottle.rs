@@ -3,49 +3,19 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
 
-use crate::diagnostic::Refusal;
+use crate::credential::Auth;
 use crate::host::Host;
-use crate::manifest::{PipelockTarget, SmolvmTarget};
+use crate::name::BottleName;
 use crate::network::Subnet;
 use crate::origin::Origin;
 use crate::path_prefix::PathPrefix;
-use crate::provider::Provider;
+use crate::provider::{Provider, Settings};
+use crate::release::PipelockTarget;
+use crate::release::SmolvmTarget;
 use crate::source::Span;
-use crate::variable::{Binding, TokenRef, VariableName};
+use crate::variable::{Binding, VariableName};
 use crate::yaml::Spanned;
-
-/// What a bottle's name looks like.
-pub const NAME_PATTERN: &str = "^[a-z][a-z0-9-]{0,39}$";
-
-/// A bottle's name: it is a folder, a compose project and a microVM.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct BottleName(String);
-
-impl BottleName {
-    /// Reads a name.
-    ///
-    /// # Errors
-    /// Anything that [`NAME_PATTERN`] does not match.
-    pub fn parse(text: &str) -> Result<BottleName, Refusal> {
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        let starts = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
-        if starts && text.len() <= 40 && text.bytes().all(allowed) {
-            return Ok(BottleName(text.to_owned()));
-        }
-        Err(Refusal::new(
-            format!("`{}` is not a name for a bottle", text.escape_debug()),
-            "use lower-case letters, digits and `-`, a letter first, at most 40 characters",
-        ))
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// What the manifest asks for, checked.
 pub struct Bottle {
@@ -94,40 +64,6 @@ impl Bottle {
     }
 }
 
-/// The agent's settings.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// Where the manifest chooses the agent, if it does.
-    pub template: Option<Span>,
-    /// The host variable with the agent's token.
-    pub auth_token: Option<Spanned<TokenRef>>,
-    /// Set when the host's credentials are forwarded; the place that asks for it.
-    pub forward_host_credentials: Option<Span>,
-    /// The image, if the manifest chooses one.
-    pub image: Option<Spanned<ImageChoice>>,
-}
-
-/// Where the agent's image comes from, if not from bottlec.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ImageChoice {
-    /// An image reference.
-    Reference(String),
-    /// A local archive; the path from the manifest's folder.
-    Archive(String),
-    /// A Dockerfile; the path from the manifest's folder.
-    Dockerfile(String),
-}
-
-impl ImageChoice {
-    /// Whether it is a file beside the manifest.
-    pub fn is_local(&self) -> bool {
-        match self {
-            ImageChoice::Reference(_) => false,
-            ImageChoice::Archive(_) | ImageChoice::Dockerfile(_) => true,
-        }
-    }
-}
-
 /// One variable of the agent.
 #[derive(Clone, Debug)]
 pub struct Variable {
@@ -137,48 +73,6 @@ pub struct Variable {
     pub name_span: Span,
     /// Its value in the manifest.
     pub value_span: Span,
-}
-
-/// How egress signs a request.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scheme {
-    /// `Bearer TOKEN`.
-    Bearer,
-    /// `token TOKEN`.
-    Token,
-    /// `Basic base64(USERNAME:TOKEN)`.
-    Basic {
-        /// The user.
-        username: String,
-    },
-}
-
-impl Scheme {
-    /// The first word of the header's value.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Scheme::Bearer => "Bearer",
-            Scheme::Token => "token",
-            Scheme::Basic { .. } => "Basic",
-        }
-    }
-
-    /// The user, of a scheme that has one.
-    pub fn username(&self) -> Option<&str> {
-        match self {
-            Scheme::Basic { username } => Some(username),
-            Scheme::Bearer | Scheme::Token => None,
-        }
-    }
-}
-
-/// A credential by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Auth {
-    /// How it is sent.
-    pub scheme: Scheme,
-    /// Where its value comes from at launch.
-    pub token_ref: TokenRef,
 }
 
 /// A credential as a manifest names it.

@@ -4,7 +4,6 @@
 mod origins;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::LazyLock;
 
 use askama::Template;
@@ -12,14 +11,17 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Fixed;
-use crate::bottle::{Auth, ManifestRoute, Scheme};
+use crate::bottle::ManifestRoute;
+use crate::credential::Auth;
+use crate::credential::Scheme;
 use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::digest;
 use crate::host::Host;
-use crate::index;
 pub use crate::origin::Origin;
 use crate::path_prefix::PathPrefix;
 use crate::plan::{AgentProvisionPlan, ProviderRoute};
 use crate::render::{self, RenderError, filters};
+use crate::slot::Slot;
 use crate::source::Span;
 use crate::variable::TokenRef;
 pub use origins::Written;
@@ -28,41 +30,18 @@ pub use origins::Written;
 pub static ADDON: Fixed = Fixed {
     path: "egress/addon.py",
     text: include_str!("../templates/addon.py"),
-    sha256: LazyLock::new(|| index::hash(ADDON.text.as_bytes())),
+    sha256: LazyLock::new(|| digest::hash(ADDON.text.as_bytes())),
 };
 
 /// Hands out certificates and volumes before the proxies start.
 pub static PREPARE: Fixed = Fixed {
     path: "egress/prepare.py",
     text: include_str!("../templates/prepare.py"),
-    sha256: LazyLock::new(|| index::hash(PREPARE.text.as_bytes())),
+    sha256: LazyLock::new(|| digest::hash(PREPARE.text.as_bytes())),
 };
 
 /// Where the wire file lies in a tree.
 pub const WIRE: &str = "egress/routes.yaml";
-
-/// How the names of slots begin. No other variable's does.
-pub const SLOT_PREFIX: &str = "EGRESS_TOKEN_";
-
-/// The variable of the egress process that holds one token: `EGRESS_TOKEN_<n>`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Slot(usize);
-
-impl Slot {
-    /// Reads the name of a slot.
-    pub fn parse(text: &str) -> Option<Slot> {
-        let number = text.strip_prefix(SLOT_PREFIX)?;
-        let slot = Slot(number.parse().ok()?);
-        // One spelling for each: neither `+1` nor `01`.
-        (slot.to_string() == text).then_some(slot)
-    }
-}
-
-impl fmt::Display for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{SLOT_PREFIX}{}", self.0)
-    }
-}
 
 /// One host that the agent may reach.
 #[derive(Clone, Debug)]
@@ -288,7 +267,7 @@ pub struct WireRoute {
     pub auth_username: Option<String>,
     /// The slot that holds the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_env: Option<String>,
+    pub token_env: Option<Slot>,
     /// Whether the agent's own `Authorization` goes through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_authorization: Option<bool>,
@@ -308,7 +287,7 @@ impl WireRoute {
     /// How egress signs, and the slot. Nothing if it does not.
     ///
     /// # Errors
-    /// Half a credential, and a scheme or slot that is none.
+    /// Half a credential, and an unknown scheme.
     pub fn credential(&self) -> Result<Option<(Scheme, Slot)>, String> {
         let (scheme, slot) = match (&self.auth_scheme, &self.token_env) {
             (None, None) => return Ok(None),
@@ -321,8 +300,7 @@ impl WireRoute {
             ("Basic", Some(username)) => Scheme::Basic { username: username.clone() },
             _ => return Err(format!("{} has the scheme `{}`", self.host, scheme.escape_debug())),
         };
-        let slot = Slot::parse(slot).ok_or_else(|| format!("{} has the slot `{}`", self.host, slot.escape_debug()))?;
-        Ok(Some((scheme, slot)))
+        Ok(Some((scheme, *slot)))
     }
 
     fn of(route: &Route) -> Self {
@@ -337,7 +315,7 @@ impl WireRoute {
             path_allowlist: path_allowlist.clone(),
             auth_scheme: auth.map(|auth| auth.scheme.as_str().to_owned()),
             auth_username: auth.and_then(|auth| auth.scheme.username()).map(str::to_owned),
-            token_env: slot.map(Slot::to_string),
+            token_env: slot.copied(),
             keep_authorization: route.keeps_authorization().then_some(true),
         }
     }

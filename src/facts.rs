@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::provider::CredentialFile;
+use crate::credential_file::CredentialFile;
 use crate::regular;
 use crate::secret::Secret;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use crate::egress::SLOT_PREFIX;
+use crate::slot;
 use crate::variable::VariableName;
 
 /// Where `agent/` is mounted, read-only.
@@ -80,5 +80,5 @@ pub fn is_reserved(name: &VariableName) -> bool {
         "NODE_USE_SYSTEM_CA",
     ];
     let upper = name.as_str().to_ascii_uppercase();
-    NAMES.contains(&upper.as_str()) || upper.starts_with(SLOT_PREFIX)
+    NAMES.contains(&upper.as_str()) || upper.starts_with(slot::PREFIX)
 }

@@ -8,7 +8,6 @@ mod stamp;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::artifact::Artifact;
 use crate::bottle::Bottle;
@@ -18,10 +17,11 @@ use crate::host::Host;
 use crate::origin::Origins;
 use crate::path_prefix::PathPrefix;
 use crate::plan::AgentProvisionPlan;
+use crate::slot::Slot;
 use crate::source::Sources;
 use crate::variable::{Binding, TokenRef, VariableName};
 pub use provenance::Provenance;
-pub use read::{LaunchSource, LaunchVariable, Listing, NotAnIndex, Slot};
+pub use read::{LaunchSource, LaunchVariable, Listing, NotAnIndex, Token};
 pub use stamp::Stamp;
 
 /// The version of the layout of `bottle.json`. Keys are added without a new one.
@@ -80,12 +80,12 @@ struct AuthEntry {
     scheme: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     username: Option<String>,
-    slot: String,
+    slot: Slot,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct SlotEntry {
-    slot: String,
+    slot: Slot,
     token_ref: TokenRef,
     source: SlotSource,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,16 +135,6 @@ impl FileEntry {
     fn of(artifact: &Artifact) -> Self {
         FileEntry { path: artifact.path.clone(), mode: format!("{:04o}", artifact.mode()), sha256: artifact.sha256() }
     }
-}
-
-/// SHA-256 in lower-case hexadecimal.
-pub fn hash(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// What the index is made from.
@@ -209,7 +199,7 @@ impl RouteEntry {
             auth: auth.as_ref().map(|(auth, slot)| AuthEntry {
                 scheme: auth.scheme.as_str().to_owned(),
                 username: auth.scheme.username().map(str::to_owned),
-                slot: slot.to_string(),
+                slot: *slot,
             }),
             tls_passthrough: *tls_passthrough,
             keep_authorization: route.keeps_authorization(),
@@ -231,8 +221,8 @@ fn slots(compiled: &Compiled) -> Vec<SlotEntry> {
         },
     };
     let origins = egress.slot_origins(&bottle.routes);
-    let entry = |(slot, token_ref): (_, &TokenRef)| SlotEntry {
-        slot: ToString::to_string(slot),
+    let entry = |(slot, token_ref): (&Slot, &TokenRef)| SlotEntry {
+        slot: *slot,
         token_ref: token_ref.clone(),
         source: source(token_ref),
         from: origins.get(slot).map(|origin| Provenance::of(origin, sources)),

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
+use crate::credential_file::CredentialFile;
 use crate::diagnostic::Refusal;
 use crate::facts::HostFacts;
-use crate::index::{LaunchSource, LaunchVariable, Slot};
+use crate::index::{LaunchSource, LaunchVariable, Token};
 use crate::output::Verified;
-use crate::provider::{self, CredentialFile, LaunchToken};
+use crate::provider::{self, LaunchToken};
 use crate::secret::Secret;
 
 /// The numeric owner of `agent/`, who must be able to read it inside the bottle.
@@ -51,7 +52,7 @@ pub struct Launch {
 
 /// The names of all that a launch adds to the environment, sorted.
 pub fn names(bottle: &Verified) -> Vec<String> {
-    let slots = bottle.index.slots().map(|slot| slot.name.to_owned());
+    let slots = bottle.index.tokens().map(|token| token.slot.to_string());
     let variables = bottle.index.launch_variables().map(|variable| variable.name.as_str().to_owned());
     let mut names: Vec<String> = slots.chain(variables).chain(OWNER.map(str::to_owned)).collect();
     names.sort();
@@ -61,7 +62,7 @@ pub fn names(bottle: &Verified) -> Vec<String> {
 
 /// Whether a token of this bottle comes from the provider's credential file.
 pub fn needs_credential_file(bottle: &Verified) -> bool {
-    bottle.index.slots().any(|slot| slot.from_host_file)
+    bottle.index.tokens().any(|token| token.from_host_file)
 }
 
 /// Finds the value of every slot and of every variable that is bound at launch.
@@ -75,11 +76,11 @@ pub fn resolve(bottle: &Verified, host: &Host) -> Launch {
         return launch;
     }
     let mut unset = Unset::default();
-    for slot in bottle.index.slots() {
-        if slot.from_host_file {
-            launch.provision(bottle, &slot, host);
+    for token in bottle.index.tokens() {
+        if token.from_host_file {
+            launch.provision(bottle, &token, host);
         } else {
-            launch.token(&slot, host, &mut unset);
+            launch.token(&token, host, &mut unset);
         }
     }
     for LaunchVariable { name, source, place } in bottle.index.launch_variables() {
@@ -110,18 +111,18 @@ pub fn resolve(bottle: &Verified, host: &Host) -> Launch {
 }
 
 impl Launch {
-    fn token(&mut self, slot: &Slot, host: &Host, unset: &mut Unset) {
-        let name = slot.token_ref.as_str();
-        let purpose = format!("the token for {}", slot.hosts.join(", "));
+    fn token(&mut self, wanted: &Token, host: &Host, unset: &mut Unset) {
+        let name = wanted.token_ref.as_str();
+        let purpose = format!("the token for {}", wanted.hosts.join(", "));
         match (host.variable)(name) {
             None => unset.add(name, purpose),
             Some(found) => {
-                self.checked_token(slot, Secret::new(found.into_vec()), &format!("the value of {name}"), &purpose);
+                self.checked_token(wanted, Secret::new(found.into_vec()), &format!("the value of {name}"), &purpose);
             }
         }
     }
 
-    fn provision(&mut self, bottle: &Verified, slot: &Slot, host: &Host) {
+    fn provision(&mut self, bottle: &Verified, wanted: &Token, host: &Host) {
         let source = provider::find(Some(bottle.index.provider()))
             .and_then(|provider| provider.credential_file().map(|file| (provider, file)));
         let Some((provider, file)) = source else {
@@ -135,16 +136,16 @@ impl Launch {
         match provider.launch_token(&(host.facts)(file), &prepared) {
             Ok(LaunchToken { token, warnings }) => {
                 self.warnings.extend(warnings);
-                let purpose = format!("the token for {}", slot.hosts.join(", "));
-                self.checked_token(slot, token, "the token in the host's login file", &purpose);
+                let purpose = format!("the token for {}", wanted.hosts.join(", "));
+                self.checked_token(wanted, token, "the token in the host's login file", &purpose);
             }
             Err(problem) => self.problems.push(problem),
         }
     }
 
-    fn checked_token(&mut self, slot: &Slot, token: Secret, subject: &str, purpose: &str) {
+    fn checked_token(&mut self, wanted: &Token, token: Secret, subject: &str, purpose: &str) {
         match value::check_token(token.expose()) {
-            Ok(()) => self.values.push((slot.name.to_owned(), token)),
+            Ok(()) => self.values.push((wanted.slot.to_string(), token)),
             Err((problem, help)) => {
                 self.problems.push(Refusal::new(format!("{subject} {problem}; it is {purpose}"), help));
             }

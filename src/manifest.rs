@@ -20,8 +20,9 @@ pub use load::{Loaded, load, load_bytes, load_revision};
 pub use parse::parse;
 pub use semantics::check;
 
+use crate::release::{PipelockTarget, SmolvmTarget};
 use crate::yaml::Spanned;
-use crate::{bottle, host, path_prefix, provider, variable};
+use crate::{host, name, path_prefix, provider, variable};
 
 /// One bottle: which agent runs in it, what it may reach, and with which credentials.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -30,7 +31,7 @@ use crate::{bottle, host, path_prefix, provider, variable};
 pub struct Manifest {
     /// The bottle's name. It names the output folder, the containers and the microVM. Without it
     /// the file's name counts.
-    #[schemars(extend("pattern" = bottle::NAME_PATTERN, "examples" = ["review"]))]
+    #[schemars(extend("pattern" = name::PATTERN, "examples" = ["review"]))]
     pub name: Option<Spanned<String>>,
     /// Another bottle to start from: a name in the same folder, or a relative path inside the
     /// project. `env` merges by key and `agent_provider`, `network` and `targets` by field, the
@@ -171,28 +172,4 @@ pub struct Targets {
     /// Which smolvm reads the Smolfile; only keys that it knows are written.
     #[schemars(extend("default" = "1.9", "examples" = ["1.33"]))]
     pub smolvm: Option<Spanned<SmolvmTarget>>,
-}
-
-/// A release of pipelock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-pub enum PipelockTarget {
-    /// 2.3 and later 2.x.
-    #[default]
-    #[serde(rename = "2.3")]
-    V2_3,
-    /// 3.x.
-    #[serde(rename = "3")]
-    V3,
-}
-
-/// A release of smolvm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-pub enum SmolvmTarget {
-    /// 1.9 and later.
-    #[default]
-    #[serde(rename = "1.9")]
-    V1_9,
-    /// 1.33 and later.
-    #[serde(rename = "1.33")]
-    V1_33,
 }

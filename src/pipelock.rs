@@ -10,10 +10,10 @@ use std::fmt;
 use askama::Template;
 use serde::{Deserialize, Serialize};
 
-use crate::bottle::BottleName;
 use crate::egress::Egress;
-use crate::manifest::PipelockTarget;
+use crate::name::BottleName;
 use crate::policy::{Guard, Part, Purpose, Walls, settings};
+use crate::release::PipelockTarget;
 use crate::render::filters::{self, Bare};
 use crate::render::{self, RenderError};
 

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bottle::{Auth, ImageChoice};
+use crate::credential::Auth;
+use crate::credential_file::CredentialFile;
 use crate::host::Host;
 use crate::origin::Origin;
-use crate::provider::CredentialFile;
+use crate::provider::ImageChoice;
 use crate::source::Span;
 use crate::variable::{TokenRef, VariableName};
 use crate::withheld::Withheld;

@@ -2,10 +2,13 @@
 
 mod claude;
 mod codex;
+mod settings;
+
+pub use settings::{ImageChoice, Settings};
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use crate::bottle::Settings;
+use crate::credential_file::CredentialFile;
 use crate::diagnostic::{Findings, Refusal};
 use crate::facts::HostFacts;
 use crate::plan::AgentProvisionPlan;
@@ -72,19 +75,6 @@ pub struct LaunchToken {
     pub token: Secret,
     /// What the user should know, though it keeps nothing from starting.
     pub warnings: Vec<Refusal>,
-}
-
-/// A client's own credential file on the host.
-#[derive(Debug, PartialEq, Eq)]
-pub struct CredentialFile {
-    /// The host variable that names the client's folder.
-    pub folder_variable: &'static str,
-    /// The file in that folder.
-    pub name: &'static str,
-    /// The file under the user's home when the variable is unset.
-    pub in_home: &'static str,
-    /// Where the token stands in it (a JSON pointer, RFC 6901).
-    pub token_pointer: &'static str,
 }
 
 /// Every provider; the first is the default.

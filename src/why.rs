@@ -4,7 +4,7 @@
 pub mod json;
 pub mod text;
 
-use crate::egress::{self, Slot};
+use crate::egress;
 use crate::host::Host;
 use crate::index::Provenance;
 use crate::path_prefix::PathPrefix;
@@ -12,6 +12,7 @@ use crate::pipelock;
 use crate::policy::{
     Authorization, Change, Entry, Model, Passage, Reach, Request, Route, Rule, Verdict, changes, judge,
 };
+use crate::slot::Slot;
 
 /// What becomes of one request, hop by hop.
 pub struct Why {

@@ -186,7 +186,7 @@ fn another_account_is_told_by_the_options() {
     let tree = folder.path().join("out/review");
     append(&tree.join("agent/home/.codex/auth.json"), "\n");
     edit_index(&tree, &|index| {
-        let hash = bottlec::index::hash(&fs::read(tree.join("agent/home/.codex/auth.json")).unwrap());
+        let hash = bottlec::digest::hash(&fs::read(tree.join("agent/home/.codex/auth.json")).unwrap());
         let files = index["files"].as_array_mut().unwrap();
         files.iter_mut().find(|file| file["path"] == "agent/home/.codex/auth.json").unwrap()["sha256"] = hash.into();
     });

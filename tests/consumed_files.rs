@@ -1,26 +1,18 @@
 //! Goldens as their consumers' own parsers read them: the `smolfile` crate, and pipelock's keys by
 //! release.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use support::goldens;
 
 /// Every compiled golden bottle.
 fn bottles() -> Vec<PathBuf> {
-    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let mut found = Vec::new();
-    for case in fs::read_dir(goldens).unwrap() {
-        for entry in fs::read_dir(case.unwrap().path().join("out")).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                found.push(path);
-            }
-        }
-    }
-    assert!(found.len() >= 10);
-    found
+    goldens::cases().iter().map(|case| goldens::tree(case)).collect()
 }
 
 fn index(bottle: &Path) -> Value {
@@ -245,7 +237,7 @@ fn the_index_has_the_hash_of_every_other_file() {
         let mut listed = BTreeSet::from([PathBuf::from("bottle.json")]);
         for file in index["files"].as_array().unwrap() {
             let path = file["path"].as_str().unwrap();
-            assert_eq!(file["sha256"], bottlec::index::hash(&fs::read(bottle.join(path)).unwrap()), "{path}");
+            assert_eq!(file["sha256"], bottlec::digest::hash(&fs::read(bottle.join(path)).unwrap()), "{path}");
             listed.insert(PathBuf::from(path));
         }
         let mut there = BTreeSet::new();

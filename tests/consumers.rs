@@ -10,24 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
+use support::goldens::{self, whole_trees as bottles};
 use support::programs;
-
-/// A copy of every compiled golden bottle, with its case's folder above it.
-fn bottles() -> (tempfile::TempDir, Vec<PathBuf>) {
-    let copy = tempfile::tempdir().unwrap();
-    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let copied = Command::new("cp").arg("-R").arg(goldens).arg(copy.path()).status().unwrap();
-    assert!(copied.success());
-    let mut found = Vec::new();
-    for case in fs::read_dir(copy.path().join("golden")).unwrap() {
-        for entry in fs::read_dir(case.unwrap().path().join("out")).unwrap() {
-            found.extend(Some(entry.unwrap().path()).filter(|path| path.is_dir()));
-        }
-    }
-    assert!(found.len() >= 10);
-    found.sort();
-    (copy, found)
-}
 
 #[test]
 fn codex_takes_the_dummy_for_a_chatgpt_login() {
@@ -165,7 +149,7 @@ fn judged_by_the_schema() -> Vec<(PathBuf, bool)> {
     let mut judged = Vec::new();
     let glob =
         |folder: &str| fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
-    for case in glob("golden") {
+    for case in goldens::cases() {
         judged.extend(Some((case.join("manifest.yaml"), true)).filter(|(path, _)| path.exists()));
     }
     judged.extend(glob("examples").into_iter().map(|path| (path, true)));

@@ -181,7 +181,7 @@ fn a_credential_on_an_opened_host_is_reported() {
 
 #[test]
 fn no_routes_make_no_pipelock_file() {
-    use bottlec::{bottle::BottleName, egress::Egress, manifest::PipelockTarget, pipelock::Pipelock};
+    use bottlec::{egress::Egress, name::BottleName, pipelock::Pipelock, release::PipelockTarget};
     let name = BottleName::parse("empty").unwrap();
     assert!(Pipelock::of(&name, &Egress::default(), PipelockTarget::V2_3).is_none());
 }

@@ -1,17 +1,15 @@
 //! The contract: each `golden/<case>/` holds a manifest, the whole tree that it compiles to, and
-//! the warnings. `UPDATE=1 cargo test --test golden` rewrites them.
+//! the warnings; files that are the same in every tree stand once, in `golden/_static/`. `UPDATE=1 cargo test --test golden` rewrites them.
 
-use std::collections::BTreeMap;
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn cases() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let mut cases: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    cases
-}
+use bottlec::egress::{ADDON, PREPARE};
+use support::goldens;
 
 /// Every file below a folder by its path.
 fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
@@ -32,11 +30,11 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
 
 #[test]
 fn every_manifest_compiles_to_its_golden_tree() {
-    let cases = cases();
-    assert!(cases.len() >= 10, "goldens are missing");
     let mut drifted = Vec::new();
-    for case in cases {
-        let manifest = ["manifest.yaml", "manifest.md"].into_iter().find(|name| case.join(name).exists()).unwrap();
+    let fixed: BTreeMap<PathBuf, String> = [&ADDON, &PREPARE].map(|file| (file.path.into(), file.text.into())).into();
+    compare(&goldens::root().join(goldens::STATIC), &fixed, &mut drifted);
+    for case in goldens::cases() {
+        let manifest = goldens::manifest(&case);
         let out = tempfile::tempdir().unwrap();
         let run = Command::new(env!("CARGO_BIN_EXE_bottlec"))
             .args(["build", manifest, "--hermetic", "--color", "never", "-o"])
@@ -55,25 +53,34 @@ fn every_manifest_compiles_to_its_golden_tree() {
         let mut compiled = files(out.path());
         compiled.insert(PathBuf::from("warnings.txt"), warnings);
         compiled.retain(|path, text| path != Path::new("warnings.txt") || !text.is_empty());
-        let golden = case.join("out");
-        if std::env::var_os("UPDATE").is_some() {
-            let _ = fs::remove_dir_all(&golden);
-            for (path, text) in &compiled {
-                let path = golden.join(path);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, text).unwrap();
-            }
+        let bottle = fs::read_dir(out.path()).unwrap().next().unwrap().unwrap().file_name();
+        for (path, text) in &fixed {
+            let own = compiled.remove(&Path::new(&bottle).join(path));
+            assert_eq!(own.as_ref(), Some(text), "{} in {}", path.display(), case.display());
         }
-        let expected = files(&golden);
-        let paths: std::collections::BTreeSet<&PathBuf> = compiled.keys().chain(expected.keys()).collect();
-        for path in paths {
-            if compiled.get(path) != expected.get(path) {
-                let text = |tree: &BTreeMap<PathBuf, String>| tree.get(path).cloned().unwrap_or_default();
-                let (old, new) = (text(&expected), text(&compiled));
-                let diff = similar::TextDiff::from_lines(old.as_str(), new.as_str());
-                drifted.push(format!("{}\n{}", golden.join(path).display(), diff.unified_diff()));
-            }
-        }
+        compare(&case.join("out"), &compiled, &mut drifted);
     }
     assert!(drifted.is_empty(), "goldens drifted; UPDATE=1 accepts:\n{}", drifted.join("\n"));
+}
+
+/// Adds to `drifted` what differs between a golden folder and what there should be in it.
+fn compare(golden: &Path, compiled: &BTreeMap<PathBuf, String>, drifted: &mut Vec<String>) {
+    if std::env::var_os("UPDATE").is_some() {
+        let _ = fs::remove_dir_all(golden);
+        for (path, text) in compiled {
+            let path = golden.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+    let expected = files(golden);
+    let paths: BTreeSet<&PathBuf> = compiled.keys().chain(expected.keys()).collect();
+    for path in paths {
+        if compiled.get(path) != expected.get(path) {
+            let text = |tree: &BTreeMap<PathBuf, String>| tree.get(path).cloned().unwrap_or_default();
+            let (old, new) = (text(&expected), text(compiled));
+            let diff = similar::TextDiff::from_lines(old.as_str(), new.as_str());
+            drifted.push(format!("{}\n{}", golden.join(path).display(), diff.unified_diff()));
+        }
+    }
 }

@@ -22,14 +22,7 @@ const FILES: [&str; 6] = [
 
 /// The golden manifests' folders with the trees that they compile to.
 fn goldens() -> Vec<(PathBuf, PathBuf)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let cases = fs::read_dir(root).unwrap().map(|case| case.unwrap().path());
-    let trees = cases.map(|case| {
-        let mut bottles = fs::read_dir(case.join("out")).unwrap().map(|entry| entry.unwrap().path());
-        let bottle = bottles.find(|path| path.join("bottle.json").exists()).unwrap();
-        (case, bottle)
-    });
-    trees.collect()
+    support::goldens::cases().into_iter().map(|case| (case.clone(), support::goldens::tree(&case))).collect()
 }
 
 /// A file as JSON; an env file as a mapping.
@@ -273,7 +266,7 @@ fn an_index_from_before_provenance_is_read() {
         }
     }
     let index = Index::parse(index.to_string().as_bytes()).unwrap();
-    assert_eq!(index.slots().count(), 1);
+    assert_eq!(index.tokens().count(), 1);
     assert_eq!(index.provenance("compose.yaml", "/services"), None);
 }
 

@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::Path;
 
-use bottlec::bottle::BottleName;
 use bottlec::diagnostic::Findings;
 use bottlec::host::Host;
 use bottlec::manifest::schema;
+use bottlec::name::BottleName;
 use bottlec::network::Subnet;
 use bottlec::path_prefix::PathPrefix;
 use bottlec::source::{Source, Sources};

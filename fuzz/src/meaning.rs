@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bottlec::artifact::{INDEX, Tree};
 use bottlec::backend::Backend;
-use bottlec::bottle::{Bottle, ImageChoice};
+use bottlec::bottle::Bottle;
 use bottlec::compile::{compile, link};
 use bottlec::diagnostic::Findings;
 use bottlec::egress::Egress;
 use bottlec::environment::Environment;
 use bottlec::facts::HostFacts;
 use bottlec::policy::Model;
+use bottlec::provider::ImageChoice;
 use bottlec::source::{Source, Sources};
 use bottlec::variable::TokenRef;
-use bottlec::{index, yaml};
+use bottlec::{digest, yaml};
 use serde_json::{Value, json};
 
 const BOTH: [Backend; 2] = [Backend::Docker, Backend::Smolmachines];
@@ -273,6 +274,6 @@ fn listing(files: &BTreeMap<&str, &str>) {
         .collect();
     assert_eq!(listed.len() + 1, files.len());
     for (path, hash) in listed {
-        assert_eq!(hash, index::hash(files[path].as_bytes()), "{path}");
+        assert_eq!(hash, digest::hash(files[path].as_bytes()), "{path}");
     }
 }

@@ -16,12 +16,13 @@ pub(super) use origins::origins;
 
 use super::{Backend, Job};
 use crate::artifact::Artifact;
-use crate::bottle::{Bottle, ImageChoice};
+use crate::bottle::Bottle;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::guest;
-use crate::manifest::PipelockTarget;
 use crate::pipelock;
 use crate::plan::AgentImage;
+use crate::provider::ImageChoice;
+use crate::release::PipelockTarget;
 use crate::render::{self, RenderError};
 pub(super) use walls::walls;
 

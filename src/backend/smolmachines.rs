@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::Job;
 use crate::artifact::Artifact;
-use crate::bottle::{Bottle, ImageChoice};
+use crate::bottle::Bottle;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::environment::{Environment, TRUST};
 use crate::guest;
-use crate::manifest::SmolvmTarget;
 use crate::origin::{Origin, Origins};
 use crate::plan::AgentImage;
 use crate::policy::{Files, Guard, Part, Purpose, Walls, settings};
+use crate::provider::ImageChoice;
+use crate::release::SmolvmTarget;
 use crate::render::{self, RenderError, filters};
 use crate::variable::Binding;
 

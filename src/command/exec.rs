@@ -17,11 +17,11 @@ use anyhow::{Context as _, Result};
 
 use super::{Screen, Status, say, unfit};
 use crate::diagnostic::Refusal;
-use crate::egress::SLOT_PREFIX;
 use crate::facts::HostFacts;
 use crate::launch::{self, Host, Launch, OWNER};
 use crate::output::{self, Unfit};
 use crate::secret::Secret;
+use crate::slot;
 use crate::terminal::{Terminal, Unanswered};
 
 /// Start a program with a bottle's tokens and launch-time variables
@@ -134,7 +134,7 @@ impl Exec {
         child.arg0(name).args(arguments).current_dir(&self.folder);
         // Slots of another bottle, in whose environment this one was started.
         for (inherited, _) in
-            std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(SLOT_PREFIX.as_bytes()))
+            std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(slot::PREFIX.as_bytes()))
         {
             child.env_remove(inherited);
         }

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::{Screen, Status};
 use crate::backend::Backend;
-use crate::bottle::ImageChoice;
 use crate::compile;
 use crate::diagnostic::Severity;
 use crate::egress::{Egress, Origin, Route};
@@ -17,6 +16,7 @@ use crate::facts::HostFacts;
 use crate::index::Provenance;
 use crate::manifest::{self, Loaded};
 use crate::plan::{AgentImage, AgentProvisionPlan, HomeFile, Recipe};
+use crate::provider::ImageChoice;
 use crate::source::Sources;
 
 /// Print the provider's plan and the merged routes as JSON; reads nothing of the host

@@ -5,7 +5,8 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result};
 
 use super::Status;
-use crate::provider::{self, CredentialFile};
+use crate::credential_file::CredentialFile;
+use crate::provider;
 
 /// List the agents that a manifest can choose, and how each signs in
 #[derive(clap::Args)]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Egress, Route, Slot};
+use super::{Egress, Route};
 use crate::bottle::ManifestRoute;
 use crate::host::Host;
 use crate::origin::{Origin, Origins};
+use crate::slot::Slot;
 
 /// The routes of a manifest by their host.
 pub struct Written<'m>(BTreeMap<&'m Host, &'m ManifestRoute>);

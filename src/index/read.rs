@@ -3,11 +3,11 @@
 use serde::Deserialize;
 
 use super::{FORMAT, FileEntry, Index, Provenance, SlotSource, Stamp, VariableEntry, VariableSource};
-use crate::bottle::BottleName;
-use crate::egress::SLOT_PREFIX;
 use crate::guest::is_reserved;
+use crate::name::BottleName;
 use crate::network::Subnet;
 use crate::origin;
+use crate::slot::Slot;
 use crate::variable::{TokenRef, VariableName, steers_launcher};
 
 /// Why a text is no index.
@@ -32,9 +32,9 @@ pub struct Listing {
 }
 
 /// A token that egress is given at launch.
-pub struct Slot<'i> {
+pub struct Token<'i> {
     /// The variable that egress reads.
-    pub name: &'i str,
+    pub slot: Slot,
     /// The name of the token.
     pub token_ref: &'i TokenRef,
     /// Whether the provider takes it from a file of the host. Else it is the host variable of this name.
@@ -78,13 +78,10 @@ impl Index {
         }
         let index: Index = serde_json::from_slice(text).map_err(|_| NotAnIndex::Malformed)?;
         // The names become variables of a program on the host: none that the compiler would refuse.
-        let is_slot = |name: &str| {
-            name.strip_prefix(SLOT_PREFIX).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-        };
         let is_sound = |name: &VariableName| {
             VariableName::parse(name.as_str()).is_ok() && !steers_launcher(name) && !is_reserved(name)
         };
-        let sound = index.slots().all(|slot| is_slot(slot.name) && TokenRef::parse(slot.token_ref.as_str()).is_ok())
+        let sound = index.tokens().all(|token| TokenRef::parse(token.token_ref.as_str()).is_ok())
             && index.launch_variables().all(|variable| {
                 is_sound(variable.name)
                     && match variable.source {
@@ -153,9 +150,9 @@ impl Index {
     }
 
     /// The tokens that egress is given.
-    pub fn slots(&self) -> impl Iterator<Item = Slot<'_>> {
-        self.slots.iter().map(|entry| Slot {
-            name: &entry.slot,
+    pub fn tokens(&self) -> impl Iterator<Item = Token<'_>> {
+        self.slots.iter().map(|entry| Token {
+            slot: entry.slot,
             token_ref: &entry.token_ref,
             from_host_file: match entry.source {
                 SlotSource::HostVariable => false,

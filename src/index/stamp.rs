@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::hexadecimal;
+use crate::digest::hexadecimal;
 use crate::source::Sources;
 
 /// The compiler and the manifest that made a tree.

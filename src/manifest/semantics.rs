@@ -4,13 +4,16 @@
 use std::collections::BTreeMap;
 
 use super::{AgentProvider, Egress, Manifest, Network, Route, RoutePipelock, Scheme as WrittenScheme, Targets};
-use crate::bottle::{
-    Auth, Bottle, BottleName, ImageChoice, ManifestRoute, Places, Scheme, Settings, Variable, WrittenAuth,
-};
+use crate::bottle::{Bottle, ManifestRoute, Places, Variable, WrittenAuth};
+use crate::credential::Auth;
+use crate::credential::Scheme;
 use crate::diagnostic::{Code, Diagnostic, Findings, Refusal};
 use crate::host::Host;
+use crate::name::BottleName;
 use crate::network::{Subnet, parse_ssrf_exception};
 use crate::path_prefix::PathPrefix;
+use crate::provider::ImageChoice;
+use crate::provider::Settings;
 use crate::provider::{self, Provider};
 use crate::source::{SourceId, Sources, Span};
 use crate::variable::{Binding, TokenRef, VariableName, steers_launcher};

@@ -9,7 +9,7 @@ use super::owned::{OldIndex, Owned, There, there};
 use super::place::{Place, is_plain};
 use super::{conflict, folder};
 use crate::artifact::{INDEX, Tree};
-use crate::index::hash;
+use crate::digest::hash;
 
 /// What was done to a tree since it was built.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result};
 use super::place::{self, Place, is_plain};
 use super::{PENDING, conflict};
 use crate::artifact::INDEX;
-use crate::index::{Index, NotAnIndex, hash};
+use crate::digest::hash;
+use crate::index::{Index, NotAnIndex};
 
 /// A tree whose files are those that its index lists.
 pub struct Verified {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::Pipelock;
 use crate::bottle::Bottle;
 use crate::egress::{Egress, Route, Written};
-use crate::manifest::PipelockTarget;
 use crate::origin::{Origin, Origins};
+use crate::release::PipelockTarget;
 
 impl Pipelock {
     /// Who decides the entries of `pipelock/pipelock.yaml`.

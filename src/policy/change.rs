@@ -333,7 +333,7 @@ fn variables(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
         let topic = Topic::Forwarded(name.to_owned(), value.clone());
         let entry = new.at_variable(name);
         match value {
-            Value::Host(host) if tokens.contains(host.as_str()) || host.starts_with(crate::egress::SLOT_PREFIX) => {
+            Value::Host(host) if tokens.contains(host.as_str()) || host.starts_with(crate::slot::PREFIX) => {
                 let message = format!("the agent sees `{host}`, which was egress's alone, as `{name}`");
                 gain(found, topic, Code::ExposedToken, entry, message);
             }

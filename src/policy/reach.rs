@@ -8,12 +8,14 @@ use ipnet::IpNet;
 
 use crate::artifact::INDEX;
 use crate::backend;
-use crate::bottle::Scheme;
-use crate::egress::{self, Slot, Wire};
+use crate::credential::Scheme;
+use crate::digest::hash;
+use crate::egress::{self, Wire};
 use crate::host::Host;
-use crate::index::{Index, LaunchSource, hash};
+use crate::index::{Index, LaunchSource};
 use crate::path_prefix::PathPrefix;
 use crate::pipelock::{self, Pipelock};
+use crate::slot::Slot;
 use crate::variable::TokenRef;
 
 /// The texts of a compiled bottle by path.
@@ -178,7 +180,11 @@ impl Reach {
             subnet: index.subnet().to_owned(),
             routes: Vec::new(),
             exceptions: lists.ranges.iter().map(parse).collect::<Result<_, _>>()?,
-            host_tokens: index.slots().filter(|slot| slot.from_host_file).map(|slot| slot.token_ref.clone()).collect(),
+            host_tokens: index
+                .tokens()
+                .filter(|token| token.from_host_file)
+                .map(|token| token.token_ref.clone())
+                .collect(),
             variables: BTreeMap::new(),
             parts: BTreeMap::new(),
             guards: vec![
@@ -200,9 +206,8 @@ impl Reach {
             let credential = match route.credential().map_err(|problem| Unreadable::new(egress::WIRE, problem))? {
                 None => None,
                 Some((scheme, slot)) => {
-                    let name = slot.to_string();
-                    let named = index.slots().find(|entry| entry.name == name);
-                    let named = named.ok_or_else(|| Unreadable::new(INDEX, format!("says nothing of {name}")))?;
+                    let named = index.tokens().find(|token| token.slot == slot);
+                    let named = named.ok_or_else(|| Unreadable::new(INDEX, format!("says nothing of {slot}")))?;
                     Some(Credential { scheme, token_ref: named.token_ref.clone(), slot })
                 }
             };

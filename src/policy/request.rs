@@ -7,8 +7,8 @@ use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::Route;
-use crate::egress::Slot;
 use crate::path_prefix::PathPrefix;
+use crate::slot::Slot;
 
 /// A path that is percent-encoded more often than this is meant to deceive.
 const DEEPEST_ENCODING: usize = 4;

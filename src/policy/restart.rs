@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::reach::{AGENT, Files, Reach};
 use super::{Change, Direction, Topic};
-use crate::egress::{self, Slot};
+use crate::egress;
 use crate::pipelock;
+use crate::slot::Slot;
 use crate::variable::TokenRef;
 
 /// Something to do with a running bottle, in the order in which it is done.

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::{PLACEHOLDER, Provider};
-use crate::bottle::{Auth, Scheme, Settings};
+use crate::credential::Auth;
+use crate::credential::Scheme;
 use crate::diagnostic::Findings;
 use crate::facts::HostFacts;
 use crate::guest;
 use crate::host::Host;
 use crate::plan::{AgentImage, AgentProvisionPlan, HomeFile, ProviderRoute, Recipe};
+use crate::provider::Settings;
 use crate::render::{self, RenderError};
 use crate::variable::VariableName;
 use crate::withheld::Withheld;

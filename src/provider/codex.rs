@@ -11,13 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use askama::Template;
 use serde::Deserialize;
 
-use super::{CredentialFile, LaunchToken, Provider};
-use crate::bottle::{Auth, Scheme, Settings};
+use super::{LaunchToken, Provider};
+use crate::credential::Auth;
+use crate::credential::Scheme;
+use crate::credential_file::CredentialFile;
 use crate::diagnostic::{Findings, Refusal};
 use crate::facts::HostFacts;
 use crate::guest;
 use crate::host::Host;
 use crate::plan::{AgentImage, AgentProvisionPlan, HomeFile, ProviderRoute, Provision, Recipe};
+use crate::provider::Settings;
 use crate::render::{self, RenderError, filters};
 use crate::variable::{TokenRef, VariableName};
 use crate::withheld::Withheld;

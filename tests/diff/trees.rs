@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bottlec::index::hash;
+use bottlec::digest::hash;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::canary::{LOGIN, Project};
+use super::support;
 
 /// The commands that need no bottle. What each must at least say is there so that the runs are known to
 /// do their work.
@@ -114,10 +115,8 @@ fn run_all(project: &Project, manifest: &str) -> Vec<i32> {
 
 #[test]
 fn every_command_with_every_golden_is_clean() {
-    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
     let (mut runs, mut clean, mut with_login) = (0, 0, 0);
-    for case in fs::read_dir(goldens).unwrap() {
-        let case = case.unwrap().path();
+    for case in support::goldens::cases() {
         let mut files: Vec<(String, String)> = vec![("other.yaml".into(), OTHER.into())];
         let beside = super::canary::walk(&case).into_iter().filter(|path| !path.starts_with(case.join("out")));
         files.extend(beside.map(|path: PathBuf| {
@@ -126,7 +125,7 @@ fn every_command_with_every_golden_is_clean() {
         }));
         let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         let project = Project::new(&files);
-        let manifest = ["manifest.yaml", "manifest.md"].into_iter().find(|name| case.join(name).exists()).unwrap();
+        let manifest = support::goldens::manifest(&case);
         let codes = run_all(&project, manifest);
         assert_eq!(codes[0], 0, "{}: it is built", case.display());
         runs += codes.len();

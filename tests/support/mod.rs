@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod goldens;
 pub(crate) mod impatient;
 pub(crate) mod repository;
 pub(crate) mod texts;

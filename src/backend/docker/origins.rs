@@ -1,10 +1,10 @@
 //! Who decides each entry of `compose.yaml`.
 
 use super::super::{Backend, Job};
-use crate::bottle::ImageChoice;
 use crate::environment::TRUST;
 use crate::origin::{Origin, Origins};
 use crate::plan::AgentImage;
+use crate::provider::ImageChoice;
 
 /// The rule that pins the proxies' releases.
 const PINNED: &str = "pinned-image";

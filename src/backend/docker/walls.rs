@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::COMPOSE;
 use super::compose::{Compose, Interpolated, Mount, Network, Service};
+use crate::digest::hash;
 use crate::guest;
-use crate::index::hash;
 use crate::policy::{Files, Guard, Part, Purpose, Walls, settings};
 
 const SERVICES: [&str; 5] = ["agent", "egress", "pipelock", "pipelock-ca", "prepare"];
