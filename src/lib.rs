@@ -14,6 +14,7 @@ pub mod allow;
 pub mod artifact;
 pub mod backend;
 pub mod bottle;
+pub mod checkout;
 pub mod command;
 pub mod comment;
 pub mod compile;
