@@ -21,7 +21,7 @@ pub use crate::origin::Origin;
 use crate::path_prefix::PathPrefix;
 use crate::plan::{AgentProvisionPlan, ProviderRoute};
 use crate::render::{self, RenderError, filters};
-use crate::slot::Slot;
+use crate::slot::{Binding, Slot};
 use crate::source::Span;
 use crate::variable::TokenRef;
 pub use origins::Written;
@@ -149,7 +149,16 @@ impl Egress {
     /// # Errors
     /// When it does not read back: a defect of bottlec.
     pub fn wire(&self) -> Result<String, RenderError> {
-        render::yaml(WIRE, &Wire { routes: self.routes.iter().map(WireRoute::of).collect() })
+        render::yaml(WIRE, &Wire { routes: self.routes.iter().map(WireRoute::of).collect(), slots: self.binding() })
+    }
+
+    /// What binds the slots to their tokens and hosts. Nothing if no route is signed.
+    pub fn binding(&self) -> Option<Binding> {
+        let hosts = |slot: Slot| {
+            let signed = self.routes.iter().filter(move |route| route.auth.as_ref().is_some_and(|auth| auth.1 == slot));
+            signed.map(|route| route.host.as_str()).collect()
+        };
+        Binding::of(self.slots.iter().map(|(slot, token_ref)| (*slot, token_ref, hosts(*slot))))
     }
 }
 
@@ -248,9 +257,12 @@ fn report_shared_exception(route: &ManifestRoute, findings: &mut Findings) {
 pub struct Wire {
     /// One for each host.
     pub routes: Vec<WireRoute>,
+    /// What binds the slots, if a route has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<Binding>,
 }
 
-/// A route on the wire: four fields of the reference system and two of ours; empty ones are left out.
+/// A route on the wire: four fields of the reference system and three of ours; empty ones are left out.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WireRoute {
@@ -271,6 +283,10 @@ pub struct WireRoute {
     /// Whether the agent's own `Authorization` goes through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_authorization: Option<bool>,
+    /// Whether pipelock opens the host's TLS. pipelock 2.3 ends such a connection behind each answer without
+    /// saying so, and 1 to 5 % of what follows on it is lost (measured); egress then asks for a new one each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<bool>,
 }
 
 impl Wire {
@@ -305,7 +321,7 @@ impl WireRoute {
 
     fn of(route: &Route) -> Self {
         // Exhaustive: what does not cross to egress is named here.
-        let Route { host, path_allowlist, auth, tls_passthrough: _, ssrf_ip_allowlist: _, origin: _ } = route;
+        let Route { host, path_allowlist, auth, tls_passthrough, ssrf_ip_allowlist: _, origin: _ } = route;
         let (auth, slot) = match auth {
             Some((auth, slot)) => (Some(auth), Some(slot)),
             None => (None, None),
@@ -317,6 +333,7 @@ impl WireRoute {
             auth_username: auth.and_then(|auth| auth.scheme.username()).map(str::to_owned),
             token_env: slot.copied(),
             keep_authorization: route.keeps_authorization().then_some(true),
+            opened: (!tls_passthrough).then_some(true),
         }
     }
 }

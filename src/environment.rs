@@ -13,6 +13,7 @@ use crate::guest;
 use crate::origin::{Origin, Origins};
 use crate::plan::AgentProvisionPlan;
 use crate::render::{self, RenderError};
+use crate::slot;
 use crate::variable::{Binding, TokenRef, VariableName};
 
 /// Where the agent's variables lie in a tree.
@@ -79,15 +80,21 @@ impl Environment {
     }
 }
 
-/// `egress/egress.env`: the token slots by bare name; docker takes their values from its own
-/// environment.
+/// `egress/egress.env`: the token slots, and what binds them, by bare name; docker takes their values from
+/// its own environment.
 ///
 /// # Errors
 /// Never in practice: slots are plain words.
 pub fn egress_file(egress: &Egress) -> Result<String, RenderError> {
-    let slots: Vec<String> = egress.slots.keys().map(ToString::to_string).collect();
-    let bound_at_launch = slots.iter().map(String::as_str).collect();
+    let names = egress_names(egress);
+    let bound_at_launch = names.iter().map(String::as_str).collect();
     render::unchecked(EGRESS_FILE, &EnvFile { literal: &BTreeMap::new(), bound_at_launch })
+}
+
+/// The variables that egress is given at launch.
+pub fn egress_names(egress: &Egress) -> Vec<String> {
+    let binding = egress.binding().map(|_| slot::BINDING.to_owned());
+    binding.into_iter().chain(egress.slots.keys().map(ToString::to_string)).collect()
 }
 
 /// Who decides the variables of `egress/egress.env`.

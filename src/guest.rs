@@ -80,5 +80,5 @@ pub fn is_reserved(name: &VariableName) -> bool {
         "NODE_USE_SYSTEM_CA",
     ];
     let upper = name.as_str().to_ascii_uppercase();
-    NAMES.contains(&upper.as_str()) || upper.starts_with(slot::PREFIX)
+    NAMES.contains(&upper.as_str()) || upper.starts_with(slot::PREFIX) || upper == slot::BINDING
 }

@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
+use crate::artifact;
 use crate::credential_file::CredentialFile;
 use crate::diagnostic::Refusal;
+use crate::egress::{self, Wire};
 use crate::facts::HostFacts;
 use crate::index::{LaunchSource, LaunchVariable, Token};
 use crate::output::Verified;
 use crate::provider::{self, LaunchToken};
 use crate::secret::Secret;
+use crate::slot;
 
 /// The numeric owner of `agent/`, who must be able to read it inside the bottle.
 pub const OWNER: [&str; 2] = ["BOTTLE_UID", "BOTTLE_GID"];
@@ -52,7 +55,8 @@ pub struct Launch {
 
 /// The names of all that a launch adds to the environment, sorted.
 pub fn names(bottle: &Verified) -> Vec<String> {
-    let slots = bottle.index.tokens().map(|token| token.slot.to_string());
+    let binding = bottle.index.binding().map(|_| slot::BINDING.to_owned());
+    let slots = bottle.index.tokens().map(|token| token.slot.to_string()).chain(binding);
     let variables = bottle.index.launch_variables().map(|variable| variable.name.as_str().to_owned());
     let mut names: Vec<String> = slots.chain(variables).chain(OWNER.map(str::to_owned)).collect();
     names.sort();
@@ -75,6 +79,15 @@ pub fn resolve(bottle: &Verified, host: &Host) -> Launch {
         ));
         return launch;
     }
+    if !is_bound(bottle) {
+        launch.problems.push(Refusal::new(
+            format!("`{}` sends tokens in another way than `{}` says", egress::WIRE, artifact::INDEX),
+            "build the bottle again with this bottlec",
+        ));
+        return launch;
+    }
+    let binding = bottle.index.binding().map(|binding| Secret::new(binding.as_str().as_bytes().to_vec()));
+    launch.values.extend(binding.map(|binding| (slot::BINDING.to_owned(), binding)));
     let mut unset = Unset::default();
     for token in bottle.index.tokens() {
         if token.from_host_file {
@@ -108,6 +121,12 @@ pub fn resolve(bottle: &Verified, host: &Host) -> Launch {
     }
     launch.problems.extend(unset.into_problems());
     launch
+}
+
+/// Whether egress would send the tokens where the index says.
+fn is_bound(bottle: &Verified) -> bool {
+    let wire = bottle.file(egress::WIRE).and_then(|text| std::str::from_utf8(text).ok()).map(Wire::parse);
+    wire.is_some_and(|wire| wire.is_ok_and(|wire| bottle.index.binds(&wire)))
 }
 
 impl Launch {

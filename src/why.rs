@@ -146,9 +146,15 @@ fn egress(model: &Model, request: &Request, verdict: &Verdict) -> Hop {
 fn refusal(route: Option<&Route>, request: &Request, rule: Rule) -> String {
     let host = &request.tunnel_host;
     match rule {
+        Rule::Internal => "egress could not judge the request".to_owned(),
+        Rule::Stale => "egress does not run on the files that lie there".to_owned(),
         Rule::Host => format!("`{}` has no route", host.escape_debug()),
         Rule::Port => "only https on port 443 goes on".to_owned(),
+        Rule::Size => "the request target is longer than 16 KiB, or the headers than 256 KiB".to_owned(),
         Rule::Header => "a header has a control character, which some server reads as its end".to_owned(),
+        Rule::Framing => "some server could read the request as another one: a version, coding, `Connection` or \
+                          `Upgrade` that does not go on"
+            .to_owned(),
         Rule::Authority => format!("the Host header is not for `{host}`, which the tunnel is for"),
         Rule::Method => format!("`{}` is no method that goes on", request.method.escape_debug()),
         Rule::GitPush => "it writes to a git repository: no `git push` goes on".to_owned(),
@@ -203,7 +209,16 @@ fn edit(model: &Model, request: &Request, rule: Rule) -> Option<Edit> {
     let known = reach.routes.iter().position(|route| route.host.as_str() == request.tunnel_host.to_ascii_lowercase());
     match rule {
         Rule::Host | Rule::Path => {}
-        Rule::Port | Rule::Header | Rule::Authority | Rule::Method | Rule::GitPush | Rule::Slot => return None,
+        Rule::Internal
+        | Rule::Stale
+        | Rule::Port
+        | Rule::Size
+        | Rule::Header
+        | Rule::Framing
+        | Rule::Authority
+        | Rule::Method
+        | Rule::GitPush
+        | Rule::Slot => return None,
     }
     let path = request.target.split('?').next().unwrap_or_default();
     for prefix in prefixes(path) {

@@ -14,7 +14,7 @@ mod case;
 mod hostile;
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -26,13 +26,16 @@ use bottlec::credential::Scheme;
 use bottlec::egress::{ADDON, WIRE};
 use bottlec::host::Host;
 use bottlec::policy::{Authorization, Model, Request, Rule, Verdict, judge};
-use bottlec::slot::Slot;
+use bottlec::slot::{self, Slot};
 use bottlec::why::{Outcome, why};
 use case::{Case, OWN, latin_1};
 use serde_json::{Value, json};
 use support::programs;
 
 const SEED: u64 = 20_261_122;
+
+/// Rules that say nothing of a request.
+const OF_EGRESS_ITSELF: [Rule; 2] = [Rule::Internal, Rule::Stale];
 
 /// What the slots hold; those that are not here are not set. A header can carry all but two.
 const TOKENS: [(&str, &str); 5] = [
@@ -43,16 +46,20 @@ const TOKENS: [(&str, &str); 5] = [
     ("EGRESS_TOKEN_4", "last-token"),
 ];
 
+/// What egress is told of the tokens that it has.
+const BOUND: &str = "abababababababababababababababababababababababababababababababab";
+
 fn token(slot: Slot) -> Option<&'static str> {
     let held = TOKENS.into_iter().find(|(name, _)| *name == slot.to_string());
     held.map(|(_, token)| token).filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
 /// What the model says: the outcome, and the credentials that arrive.
-fn modelled(model: &Model, case: &Case) -> (&'static str, Vec<String>) {
+fn modelled(model: &Model, case: &Case, is_bound: bool) -> (&'static str, Vec<String>) {
     let asked = case.asked();
-    let told = why(model, &asked, |slot| token(slot).is_some());
-    let verdict = judge(&model.reach.routes, &asked, |slot| token(slot).is_some());
+    let is_filled = |slot| is_bound && token(slot).is_some();
+    let told = why(model, &asked, is_filled);
+    let verdict = judge(&model.reach.routes, &asked, is_filled);
     // `why` tells of this verdict and no other.
     let rule = told.hops.iter().find_map(|hop| match hop.outcome {
         Outcome::Refused(rule) => Some(rule),
@@ -139,12 +146,18 @@ fn pipelock_admits_the_hosts_that_the_model_admits() {
 fn agree(mitmdump: &Path, seed: u64, sets: u64) {
     let mut random = Random(seed);
     let folder = tempfile::tempdir().unwrap();
-    let environment: BTreeMap<_, _> = TOKENS.into_iter().collect();
+    let environment: BTreeMap<_, _> = TOKENS.into_iter().chain([(slot::BINDING, BOUND)]).collect();
     let mut lines = vec![json!({ "environment": environment })];
     let mut expected = Vec::new();
     for _ in 0..sets {
         let model = support::model(&manifest(&mut random));
         let routes = &model.reach.routes;
+        // egress is started once; the tokens it has are for these routes, or for others.
+        let is_bound = random.percent(90);
+        let wire = match model.index.binding().filter(|_| is_bound) {
+            Some(binding) => model.files[WIRE].replace(binding.as_str(), BOUND),
+            None => model.files[WIRE].clone(),
+        };
         let mut cases = Vec::new();
         for _ in 0..8 {
             let mut case = Case::honest(&mut random, routes);
@@ -156,12 +169,12 @@ fn agree(mitmdump: &Path, seed: u64, sets: u64) {
             if case.asks_for_a_tunnel() {
                 case.scheme = None;
             }
-            let (outcome, authorization) = modelled(&model, &case);
+            let (outcome, authorization) = modelled(&model, &case, is_bound);
             let sent = case.sent(expected.len());
             expected.push((outcome, authorization, case, sent.clone()));
             cases.push(sent);
         }
-        lines.push(json!({ "routes": model.files[WIRE], "cases": cases }));
+        lines.push(json!({ "routes": wire, "cases": cases }));
     }
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     fs::write(folder.path().join("cases"), text).unwrap();
@@ -206,8 +219,17 @@ fn agree(mitmdump: &Path, seed: u64, sets: u64) {
     let arrived: usize = said.iter().map(|said| said["arrived"].as_array().unwrap().len()).sum();
     assert_eq!(tunnels["tunnels"], arrived, "a tunnel was opened for a request that did not go on");
     assert!(malformed * 10 < expected.len(), "too many requests say nothing");
-    let rules = [Rule::Host, Rule::Port, Rule::Authority, Rule::Method, Rule::Path, Rule::GitPush, Rule::Slot];
-    for outcome in rules.map(Rule::as_str).into_iter().chain(["allowed"]) {
-        assert!(counts.get(outcome).is_some_and(|&count| count * 200 >= expected.len()), "{outcome} is hardly tried");
+    let tried = Rule::ALL.into_iter().filter(|rule| !OF_EGRESS_ITSELF.contains(rule)).map(Rule::as_str);
+    for outcome in tried.chain(["allowed"]) {
+        assert!(counts.get(outcome).is_some_and(|&count| count * 400 >= expected.len()), "{outcome} is hardly tried");
     }
+}
+
+/// Every rule by which the addon refuses is one of the model's, and the other way round.
+#[test]
+fn the_model_has_the_rules_of_the_addon() {
+    let after = ADDON.text.split("Refused(").skip(1);
+    let named = after.filter_map(|text| text.trim_start().strip_prefix('"')?.split('"').next());
+    let named: BTreeSet<&str> = named.collect();
+    assert_eq!(named, Rule::ALL.into_iter().map(Rule::as_str).collect());
 }

@@ -32,6 +32,10 @@ fn get(target: &str) -> Request {
     Request::new("a.example", "GET", target)
 }
 
+fn header(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
 #[track_caller]
 fn expect(prefixes: &[&str], expected: &str, targets: &[&str]) {
     for target in targets {
@@ -93,18 +97,69 @@ fn every_host_header_is_the_routes_host() {
         (&["u@a.example"], "authority"),
         (&["a.example, a.example"], "authority"),
     ] {
-        expect_changed(expected, |request| request.hosts = hosts.iter().map(|host| (*host).to_owned()).collect());
+        expect_changed(expected, |request| request.headers = hosts.iter().map(|host| header("Host", host)).collect());
     }
 }
 
 #[test]
 fn a_control_character_in_any_header_is_refused() {
     for text in ["a\r\nAuthorization: b", "a\rb", "a\nb", "a\0b", "a\x7fb", "a\x1bb"] {
-        expect_changed("header", |request| request.fields = vec![text.into()]);
-        expect_changed("header", |request| request.types = vec![text.into()]);
-        expect_changed("header", |request| request.hosts = vec![text.into()]);
+        for name in ["X-Other", "Accept", "Host"] {
+            expect_changed("header", |request| request.headers.push(header(name, text)));
+        }
+        expect_changed("header", |request| request.headers.push(header(text, "a")));
     }
-    expect_changed("allowed", |request| request.fields = vec!["a\tb \u{e9}".into()]);
+    expect_changed("allowed", |request| request.headers.push(header("X-Other", "a\tb \u{e9}")));
+}
+
+#[test]
+fn what_no_server_takes_is_refused_by_its_size() {
+    for (length, expected) in [(16 << 10, "allowed"), ((16 << 10) + 1, "size")] {
+        expect_changed(expected, |request| request.target = format!("{:b<length$}", "/a/"));
+    }
+    // `Host` and its value are in the head too.
+    let rest = (256 << 10) - "Host".len() - "a.example".len() - "X-Other".len();
+    for (length, expected) in [(rest, "allowed"), (rest + 1, "size")] {
+        expect_changed(expected, |request| request.headers.push(header("X-Other", &"b".repeat(length))));
+    }
+}
+
+#[test]
+fn what_servers_read_in_different_ways_is_refused() {
+    for version in ["HTTP/1.0", "HTTP/2.0", "HTTP/9.9", ""] {
+        expect_changed("framing", |request| request.version = version.into());
+    }
+    for (name, value, expected) in [
+        ("Connection", "authorization", "framing"),
+        ("connection", "keep-alive, Host", "framing"),
+        ("Connection", "Keep-Alive, TE,, Upgrade", "allowed"),
+        ("Transfer-Encoding", "gzip", "framing"),
+        ("Transfer-Encoding", "gzip, chunked", "framing"),
+        ("Transfer-Encoding", "Chunked", "allowed"),
+        ("Transfer_Encoding", "chunked", "framing"),
+        ("Content.Length", "4", "framing"),
+        ("Content-Length", "4", "allowed"),
+        ("Upgrade", "WebSocket", "allowed"),
+        ("Upgrade", "h2c", "framing"),
+        ("Upgrade", "websocket, h2c", "framing"),
+        ("Upgrade", "", "framing"),
+    ] {
+        expect_changed(expected, |request| request.headers.push(header(name, value)));
+    }
+    let upgrade = |more: &'static [(&'static str, &'static str)]| {
+        move |request: &mut Request| {
+            request.headers.extend([header("Upgrade", "websocket")]);
+            request.headers.extend(more.iter().map(|(name, value)| header(name, value)));
+        }
+    };
+    expect_changed("allowed", upgrade(&[("Connection", "upgrade")]));
+    expect_changed("framing", upgrade(&[("Content-Length", "0")]));
+    expect_changed("framing", upgrade(&[("Transfer-Encoding", "chunked")]));
+    expect_changed("framing", upgrade(&[("Upgrade", "websocket")]));
+    expect_changed("framing", |request| {
+        upgrade(&[])(request);
+        request.method = "POST".into();
+    });
 }
 
 #[test]
@@ -209,15 +264,19 @@ fn a_push_is_refused_however_it_is_spelt() {
         ],
     );
     for kind in ["application/x-git-receive-pack-request", "x, APPLICATION/X-GIT-RECEIVE-PACK-RESULT"] {
-        expect_changed("git-push", |request| request.types = vec!["*/*".into(), kind.into()]);
+        let accepted = || [header("Accept", "*/*"), header("accept", kind)];
+        expect_changed("git-push", |request| request.headers.extend(accepted()));
+        expect_changed("git-push", |request| request.headers.push(header("Content-Type", kind)));
     }
     expect(&["/a"], "allowed", &["/a/x.git/git-upload-pack", "/a/x.git/info/refs?service=git-upload-pack"]);
 }
 
 #[test]
 fn the_first_rule_that_is_broken_is_the_one_that_is_named() {
-    let mut request = Request::new("b.example", "TRACE", "/b/git-receive-pack #");
+    let long = format!("/b/git-receive-pack #{}", "b".repeat(16 << 10));
+    let mut request = Request::new("b.example", "TRACE", &long);
     request.tunnel_port = 80;
+    request.headers.extend([header("X-Other", "a\0"), header("Connection", "host")]);
     request.sni = None;
     let mut expect_next = |expected: &str, mend: &dyn Fn(&mut Request)| {
         assert_eq!(verdict(&[route(&["/a"])], &request), expected);
@@ -225,9 +284,12 @@ fn the_first_rule_that_is_broken_is_the_one_that_is_named() {
     };
     expect_next("host", &|request| request.tunnel_host = "a.example".into());
     expect_next("port", &|request| request.tunnel_port = 443);
+    expect_next("size", &|request| request.target = "/b/git-receive-pack #".into());
+    expect_next("header", &|request| request.headers.retain(|(name, _)| name != "X-Other"));
+    expect_next("framing", &|request| request.headers.retain(|(name, _)| name != "Connection"));
     expect_next("authority", &|request| {
         request.sni = Some("a.example".into());
-        request.hosts = vec!["a.example".into()];
+        request.headers = vec![header("Host", "a.example")];
     });
     expect_next("method", &|request| request.method = "POST".into());
     expect_next("path", &|request| request.target = "/b/git-receive-pack".into());

@@ -18,6 +18,7 @@ use super::{Backend, Job};
 use crate::artifact::Artifact;
 use crate::bottle::Bottle;
 use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::environment;
 use crate::guest;
 use crate::pipelock;
 use crate::plan::AgentImage;
@@ -234,7 +235,7 @@ fn egress(job: &Job) -> Service {
             "--scripts",
             "/tmp/addon.py",
         ]),
-        environment: job.egress.slots.keys().map(|slot| (slot.to_string(), None)).collect(),
+        environment: environment::egress_names(job.egress).into_iter().map(|name| (name, None)).collect(),
         volumes: vec![Mount::bind("./egress", "/etc/egress"), Mount::volume("egress-ca", "/egress-ca", true)],
         networks,
         healthcheck: Some(Healthcheck::of(["CMD", "python3", "-c", &probe])),

@@ -132,9 +132,9 @@ impl Exec {
             self.command.split_first().map_or((OsStr::new(""), &[][..]), |(n, a)| (n.as_os_str(), a));
         let mut child = process::Command::new(program);
         child.arg0(name).args(arguments).current_dir(&self.folder);
-        // Slots of another bottle, in whose environment this one was started.
+        // What egress of another bottle is given, in whose environment this one was started.
         for (inherited, _) in
-            std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(slot::PREFIX.as_bytes()))
+            std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(slot::FAMILY.as_bytes()))
         {
             child.env_remove(inherited);
         }

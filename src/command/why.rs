@@ -105,21 +105,15 @@ fn request(url: &str, method: &str, headers: &[String]) -> Result<Request> {
     if !tls {
         request.sni = None;
     }
-    let mut hosts = Vec::new();
+    request.headers.clear();
     for header in headers {
         let (name, value) =
             header.split_once(':').ok_or_else(|| anyhow!("`{header}` is no header: write it as `Name: value`"))?;
-        let value = value.trim().to_owned();
-        match name.trim().to_ascii_lowercase().as_str() {
-            "host" => hosts.push(value),
-            "content-type" | "accept" => request.types.push(value),
-            name => request.fields.extend([name.to_owned(), value]),
-        }
+        request.headers.push((name.trim().to_owned(), value.trim().to_owned()));
     }
-    if !hosts.is_empty() {
-        request.hosts = hosts;
-    } else if port != usual {
-        request.hosts = vec![format!("{host}:{port}")];
+    if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        let host = if port == usual { host } else { format!("{host}:{port}") };
+        request.headers.push(("Host".to_owned(), host));
     }
     Ok(request)
 }

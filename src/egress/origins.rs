@@ -70,6 +70,9 @@ impl Egress {
             if route.keeps_authorization() {
                 origins.set(format!("{pointer}/keep_authorization"), route.passthrough_origin(manifest));
             }
+            if !route.tls_passthrough {
+                origins.set(format!("{pointer}/opened"), route.passthrough_origin(manifest));
+            }
         }
         origins
     }

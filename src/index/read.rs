@@ -3,11 +3,12 @@
 use serde::Deserialize;
 
 use super::{FORMAT, FileEntry, Index, Provenance, SlotSource, Stamp, VariableEntry, VariableSource};
+use crate::egress::Wire;
 use crate::guest::is_reserved;
 use crate::name::BottleName;
 use crate::network::Subnet;
 use crate::origin;
-use crate::slot::Slot;
+use crate::slot::{Binding, Slot};
 use crate::variable::{TokenRef, VariableName, steers_launcher};
 
 /// Why a text is no index.
@@ -165,6 +166,24 @@ impl Index {
                 .map(|route| route.host.as_str())
                 .collect(),
         })
+    }
+
+    /// What binds the slots to their tokens and hosts. Nothing if no route is signed.
+    pub fn binding(&self) -> Option<Binding> {
+        Binding::of(self.tokens().map(|token| (token.slot, token.token_ref, token.hosts)))
+    }
+
+    /// Whether the wire file sends these tokens to these hosts, and says so.
+    pub fn binds(&self, wire: &Wire) -> bool {
+        let hosts = |slot: Slot| {
+            let signed = wire.routes.iter().filter(move |route| route.token_env == Some(slot));
+            signed.map(|route| route.host.as_str()).collect()
+        };
+        let is_known = |slot: Slot| self.slots.iter().any(|entry| entry.slot == slot);
+        let sent = Binding::of(self.slots.iter().map(|entry| (entry.slot, &entry.token_ref, hosts(entry.slot))));
+        wire.routes.iter().all(|route| route.token_env.is_none_or(is_known))
+            && sent == self.binding()
+            && wire.slots == sent
     }
 
     /// The agent's variables that get their values at launch.

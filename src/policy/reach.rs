@@ -202,6 +202,11 @@ impl Reach {
             home: BTreeMap::new(),
         };
         let wire = Wire::parse(file(egress::WIRE)?).map_err(|problem| Unreadable::new(egress::WIRE, problem))?;
+        reach.guards.push(Guard {
+            says: "tokens are bound to the hosts that `bottle.json` names for them (`egress/routes.yaml`)",
+            purpose: Purpose::Enforce,
+            holds: index.binds(&wire),
+        });
         for route in wire.routes {
             let credential = match route.credential().map_err(|problem| Unreadable::new(egress::WIRE, problem))? {
                 None => None,

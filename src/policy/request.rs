@@ -10,6 +10,13 @@ use super::Route;
 use crate::path_prefix::PathPrefix;
 use crate::slot::Slot;
 
+/// Bytes of the request target, and of all names and values of its headers.
+const LONGEST_TARGET: usize = 16 << 10;
+const LONGEST_HEAD: usize = 256 << 10;
+/// Headers that say where a request ends.
+const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
+/// What a client says in `Connection`; a server drops each header that is named there.
+const CONNECTION_WORDS: [&str; 4] = ["close", "keep-alive", "upgrade", "te"];
 /// A path that is percent-encoded more often than this is meant to deceive.
 const DEEPEST_ENCODING: usize = 4;
 
@@ -24,16 +31,16 @@ pub struct Request {
     pub tls: bool,
     /// The server name of the TLS handshake.
     pub sni: Option<String>,
-    /// Every `Host` header and `:authority`.
-    pub hosts: Vec<String>,
+    /// The version, `HTTP/1.1` of an honest client.
+    pub version: String,
     /// The method.
     pub method: String,
+    /// The host of an absolute target.
+    pub authority: Option<String>,
     /// The path with its query.
     pub target: String,
-    /// Every `Content-Type` and `Accept` header.
-    pub types: Vec<String>,
-    /// Names and values of all other headers.
-    pub fields: Vec<String>,
+    /// Names and values of the headers, `Host` among them.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Request {
@@ -44,12 +51,18 @@ impl Request {
             tunnel_port: 443,
             tls: true,
             sni: Some(host.to_owned()),
-            hosts: vec![host.to_owned()],
+            version: "HTTP/1.1".to_owned(),
             method: method.to_owned(),
+            authority: None,
             target: target.to_owned(),
-            types: Vec::new(),
-            fields: Vec::new(),
+            headers: vec![("Host".to_owned(), host.to_owned())],
         }
+    }
+
+    /// The values of a header.
+    fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        let has_name = move |header: &&(String, String)| header.0.eq_ignore_ascii_case(name);
+        self.headers.iter().filter(has_name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -81,12 +94,20 @@ pub enum Authorization {
 /// The first rule that a refused request breaks, in the order in which they are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
+    /// Egress could judge the request. Not a matter of the request: the model never says it.
+    Internal,
+    /// Egress runs on the files that lie there. Not a matter of the request either.
+    Stale,
     /// The host has a route.
     Host,
     /// It is https on port 443.
     Port,
+    /// Target and headers are not too long.
+    Size,
     /// No header has a control character, which some server reads as its end.
     Header,
+    /// All servers read alike where it ends and which headers it has.
+    Framing,
     /// Server name, `Host` and tunnel are for one host.
     Authority,
     /// The method is for that host and not for the way to it.
@@ -95,17 +116,37 @@ pub enum Rule {
     Path,
     /// It is not a `git push`.
     GitPush,
-    /// The route's credential is not empty.
+    /// Egress has the route's credential.
     Slot,
 }
 
 impl Rule {
+    /// Every rule.
+    pub const ALL: [Rule; 12] = [
+        Rule::Internal,
+        Rule::Stale,
+        Rule::Host,
+        Rule::Port,
+        Rule::Size,
+        Rule::Header,
+        Rule::Framing,
+        Rule::Authority,
+        Rule::Method,
+        Rule::Path,
+        Rule::GitPush,
+        Rule::Slot,
+    ];
+
     /// The name in the body of the 403.
     pub fn as_str(self) -> &'static str {
         match self {
+            Rule::Internal => "internal",
+            Rule::Stale => "stale",
             Rule::Host => "host",
             Rule::Port => "port",
+            Rule::Size => "size",
             Rule::Header => "header",
+            Rule::Framing => "framing",
             Rule::Authority => "authority",
             Rule::Method => "method",
             Rule::Path => "path",
@@ -125,8 +166,11 @@ fn admit<'r>(routes: &'r [Route], request: &Request, is_filled: impl Fn(Slot) ->
     let named = |route: &&Route| request.tunnel_host.eq_ignore_ascii_case(route.host.as_str());
     let route = routes.iter().find(named).ok_or(Rule::Host)?;
     require(request.tunnel_port == 443 && request.tls, Rule::Port)?;
-    let headers = request.hosts.iter().chain(&request.types).chain(&request.fields);
-    require(!headers.flat_map(|text| text.chars()).any(|char| char.is_ascii_control() && char != '\t'), Rule::Header)?;
+    let texts = || request.headers.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    let head: usize = texts().map(str::len).sum();
+    require(request.target.len() <= LONGEST_TARGET && head <= LONGEST_HEAD, Rule::Size)?;
+    require(!texts().flat_map(str::chars).any(|char| char.is_ascii_control() && char != '\t'), Rule::Header)?;
+    require(is_framed_for_all(request) && is_switched_to_websocket_alone(request), Rule::Framing)?;
     require(is_for_one_host(route, request), Rule::Authority)?;
     let method = request.method.to_uppercase();
     let is_word = !method.is_empty() && request.method.bytes().all(|b| b.is_ascii_alphabetic() || b"_-".contains(&b));
@@ -136,11 +180,13 @@ fn admit<'r>(routes: &'r [Route], request: &Request, is_filled: impl Fn(Slot) ->
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     let paths = readings(path)?;
     let queries = readings(query)?;
-    let pushes = |text: &String| text.to_lowercase().contains("git-receive-pack");
+    let pushes = |text: &str| text.to_lowercase().contains("git-receive-pack");
     // Others than these write below a repository without ever saying git-receive-pack.
     let writes = !["GET", "HEAD", "POST", "OPTIONS"].contains(&method.as_str());
     require(!writes || !paths.iter().any(|path| path.to_lowercase().contains(".git/")), Rule::GitPush)?;
-    require(!paths.iter().chain(&queries).chain(&request.types).any(pushes), Rule::GitPush)?;
+    let mut types = request.values("content-type").chain(request.values("accept"));
+    require(!types.any(pushes), Rule::GitPush)?;
+    require(!paths.iter().chain(&queries).any(|text| pushes(text)), Rule::GitPush)?;
 
     let prefixes = &route.path_allowlist;
     require(prefixes.is_empty() || paths.iter().all(|path| is_below(path, prefixes)), Rule::Path)?;
@@ -158,15 +204,40 @@ fn require(kept: bool, rule: Rule) -> Result<(), Rule> {
     if kept { Ok(()) } else { Err(rule) }
 }
 
+/// Whether every server sees the same headers, and the same end of the request.
+fn is_framed_for_all(request: &Request) -> bool {
+    // Some see the same header in Transfer_Encoding as in Transfer-Encoding.
+    let folded = |name: &str| -> String {
+        name.chars().map(|char| if char.is_ascii_alphanumeric() { char.to_ascii_lowercase() } else { '-' }).collect()
+    };
+    let is_alike = |name: &str| {
+        !FRAMING.iter().any(|known| name.eq_ignore_ascii_case(known)) && FRAMING.contains(&folded(name).as_str())
+    };
+    let words = request.values("connection").flat_map(|line| line.split(',')).map(|word| word.trim().to_lowercase());
+    request.version == "HTTP/1.1"
+        && !request.headers.iter().any(|(name, _)| is_alike(name))
+        && request.values("transfer-encoding").all(|coding| coding.to_lowercase() == "chunked")
+        && words.filter(|word| !word.is_empty()).all(|word| CONNECTION_WORDS.contains(&word.as_str()))
+}
+
+/// Whether the connection stays what it is, or becomes a websocket: of another protocol no rule could be kept, and
+/// behind an answer that switches, the rest of a body would go on as it is.
+fn is_switched_to_websocket_alone(request: &Request) -> bool {
+    let upgrades: Vec<String> = request.values("upgrade").map(str::to_lowercase).collect();
+    let has_body = FRAMING.iter().any(|name| request.values(name).next().is_some());
+    upgrades.is_empty() || (upgrades == ["websocket"] && request.method == "GET" && !has_body)
+}
+
 fn is_for_one_host(route: &Route, request: &Request) -> bool {
     let is_route = |name: &str| name == route.host.as_str();
-    let name = |host: &String| {
+    let name = |host: &str| {
         let host = host.to_ascii_lowercase();
         host.strip_suffix(":443").map(str::to_owned).unwrap_or(host)
     };
+    let hosts: Vec<&str> = request.values("host").chain(request.authority.as_deref()).collect();
     request.sni.as_ref().is_some_and(|sni| is_route(&sni.to_lowercase()))
-        && !request.hosts.is_empty()
-        && request.hosts.iter().all(|host| is_route(&name(host)))
+        && !hosts.is_empty()
+        && hosts.into_iter().all(|host| is_route(&name(host)))
 }
 
 fn is_encoded_path(target: &str) -> bool {

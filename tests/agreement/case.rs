@@ -24,8 +24,9 @@ pub(crate) struct Case {
     /// Each with its name.
     pub(crate) host_headers: Vec<(&'static str, Vec<u8>)>,
     pub(crate) type_headers: Vec<(&'static str, String)>,
-    /// Values of a header that no rule names.
-    pub(crate) other_headers: Vec<&'static str>,
+    /// Each with its name.
+    pub(crate) other_headers: Vec<(&'static str, String)>,
+    pub(crate) version: &'static str,
 }
 
 impl Case {
@@ -55,6 +56,7 @@ impl Case {
             inner_authority: None,
             host_headers: vec![("Host", host.into_bytes())],
             other_headers: Vec::new(),
+            version: "HTTP/1.1",
             type_headers: if random.percent(40) { vec![("Accept", kind.into())] } else { Vec::new() },
         }
     }
@@ -68,17 +70,27 @@ impl Case {
         let mut request = self.request.clone();
         request.tunnel_host = self.authority.0.clone();
         request.tunnel_port = self.authority.1.parse().unwrap_or_default();
-        let headers = self.host_headers.iter().map(|(_, value)| String::from_utf8_lossy(value).trim().to_owned());
-        request.hosts = headers.chain(self.inner_authority.clone()).collect();
-        request.fields = self.other_headers.iter().map(|value| (*value).to_owned()).collect();
-        request.types = self.type_headers.iter().map(|(_, value)| value.clone()).collect();
+        request.version = self.version.to_owned();
+        request.headers = self
+            .headers()
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), String::from_utf8_lossy(&value).trim_matches([' ', '\t']).to_owned()))
+            .collect();
+        request.authority.clone_from(&self.inner_authority);
         request.target = String::from_utf8_lossy(&self.target).into_owned();
         request.sni = request.sni.filter(|_| request.tls && self.scheme.is_none());
         if let Some(scheme) = self.scheme {
             request.tls = scheme == "https";
-            request.hosts.push(format!("{}:{}", self.authority.0, self.authority.1));
+            request.authority = Some(format!("{}:{}", self.authority.0, self.authority.1));
         }
         request
+    }
+
+    /// The headers that rules ask for, as they are sent.
+    fn headers(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let texts = self.type_headers.iter().chain(&self.other_headers);
+        let texts = texts.map(|(name, value)| (*name, value.clone().into_bytes()));
+        self.host_headers.iter().cloned().chain(texts).collect()
     }
 
     /// What stands before the path in the first line of HTTP/1.1.
@@ -93,9 +105,7 @@ impl Case {
         let mut headers: Vec<(&str, Vec<u8>)> =
             vec![("X-Case", id.to_string().into_bytes()), ("Proxy-Authorization", OWN.into())];
         headers.extend(vec![("Authorization", OWN.into()); self.signatures]);
-        headers.extend(self.host_headers.clone());
-        headers.extend(self.type_headers.iter().map(|(name, value)| (*name, value.clone().into_bytes())));
-        headers.extend(self.other_headers.iter().map(|value| ("X-Other", value.as_bytes().to_vec())));
+        headers.extend(self.headers());
         let tunnel = latin_1(format!("CONNECT {host}:{port} HTTP/1.1\r\nX-Tunnel: 1\r\n\r\n").as_bytes());
         let mut sent = json!({ "id": id, "connect": tunnel, "tls": request.tls, "sni": request.sni });
         let mut head = format!("{} ", request.method).into_bytes();
@@ -108,7 +118,7 @@ impl Case {
             _ => head.extend(self.absolute().into_bytes()),
         }
         head.extend(&self.target);
-        head.extend(b" HTTP/1.1\r\n");
+        head.extend(format!(" {}\r\n", self.version).into_bytes());
         for (name, value) in headers {
             head.extend([name.as_bytes(), b": ", &value, b"\r\n"].concat());
         }

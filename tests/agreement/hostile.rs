@@ -6,7 +6,7 @@ use crate::case::Case;
 impl Case {
     /// One change.
     pub(crate) fn mutate(&mut self, random: &mut Random) {
-        match random.below(20) {
+        match random.below(24) {
             0..=9 => mutate_target(&mut self.target, random),
             10 => self.set_host(random.of(&FOREIGN)),
             11 => match random.below(3) {
@@ -39,7 +39,22 @@ impl Case {
                 self.request.method = (random.of(&methods)).to_owned();
             }
             17 => self.push(random),
-            18 => self.other_headers.push(random.of(&["a\tb", "a\rb", "a\0b", "a\r\n b", "a\x7fb", "\u{e9}"])),
+            18 => {
+                let value = random.of(&["a\tb", "a\rb", "a\0b", "a\r\n b", "a\x7fb", "\u{e9}"]);
+                self.other_headers.push(("X-Other", value.to_owned()));
+            }
+            19..=21 => self.mutate_framing(random),
+            22 => match random.below(2) {
+                0 => {
+                    let length = random.of(&[16 << 10, (16 << 10) + 1, 40_000]);
+                    let more = length - self.target.len().min(length);
+                    self.target.extend(vec![b'b'; more]);
+                }
+                _ => {
+                    let length = random.of(&[100_000, 257 << 10]);
+                    self.other_headers.push(("X-Other", "b".repeat(length)));
+                }
+            },
             _ => match random.below(6) {
                 0 => self.scheme = Some("http"),
                 1 => self.scheme = Some("https"),
@@ -105,6 +120,37 @@ impl Case {
             1 => self.host_headers.push(("hOST", spelt)),
             2 => self.host_headers.insert(0, ("Host", spelt)),
             _ => self.host_headers = vec![("Host", spelt)],
+        }
+    }
+
+    /// What some server reads in another way, with its honest neighbours.
+    fn mutate_framing(&mut self, random: &mut Random) {
+        if random.percent(15) {
+            self.version = random.of(&["HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "HTTP/0.9"]);
+            return;
+        }
+        let (name, value) = random.of(&[
+            ("Connection", "authorization"),
+            ("Connection", "keep-alive, Host"),
+            ("connection", "Keep-Alive, TE"),
+            ("Connection", "close,, te"),
+            ("Connection", "http2-settings"),
+            ("Content_Length", "0"),
+            ("Content.Length", "0"),
+            ("Transfer_Encoding", "chunked"),
+            ("Transfer-Encoding", "gzip"),
+            ("Transfer-Encoding_", "chunked"),
+            ("Content-Length", "0"),
+            ("Upgrade", "websocket"),
+            ("upgrade", "WebSocket"),
+            ("Upgrade", "h2c"),
+            ("Upgrade", "websocket, h2c"),
+            ("Upgrade", "other"),
+        ]);
+        self.other_headers.push((name, value.to_owned()));
+        if name == "Upgrade" && random.percent(40) {
+            let (name, value) = random.of(&[("Upgrade", "websocket"), ("Content-Length", "0")]);
+            self.other_headers.push((name, value.to_owned()));
         }
     }
 

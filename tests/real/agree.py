@@ -76,10 +76,11 @@ class Mitmdump:
     def __init__(self, program, folder, far_end, environment):
         self.routes, self.said, self.has_said = folder / "routes.yaml", [], threading.Condition()
         self.routes.write_text("routes: []\n")
+        (folder / "pipelock.yaml").write_text("")
         with socket.create_server((LOOPBACK, 0)) as free:
             self.port = free.getsockname()[1]
         options = [
-            f"routes={self.routes}", f"confdir={folder}", "ssl_insecure=true", "flow_detail=0", "termlog_verbosity=warn",
+            f"routes={self.routes}", f"pipelock={folder}/pipelock.yaml", f"confdir={folder}", "ssl_insecure=true", "flow_detail=0", "termlog_verbosity=warn",
         ]
         self.process = subprocess.Popen(
             [program, "--mode", f"upstream:http://{LOOPBACK}:{far_end.port}", "--listen-host", LOOPBACK,
@@ -112,7 +113,9 @@ class Mitmdump:
                 self.has_said.wait(0.02)
 
     def reload(self, routes):
-        self.routes.write_text(routes, encoding="utf-8")
+        new = self.routes.with_suffix(".new")
+        new.write_text(routes, encoding="utf-8")
+        new.replace(self.routes)
         start = len(self.said)
         self.process.send_signal(signal.SIGHUP)
         self.wait(lambda: any('"reloaded"' in line for line in self.said[start:]), "to reload")
@@ -145,7 +148,7 @@ def outcome(status, is_far_end, body):
     if is_far_end:
         return "allowed"
     if status == 403:
-        return json.loads(body)["error"]["rule"]
+        return json.loads(body)["rule"]
     return "malformed" if status == 400 else f"answered {status} {body[:200]!r}"
 
 

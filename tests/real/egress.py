@@ -50,6 +50,19 @@ def patch(bottle: Path, name: str, changes: list[tuple[str, str]]):
     index.write_text(json.dumps(entries))
 
 
+def rewrite(file: Path, text: str):
+    """Puts another file in the place of one at once, as a build does."""
+    new = file.with_name(file.name + ".new")
+    new.write_text(text)
+    new.replace(file)
+
+
+def binding(bottle: Path) -> dict[str, str]:
+    """What `bottlec exec` gives egress beside the tokens."""
+    slots = YAML(typ="safe").load((bottle / "egress/routes.yaml").read_text()).get("slots")
+    return {"EGRESS_SLOTS": slots} if slots else {}
+
+
 def compose_of(bottle: Path) -> dict:
     return YAML(typ="safe").load((bottle / "compose.yaml").read_text())
 
@@ -117,6 +130,7 @@ class Egress:
             "9099": str(self.port),
         }
         command = [mitmdump, "--listen-host", "127.0.0.1", "--set", f"routes={bottle}/egress/routes.yaml"]
+        command += ["--set", f"pipelock={bottle}/pipelock/pipelock.yaml"]
         for word in compose_of(bottle)["services"]["egress"]["command"]:
             for place, here in places.items():
                 word = word.replace(place, here)
@@ -133,15 +147,24 @@ class Egress:
 
     def has_routes(self) -> bool:
         assert self.process.poll() is None, self.log()
-        question = b"GET http://_egress.local/allowlist HTTP/1.1\r\nHost: _egress.local\r\nConnection: close\r\n\r\n"
+        return b'"host"' in self.own("/allowlist")
+
+    def own(self, path: str) -> bytes:
+        """What egress answers itself."""
+        question = f"GET http://_egress.local{path} HTTP/1.1\r\nHost: _egress.local\r\nConnection: close\r\n\r\n"
+        answer = b""
         with suppress(OSError), socket.create_connection(self.proxy, 5) as sock:
-            sock.sendall(question)
+            sock.sendall(question.encode())
             sock.settimeout(5)
-            answer = b""
             while piece := sock.recv(65536):
                 answer += piece
-            return b'"host"' in answer
-        return False
+        return answer
+
+    def health(self) -> dict:
+        head, _, body = self.own("/health").partition(b"\r\n\r\n")
+        health = json.loads(body)
+        assert head.split(b" ")[1] == (b"200" if health["healthy"] else b"503"), head
+        return health
 
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
@@ -172,10 +195,10 @@ class Egress:
 
 @contextmanager
 def running(bottle: Path, folder: Path, environment: dict | None = None, mitmdump: str = MITMDUMPS[0]):
-    """A far end and the bottle's egress in front of it; both end with the block."""
+    """A far end and the bottle's egress in front of it, with its tokens; both end with the block."""
     far_end = FrontedFarEnd(folder / "far-end")
     try:
-        egress = Egress(bottle, far_end, folder / "egress", environment or {}, mitmdump)
+        egress = Egress(bottle, far_end, folder / "egress", {**binding(bottle), **(environment or {})}, mitmdump)
         try:
             yield egress, far_end
         finally:

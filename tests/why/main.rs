@@ -33,7 +33,7 @@ egress:
 ";
 
 /// The golden text's name, the exit code, and what is asked.
-const CASES: [(&str, i32, &[&str]); 20] = [
+const CASES: [(&str, i32, &[&str]); 23] = [
     ("signed", 0, &["https://api.github.com/repos/me/x?ref=main"]),
     ("provider-narrowed", 0, &["https://chatgpt.com/backend-api/codex/responses", "-X", "POST"]),
     ("provider-any-path", 0, &["https://api.openai.com/v1/models"]),
@@ -54,6 +54,9 @@ const CASES: [(&str, i32, &[&str]); 20] = [
     ("other-host-header", 1, &["https://api.github.com/user", "-H", "Host: evil.example"]),
     ("git-push", 1, &["https://gitea.example/me/x.git/git-receive-pack", "-X", "POST"]),
     ("header", 1, &["https://api.github.com/user", "-H", "X-A: b\rX-C: d"]),
+    ("connection-names-a-header", 1, &["https://api.github.com/user", "-H", "Connection: authorization"]),
+    ("transfer-coding", 1, &["https://api.github.com/user", "-X", "POST", "-H", "Transfer-Encoding: gzip"]),
+    ("upgrade", 1, &["https://api.github.com/user", "-H", "Upgrade: h2c"]),
 ];
 
 #[test]
