@@ -566,6 +566,9 @@ class Egress:
         """Long answers flow through, a piece at a time."""
         flow.response.stream = True
         flow.response.headers.pop("sec-websocket-extensions", None)
+        if flow.request.headers.get("connection") == "close":
+            # As mitmproxy will do.
+            flow.response.headers["Connection"] = "close"
 
     def websocket_message(self, flow: http.HTTPFlow):
         """mitmproxy would keep every message for as long as the connection lasts."""

@@ -22,6 +22,8 @@ API = "api.example.com"
 FORGE = "git.example.com"
 OPEN = "open.example.com"
 OLD = "h1.example.com"
+# Services that read a key from more than headers; signed.
+GOOGLE, OPENAI, CHATGPT = "generativelanguage.googleapis.com", "api.openai.com", "chatgpt.com"
 FOREIGN = "evil.example.net"
 INSIDE = "/api/v1/repos/team/project"
 # What the agent would smuggle out, or in the place of egress's credential.
@@ -109,6 +111,14 @@ def websocket(proxy, host) -> bytes:
     return Tunnel(proxy, host).send("\r\n".join(lines).encode())
 
 
+def behind_a_switch(proxy, host) -> bytes:
+    """The rest of a body, once the server has switched to something else."""
+    tunnel = Tunnel(proxy, host)
+    head = ["POST /switch-at-once HTTP/1.1", f"Host: {host}", "Connection: Upgrade", "Upgrade: other", "Content-Length: 10000", "", ""]
+    seen = tunnel.send("\r\n".join(head).encode())
+    return seen + tunnel.send(CANARY.encode())
+
+
 def follow_redirect(proxy) -> bytes:
     first = request(proxy, OPEN, f"/redirect?to=https://{FOREIGN}/stolen")
     location = [line for line in first.split(b"\r\n") if line.lower().startswith(b"location:")]
@@ -162,14 +172,15 @@ METHOD = [('if method.upper() in ("CONNECT", "TRACE", "TRACK") or not re.fullmat
 GIT = [('if writes or any("git-receive-pack" in text.lower()', 'if False and any("git-receive-pack" in text.lower()')]
 PATH = [("if route.path_allowlist and not all(", "if False and not all(")]
 DOTS = [('if any(segment and not segment.strip(" .")', 'if False and any(segment and not segment.strip(" .")')]
-STRIP = [('headers.pop("authorization", None)', "pass")]
+STRIP = [('drop(headers, CREDENTIALS, kept=', "dict(kept=")]
 DROP = [("drop(headers, DROPPED)", "pass")]
-KEYS = [("drop(headers, OTHER_CREDENTIALS)", "pass")]
-CONTROL = [("judge_headers(headers.fields)", "pass")]
+UPGRADE = [('if upgrades and (upgrades != ["websocket"]', 'if False and (upgrades != ["websocket"]')]
+SERVICE = [("clean_for_service(request, route.host)", "pass")]
+CONTROL = [("judge_headers(asked.headers.fields)", "pass")]
 HTTP2 = [
     ('"http2": False', '"http2": True'),
     ('request.authority = ""', "pass"),
-    ("judge_framing(request.http_version, headers)", "pass"),
+    ("judge_framing(asked.version, asked.method, asked.headers)", "pass"),
 ]
 RAW = [('"rawtcp": False', '"rawtcp": True')]
 VALID = [('"validate_inbound_headers": True', '"validate_inbound_headers": False')]
@@ -266,8 +277,16 @@ for name, line in {
     "behind a NUL": f"X-A: b\0Authorization: Bearer {CANARY}",
 }.items():
     attack(f"own Authorization: {name}", CONTROL + STRIP, canary_arrived, lambda p, line=line: request(p, OPEN, "/", line))
-for name in ("x-api-key", "Private-Token", "X-Goog-Api-Key"):
-    attack(f"own key for a signed host: {name}", KEYS, canary_arrived, lambda p, name=name: request(p, API, "/", f"{name}: {CANARY}"))
+for name in ("x-api-key", "Private-Token", "X-Goog-Api-Key", "JOB-TOKEN", "X.Api.Key"):
+    for what, host in {"a signed host": API, "another host": OPEN}.items():
+        attack(f"own key for {what}: {name}", STRIP, canary_arrived, lambda p, host=host, name=name: request(p, host, "/", f"{name}: {CANARY}"))
+for name, (host, target, *lines) in {
+    "a query at Google": (GOOGLE, f"/v1beta/models?a=b&%6bey={CANARY}"),
+    "a websocket's protocol": (OPENAI, "/v1/realtime", f"Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.{CANARY}"),
+    "a browser's session": (CHATGPT, "/backend-api/me", f"Cookie: __cf_bm=x; __Secure-next-auth.session-token={CANARY}"),
+}.items():
+    attack(f"own key: {name}", SERVICE, canary_arrived, lambda p, host=host, target=target, lines=lines: request(p, host, target, *lines))
+attack("bytes behind an answer that switches the protocol", UPGRADE, canary_arrived, lambda p: behind_a_switch(p, OPEN))
 for name in ("X-Original-URL", "X-Rewrite-URL"):
     attack(f"path: in {name}", DROP, canary_arrived, lambda p, name=name: request(p, FORGE, INSIDE, f"{name}: /{CANARY}"))
 attack("git push: by writing files", GIT, lambda log, seen: arrived(log, "refs/heads/main"), lambda p: request(p, OPEN, "/team/project.git/refs/heads/main", "Content-Length: 0", method="PUT"))

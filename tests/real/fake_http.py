@@ -143,6 +143,8 @@ async def serve_http1(reader, writer, connection, answer, log):
         try:
             raw = await reader.readuntil(b"\r\n\r\n")
             request = Request(connection, "1.1", *parse_head(raw), raw=raw)
+            if request.target == "/switch-at-once":
+                return await switch(reader, writer, request, log)
             await read_body(reader, writer, request)
         except (Refused, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError) as problem:
             if isinstance(problem, asyncio.LimitOverrunError):
@@ -163,6 +165,15 @@ async def serve_http1(reader, writer, connection, answer, log):
         await send_http1(writer, request, reply)
         if "close" in ",".join(request.values("connection")).lower():
             return
+
+
+async def switch(reader, writer, request, log):
+    """Takes up whatever is asked for before the body is read, and logs what comes then."""
+    log(request.log_line(101))
+    upgrade = (request.values("upgrade") or ["other"])[0]
+    writer.write(f"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: {upgrade}\r\n\r\n".encode("latin-1"))
+    while raw := await reader.read(1 << 16):
+        log({"event": "refused", **request.connection, "reason": "switched", "raw": raw[:LOGGED].decode("latin-1")})
 
 
 async def send_http1(writer, request, reply):

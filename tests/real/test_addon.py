@@ -11,7 +11,7 @@ import time
 import pytest
 
 import attacks
-from egress import compile_bottle, patch, running
+from egress import compile_bottle, patch, rewrite, running, wait_for
 
 MANIFEST = f"""\
 name: target
@@ -24,10 +24,10 @@ egress:
     - host: {attacks.FORGE}
       path_allowlist: [{attacks.INSIDE}]
     - host: {attacks.OPEN}
-    - host: {attacks.OLD}
-      auth: {{ scheme: Bearer, token_ref: API_TOKEN }}
-      pipelock: {{ tls_passthrough: true }}
-"""
+""" + "".join(
+    f"    - host: {host}\n      auth: {{ scheme: Bearer, token_ref: API_TOKEN }}\n      pipelock: {{ tls_passthrough: true }}\n"
+    for host in (attacks.OLD, attacks.GOOGLE, attacks.OPENAI, attacks.CHATGPT)
+)
 TOKENS = {"EGRESS_TOKEN_0": "real-token-5d1e"}
 
 
@@ -99,6 +99,8 @@ REFUSALS = {
     "path": lambda p: attacks.request(p, attacks.FORGE, "/elsewhere"),
     "header": lambda p: attacks.request(p, attacks.OPEN, "/", "X-A: b\0c"),
     "git-push": lambda p: attacks.request(p, attacks.OPEN, "/a.git/git-receive-pack"),
+    "size": lambda p: attacks.request(p, attacks.OPEN, "/" + "a" * (16 << 10)),
+    "framing": lambda p: attacks.request(p, attacks.OPEN, "/", "Upgrade: h2c"),
 }
 
 
@@ -108,14 +110,16 @@ def test_a_refusal_is_a_403_that_names_host_rule_and_remedy(rule, guarded, row):
     answer = REFUSALS[rule](guarded[0].proxy)
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 403 ")
-    error = json.loads(body)["error"]
-    assert error["rule"] == rule and error["host"] in head.decode() + str(vars(attacks)), error
-    assert error["message"] and error["remedy"] and "real-token" not in str(error)
+    refusal = json.loads(body)
+    assert refusal["rule"] == rule and refusal["host"] in head.decode() + str(vars(attacks)), refusal
+    assert "real-token" not in str(refusal)
+    # npm and others print `error` as it is, clients of model services `message`.
+    assert refusal["message"] in refusal["error"] and refusal["remedy"] in refusal["error"] and rule in refusal["error"]
 
 
 def test_an_empty_slot_refuses(bottle, tmp_path, row):
     row("egress", "an empty token slot refuses, and nothing is forwarded bare")
-    for environment in ({}, {"EGRESS_TOKEN_0": ""}, {"EGRESS_TOKEN_0": "a\nb"}):
+    for environment in ({}, {"EGRESS_TOKEN_0": ""}, {"EGRESS_TOKEN_0": "a\nb"}, TOKENS | {"EGRESS_SLOTS": ""}, TOKENS | {"EGRESS_SLOTS": "0" * 64}):
         with running(bottle, tmp_path / str(len(str(environment))), environment) as (egress, far_end):
             answer = attacks.request(egress.proxy, attacks.API, "/")
             assert b" 403 " in answer and b'"rule": "slot"' in answer, answer
@@ -130,6 +134,8 @@ def test_an_error_in_the_rules_refuses(bottle, tmp_path, row):
         (attacks.OPEN, "def drop(", "def drop(nonsense, "),
         # What egress answers itself would go on to a server if there were no answer.
         ("_egress.local", "routes = [\n", "routes = 1 / 0, [\n"),
+        # Another route than the one that was judged would be signed.
+        (attacks.OPEN, "def clean(", "def clean(nonsense, "),
         # The log's reader has gone.
         (attacks.FOREIGN, "    print(json.dumps(", "    raise OSError\n    print(json.dumps("),
     ]
@@ -153,8 +159,7 @@ def test_sighup_reads_the_routes_again_and_a_broken_file_closes(bottle, tmp_path
         status = lambda host: attacks.request(egress.proxy, host, "/").split(b"\r\n")[0].split(b" ")[1]
         assert (status(attacks.OPEN), status(attacks.FOREIGN)) == (b"200", b"403")
         good = routes.read_text()
-        routes.write_text(good.replace(attacks.OPEN, attacks.FOREIGN))
-        assert status(attacks.OPEN) == b"200", "nothing changes before the signal"
+        rewrite(routes, good.replace(attacks.OPEN, attacks.FOREIGN))
         assert egress.reload() == "reloaded"
         assert (status(attacks.OPEN), status(attacks.FOREIGN)) == (b"403", b"200")
         for broken in (
@@ -164,14 +169,133 @@ def test_sighup_reads_the_routes_again_and_a_broken_file_closes(bottle, tmp_path
             good + "  - host: x.example\n    path_allowlist: /\n",
             good + "  - host: x.example\n    auth_scheme: Bearer\n",
             good + "  - host: x.example\n    keep_authorization: 7\n",
+            good + "  - host: x.example\n    opened: 7\n",
+            re.sub("slots: .*\n", "", good),
+            re.sub("slots: .*\n", "slots: 7\n", good),
+            re.sub('slots: "', 'slots: "0', good),
+            "slots: \"" + "0" * 64 + "\"\nroutes:\n  - host: x.example\n",
             "routes: [",
             "",
         ):
-            routes.write_text(broken)
+            rewrite(routes, broken)
             assert egress.reload() == "closed", broken
             assert status(attacks.OPEN) == b"403" and status(attacks.FOREIGN) == b"403"
-        routes.write_text(good)
-        assert egress.reload() == "reloaded" and status(attacks.OPEN) == b"200"
+            assert not egress.health()["healthy"]
+        rewrite(routes, good)
+        assert egress.reload() == "reloaded" and status(attacks.OPEN) == b"200" and egress.health()["healthy"]
+
+
+def rule_of(egress, host, *headers) -> str:
+    """The rule by which a request is refused; nothing if it is not."""
+    answer = attacks.request(egress.proxy, host, "/", *headers)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return json.loads(body)["rule"] if b" 403 " in head.split(b"\r\n")[0] + b" " else ""
+
+
+def test_what_runs_is_what_lies_there(bottle, tmp_path, row):
+    row("egress", "it reads other routes by itself, and refuses all when another file has changed")
+    for number, name in enumerate(("egress/routes.yaml", "egress/addon.py", "pipelock/pipelock.yaml")):
+        target = tmp_path / f"{number}/target"
+        shutil.copytree(bottle, target)
+        with running(target, tmp_path / f"{number}/run", TOKENS) as (egress, far_end):
+            assert egress.health() == {"healthy": True} and not rule_of(egress, attacks.OPEN)
+            text = (target / name).read_text()
+            if name == "egress/routes.yaml":
+                narrowed = f"  - host: \"{attacks.OPEN}\"\n    path_allowlist:\n      - \"/inside\"\n"
+                rewrite(target / name, text.replace(f'  - host: "{attacks.OPEN}"\n', narrowed))
+                wait_for(lambda: rule_of(egress, attacks.OPEN) == "path", "the narrowed route", 5)
+                assert egress.health() == {"healthy": True} and not rule_of(egress, attacks.API)
+                # What egress was given is for other slots now.
+                rewrite(target / name, re.sub('slots: "[0-9a-f]*"', f'slots: "{"0" * 64}"', text))
+                wait_for(lambda: not egress.health()["healthy"], "the other slots", 5)
+                assert rule_of(egress, attacks.API) == "slot" and not rule_of(egress, attacks.OPEN)
+                (target / name).unlink()
+                wait_for(lambda: rule_of(egress, attacks.OPEN) == "stale", "the missing file", 5)
+            else:
+                rewrite(target / name, text + "# another\n")
+                wait_for(lambda: not egress.health()["healthy"], "the other file", 5)
+                for again in (text + "# another\n", text):
+                    rewrite(target / name, again)
+                    egress.reload()
+                    assert {rule_of(egress, host) for host in (attacks.API, attacks.OPEN)} == {"stale"}
+                    assert not egress.health()["healthy"]
+            tunnel = attacks.Tunnel(egress.proxy, attacks.OPEN)
+            assert not tunnel.open and b'"stale"' in tunnel.answer
+
+
+def test_a_reload_closes_what_the_new_routes_refuse(bottle, tmp_path, row):
+    row("egress", "a reload closes websockets, uploads and answers that the new routes refuse, and no others")
+    shutil.copytree(bottle, tmp_path / "target")
+    routes = tmp_path / "target/egress/routes.yaml"
+    with running(tmp_path / "target", tmp_path / "run", TOKENS) as (egress, far_end):
+        held = {}
+        for host in (attacks.OPEN, attacks.API):
+            upload = attacks.Tunnel(egress.proxy, host)
+            assert upload.send(f"POST /upload HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\nhalf".encode()) == b""
+            answer = attacks.Tunnel(egress.proxy, host)
+            assert b" 200 " in answer.send(f"GET /stream?chunks=200&pause=0.3&size=10 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            held[host] = [open_websocket(egress, host), upload, answer]
+
+        def are_open(host):
+            socket, upload, answer = held[host]
+            # An empty ping; its pong comes back.
+            return [
+                bool(socket.send(b"\x89\x80\x00\x00\x00\x00")), bool(upload.send(b"-more")), bool(answer.send(b"")),
+            ]
+
+        good = routes.read_text()
+        rewrite(routes, good + "  - host: \"another.example.com\"\n")
+        assert egress.reload() == "reloaded"
+        time.sleep(0.3)
+        assert all(are_open(attacks.OPEN)), "what the new routes let through goes on"
+        rewrite(routes, re.sub('slots: "[0-9a-f]*"', f'slots: "{"0" * 64}"', good))
+        held[attacks.OPEN][1] = attacks.Tunnel(egress.proxy, attacks.OPEN)
+        held[attacks.OPEN][1].send(f"POST /upload HTTP/1.1\r\nHost: {attacks.OPEN}\r\nContent-Length: 9\r\n\r\nhalf".encode())
+        wait_for(lambda: not egress.health()["healthy"], "the other slots", 5)
+        assert not any(are_open(attacks.API)), "egress has other tokens than the routes say"
+        far_end.forget()
+        rewrite(routes, good.replace(attacks.OPEN, "another.example.com"))
+        assert egress.reload() == "reloaded"
+        assert not any(are_open(attacks.OPEN))
+        assert not [entry for entry in far_end.log() if entry["event"] == "message"]
+
+
+def open_websocket(egress, host):
+    """A tunnel with a websocket in it that echoes."""
+    tunnel = attacks.Tunnel(egress.proxy, host)
+    lines = ["GET /ws-echo HTTP/1.1", f"Host: {host}", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
+    lines += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Extensions: permessage-deflate", "", ""]
+    answer = tunnel.send("\r\n".join(lines).encode())
+    assert answer.startswith(b"HTTP/1.1 101 ") and b"deflate" not in answer, answer
+    return tunnel
+
+
+def test_a_host_that_pipelock_opens_gets_a_connection_for_each_request(guarded, row):
+    row("egress", "on a host that pipelock opens each request has a connection of its own, and the agent is told")
+    egress, far_end = guarded
+    for host, closes in ((attacks.OPEN, True), (attacks.API, False)):
+        far_end.forget()
+        answer = attacks.Tunnel(egress.proxy, host).send(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        (arrived,) = [entry for entry in far_end.log() if entry["event"] == "request"]
+        said = [value for name, value in arrived["headers"] if name.lower() == "connection"]
+        assert (said == ["close"]) == closes and (b"connection: close" in answer.lower()) == closes, (said, answer)
+
+
+def test_a_services_own_cookies_and_parameters_go_on(guarded, row):
+    row("egress", "of a list that may hold a key, what is not one goes on")
+    egress, far_end = guarded
+    far_end.forget()
+    attacks.request(egress.proxy, attacks.GOOGLE, "/v1?key=x&alt=sse&k%65y=y&keys=z&$key=1")
+    attacks.request(egress.proxy, attacks.CHATGPT, "/", "Cookie: __cf_bm=1; session=2; cf_clearance=3", "Cookie: _cfuvid=4")
+    attacks.request(egress.proxy, attacks.OPENAI, "/", "Sec-WebSocket-Protocol: realtime, Openai-Insecure-Api-Key.x,beta")
+    attacks.request(egress.proxy, attacks.API, "/v1?key=x", "Cookie: session=2", "Sec-WebSocket-Protocol: openai-insecure-api-key.x")
+    google, chatgpt, openai, api = [entry for entry in far_end.log() if entry["event"] == "request"]
+    values = lambda entry, wanted: [value for name, value in entry["headers"] if name.lower() == wanted]
+    assert google["target"] == "/v1?alt=sse&keys=z"
+    assert values(chatgpt, "cookie") == ["__cf_bm=1; cf_clearance=3; _cfuvid=4"]
+    assert values(openai, "sec-websocket-protocol") == ["realtime, beta"]
+    assert api["target"] == "/v1?key=x" and values(api, "cookie") == ["session=2"]
+    assert values(api, "sec-websocket-protocol") == ["openai-insecure-api-key.x"]
 
 
 def test_routes_that_cannot_be_read_end_the_start(bottle, tmp_path, row):
@@ -214,6 +338,7 @@ def test_a_long_answer_and_an_upload_flow_through(guarded, row):
         arrivals.append(time.monotonic())
     assert arrivals[-1] - arrivals[0] > 1, "the first piece comes long before the last"
 
+    sock = attacks.Tunnel(egress.proxy, attacks.OPEN).sock
     before, size = egress.memory(), 200 << 20
     head = f"POST /upload HTTP/1.1\r\nHost: {attacks.OPEN}\r\nContent-Length: {size}\r\n\r\n"
     sock.sendall(head.encode())

@@ -7,14 +7,14 @@ import pytest
 import wire
 import wire_h2  # noqa: F401  more cases
 from attacks import CANARY
-from egress import compile_bottle, patch, running, wait_for
+from egress import patch, running, wait_for
 
 CREDENTIALS = re.compile(f"{CANARY}|{'|'.join(wire.TOKENS.values())}")
 
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory):
-    bottle = compile_bottle(tmp_path_factory.mktemp("bottle"), wire.MANIFEST)
+    bottle = wire.compiled(tmp_path_factory.mktemp("bottle"))
     with running(bottle, tmp_path_factory.mktemp("chain") / "run", wire.TOKENS) as (egress, far_end):
         sockets = egress.sockets()
         yield egress, far_end
@@ -78,7 +78,7 @@ def test_case(name, chain, row):
 def test_guard(name, tmp_path, row):
     row("on the wire", f"without its guard it goes wrong: {name}")
     changes, cases = wire.GUARDS[name]
-    bottle = compile_bottle(tmp_path / "bottle", wire.MANIFEST)
+    bottle = wire.compiled(tmp_path / "bottle")
     patch(bottle, "egress/addon.py", changes)
     with running(bottle, tmp_path / "run", wire.TOKENS) as chain:
         assert [case for case in cases if not problems(chain, wire.CASES[case])] == []
