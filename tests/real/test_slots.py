@@ -27,7 +27,7 @@ from egress import BOTTLEC, compile_bottle, rewrite
 
 SEQUENCES = int(os.environ.get("BOTTLEC_SLOT_SEQUENCES", 1000))
 SEED = int(os.environ.get("BOTTLEC_SLOT_SEED", 20261124))
-PROVIDER, HOSTS = "api.anthropic.com", ("a.example", "b.example", "c.example")
+PROVIDER, HOSTS = "api.anthropic.com", ("a.example", "b.example")
 REFS = ("TOKEN_A", "TOKEN_B")
 VALUES = {ref: f"the-value-of-{ref}" for ref in REFS}
 
@@ -93,9 +93,8 @@ class World:
 
     def build(self, manifest: Manifest):
         self.built = manifest
-        bottle, _, _ = self.tree(manifest)
-        for name in ("egress/routes.yaml", "pipelock/pipelock.yaml"):
-            rewrite(self.folder / name, (bottle / name).read_text())
+        # pipelock's file stays: another would have egress refuse everything, and hide what is asked here.
+        rewrite(self.folder / "egress/routes.yaml", (self.tree(manifest)[0] / "egress/routes.yaml").read_text())
 
     def shell(self) -> dict[str, str]:
         """`bottlec exec DIR -- sh`."""
@@ -199,6 +198,7 @@ def folder(tmp_path):
     for name in ("egress", "pipelock"):
         (tmp_path / name).mkdir()
     shutil.copy(bottle / "egress/addon.py", tmp_path / "addon.py")
+    shutil.copy(bottle / "pipelock/pipelock.yaml", tmp_path / "pipelock/pipelock.yaml")
     return tmp_path
 
 
