@@ -31,9 +31,11 @@ pub(super) fn explain(folder: &Path, unfit: &Unfit) -> Refusal {
             format!("a build is writing to {shown}"),
             "wait until it is done, then run the same command again",
         ),
-        Unfit::Mixture(faults) => {
-            let list = faults.iter().map(|(path, fault)| format!("{} {}", path.escape_debug(), fault.as_str()));
-            Refusal::new(format!("{shown} is not what one build wrote:"), again).listing(list)
+        Unfit::OtherRelease => Refusal::new(format!("another release of bottlec built {shown}"), again),
+        Unfit::Otherwise(wrong, meaning) => {
+            let list = wrong.iter().map(|(path, problem)| format!("{} {problem}", path.escape_debug()));
+            let meaning = meaning.iter().map(|means| format!("  {means}"));
+            Refusal::new(format!("{shown} is not what one build wrote:"), again).listing(list.chain(meaning))
         }
     }
 }

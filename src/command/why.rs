@@ -8,6 +8,7 @@ use clap::ValueEnum;
 
 use super::{Screen, Status, side};
 use crate::policy::Request;
+use crate::review::visible;
 use crate::why::{json, text, why};
 
 /// Tell whether the agent may make a request: the verdict of each hop, and what would allow it
@@ -57,9 +58,10 @@ impl Why {
             Format::Text => text::render(&format!("{} {}", self.method, self.url), &why),
             Format::Json => json::render(&self.url, &self.method, &why),
         };
-        for path in &side.edited {
+        for (path, edit) in &side.edited {
             screen.note(format_args!(
-                "bottlec: {path} is not as a build wrote it; this tells what the listed files say now"
+                "bottlec: {}; this tells what the other files say, and `exec` does not start the tree",
+                visible(&edit.told(path))
             ));
         }
         let mut stdout = anstream::stdout().lock();
