@@ -42,9 +42,8 @@ impl AcceptFrom {
             return true;
         }
         let file = new.get(acceptance.span.source);
-        let before = old.and_then(|old| {
-            old.ids().find(|id| old.get(*id).reference == file.reference).map(|id| (old, id))
-        });
+        let before =
+            old.and_then(|old| old.ids().find(|id| old.get(*id).reference == file.reference).map(|id| (old, id)));
         let Some((old, id)) = before else { return false };
         if !acceptance.is_alone {
             return old.get(id).text == file.text;

@@ -66,7 +66,7 @@ pub struct Manifest {
 #[serde(deny_unknown_fields)]
 pub struct AgentProvider {
     /// Which agent runs in the bottle.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "provider::template_schema")]
     pub template: Option<Spanned<String>>,
     /// The name of the host variable that holds the agent's token; egress sends the token, the

@@ -139,7 +139,9 @@ impl Review {
             !told.iter().any(|review| review.changes.iter().any(|graded| said(&graded.change) == said(&own.change)))
         });
         self.texts.retain(|own| {
-            !told.iter().any(|review| review.texts.iter().any(|text| (&text.path, &text.diff) == (&own.path, &own.diff)))
+            !told
+                .iter()
+                .any(|review| review.texts.iter().any(|text| (&text.path, &text.diff) == (&own.path, &own.diff)))
         });
         self.restarts.retain(|own| !told.iter().any(|review| review.restarts.contains(own)));
     }

@@ -203,18 +203,13 @@ fn edits() -> Vec<(&'static str, Edit)> {
                 });
             })
         }),
-        (
-            "a plan that the files do not follow",
-            set("/manifest/egress/routes/1/host", "elsewhere.example".into()),
-        ),
+        ("a plan that the files do not follow", set("/manifest/egress/routes/1/host", "elsewhere.example".into())),
         ("a plan with a text", set("/manifest/env/EDITOR", "sh".into())),
         ("a plan that is no manifest", set("/manifest/egress", json!({ "routes": [{ "host": "*" }] }))),
         ("another backend", set("/backends", json!(["docker"]))),
         ("a made-up account", set("/hermetic", true.into())),
         ("another release", set("/stamp/bottlec", "0.0.1".into())),
-        ("a key more", {
-            Box::new(|tree| edit_index(tree, |index| index["more"] = "x".into()))
-        }),
+        ("a key more", { Box::new(|tree| edit_index(tree, |index| index["more"] = "x".into())) }),
     ]
 }
 

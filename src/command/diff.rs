@@ -91,7 +91,10 @@ impl Diff {
         let terms = Terms { today, accept_from: self.accept_from };
         let compared = pairs.len() + trees.len() + same;
         let reviews = |pairs: Vec<Pair>| -> Vec<Review> {
-            pairs.into_iter().filter_map(|pair| review(pair.old.as_ref(), pair.new.as_ref(), pair.edits, terms)).collect()
+            pairs
+                .into_iter()
+                .filter_map(|pair| review(pair.old.as_ref(), pair.new.as_ref(), pair.edits, terms))
+                .collect()
         };
         let mut reviews_of_trees = reviews(trees);
         let mut reviews = reviews(pairs);

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::artifact::INDEX;
 use crate::diagnostic::Refusal;
 use crate::index::NotAnIndex;
-use crate::output::Unfit;
+use crate::output::{FOREIGN, Unfit};
 
 /// What is wrong with the tree, and how to mend it.
 pub(super) fn explain(folder: &Path, unfit: &Unfit) -> Refusal {
@@ -35,7 +35,9 @@ pub(super) fn explain(folder: &Path, unfit: &Unfit) -> Refusal {
         Unfit::Otherwise(wrong, meaning) => {
             let list = wrong.iter().map(|(path, problem)| format!("{} {problem}", path.escape_debug()));
             let meaning = meaning.iter().map(|means| format!("  {means}"));
-            Refusal::new(format!("{shown} is not what one build wrote:"), again).listing(list.chain(meaning))
+            let is_foreign = wrong.iter().any(|(_, problem)| problem == FOREIGN);
+            let help = if is_foreign { format!("remove what no build writes, then {again}") } else { again };
+            Refusal::new(format!("{shown} is not what one build wrote:"), help).listing(list.chain(meaning))
         }
     }
 }

@@ -8,7 +8,6 @@ use clap::ValueEnum;
 
 use super::{Screen, Status, side};
 use crate::policy::Request;
-use crate::review::visible;
 use crate::why::{json, text, why};
 
 /// Tell whether the agent may make a request: the verdict of each hop, and what would allow it
@@ -61,7 +60,7 @@ impl Why {
         for (path, edit) in &side.edited {
             screen.note(format_args!(
                 "bottlec: {}; this tells what the other files say, and `exec` does not start the tree",
-                visible(&edit.told(path))
+                edit.told(path)
             ));
         }
         let mut stdout = anstream::stdout().lock();

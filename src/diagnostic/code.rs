@@ -261,9 +261,11 @@ impl Code {
     /// How grave a change of this kind is; nothing for rules that are not about changes.
     pub fn grade(self) -> Option<Grade> {
         Some(match self {
-            Code::CredentialReachesHost | Code::ExposedToken | Code::WallDown | Code::EditedByHand | Code::ForeignEntry => {
-                Grade::Critical
-            }
+            Code::CredentialReachesHost
+            | Code::ExposedToken
+            | Code::WallDown
+            | Code::EditedByHand
+            | Code::ForeignEntry => Grade::Critical,
             Code::NewHost
             | Code::NotScanned
             | Code::WidenedPath

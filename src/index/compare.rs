@@ -19,8 +19,7 @@ impl Index {
 
     /// Whether this release of bottlec made it, as far as it says.
     pub fn is_of_this_release(&self) -> bool {
-        self.manifest().is_some()
-            && self.stamp.as_ref().is_some_and(|stamp| stamp.bottlec == env!("CARGO_PKG_VERSION"))
+        self.manifest().is_some() && self.stamp.as_ref().is_some_and(|stamp| stamp.bottlec == env!("CARGO_PKG_VERSION"))
     }
 
     /// The keys whose values are others in the other index. Who decided a value does not count: places in a

@@ -190,7 +190,8 @@ agent_provider:
         let warnings = host_file::open_to_others(host).into_iter().chain(file.ends_soon(host.now)).collect();
         let token = file.into_token(&prepared)?;
         if found != expected.as_bytes() {
-            let message = format!("the agent's Codex auth file ({DUMMY}) is not the one that a build makes of the host's");
+            let message =
+                format!("the agent's Codex auth file ({DUMMY}) is not the one that a build makes of the host's");
             return Err(Refusal::new(message, again));
         }
         Ok(LaunchToken { token, warnings })

@@ -30,11 +30,7 @@ pub(super) struct Trees<'r> {
 
 impl<'r> Trees<'r> {
     /// Looks for the trees below these paths.
-    pub(super) fn below(
-        paths: &[PathBuf],
-        revision: &'r Revision,
-        changed: &'r BTreeSet<PathBuf>,
-    ) -> Result<Self> {
+    pub(super) fn below(paths: &[PathBuf], revision: &'r Revision, changed: &'r BTreeSet<PathBuf>) -> Result<Self> {
         let present = revision.work_tree()?;
         let mut folders = BTreeMap::new();
         for path in paths {
@@ -64,8 +60,11 @@ impl<'r> Trees<'r> {
     }
 
     fn before(&self, place: &Path, shown: &Path) -> Result<Option<Side>> {
-        let entries: BTreeMap<String, bool> =
-            self.revision.entries(place).map(|(path, is_file)| (path.to_string_lossy().into_owned(), is_file)).collect();
+        let entries: BTreeMap<String, bool> = self
+            .revision
+            .entries(place)
+            .map(|(path, is_file)| (path.to_string_lossy().into_owned(), is_file))
+            .collect();
         let read = |path: &str| match entries.get(path) {
             Some(true) => Ok(self.revision.whole(&place.join(path), MAX_BYTES)?.ok_or(Fault::TooLarge)),
             Some(false) => Ok(Err(Fault::NoFile)),
@@ -82,8 +81,12 @@ impl<'r> Trees<'r> {
     }
 
     fn now(&self, place: &Path, shown: &Path) -> Result<Option<Side>> {
-        let folder = self.revision.root().join(place);
-        if folder.join(INDEX).symlink_metadata().is_err() {
+        let root = self.revision.root();
+        let folder = root.join(place);
+        // What a link leads to is another folder, whatever lies there.
+        let is_itself = folder.canonicalize().ok().zip(root.canonicalize().ok());
+        let is_itself = is_itself.is_some_and(|(folder, root)| folder == root.join(place));
+        if !is_itself || folder.join(INDEX).symlink_metadata().is_err() {
             return Ok(None);
         }
         let found = match output::find(&folder)? {

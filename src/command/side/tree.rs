@@ -9,7 +9,7 @@ use crate::artifact::{INDEX, Tree};
 use crate::command::unfit;
 use crate::output::{self, Fault, Found, Unfit};
 use crate::policy::{Edit, Edits, Files, Model};
-use crate::rebuild::{Rebuilt, rebuild};
+use crate::rebuild::{OTHERWISE, Rebuilt, rebuild};
 use crate::review::{Side, visible};
 
 /// The tree in a folder.
@@ -85,10 +85,9 @@ fn model(files: BTreeMap<String, Vec<u8>>, tree: Option<&Tree>, edited: &mut Edi
             None => return Err(said),
         }
         let problem = said.split_once(": ").map_or(said.as_str(), |(_, problem)| problem);
-        let told = edited.get(&unreadable.file).cloned();
-        if let None | Some(Edit::File(_)) = told {
-            let words = format!("{}: {problem}", crate::rebuild::OTHERWISE);
-            edited.insert(unreadable.file, Edit::File(words));
+        // What is told of it already says more.
+        if edited.get(&unreadable.file).is_none_or(|edit| *edit == Edit::File(OTHERWISE.to_owned())) {
+            edited.insert(unreadable.file, Edit::File(format!("{OTHERWISE}: {problem}")));
         }
     }
     Err(format!("{INDEX} is not what a build writes"))
