@@ -24,6 +24,39 @@ pub struct Acceptance {
     pub reason: String,
 }
 
+/// Whose acceptances count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AcceptFrom {
+    /// Those that were there before the change
+    Base,
+    /// Those of the change under review as well
+    Head,
+}
+
+impl AcceptFrom {
+    /// Whether a comment of the new texts counts, where these were the old ones. Under `Base` one on a line does
+    /// while its file is as it was: in another text the same line can stand for something else. One alone on its
+    /// line does if the old file has it.
+    pub fn counts(self, acceptance: &Acceptance, new: &Sources, old: Option<&Sources>) -> bool {
+        if self == AcceptFrom::Head {
+            return true;
+        }
+        let file = new.get(acceptance.span.source);
+        let before =
+            old.and_then(|old| old.ids().find(|id| old.get(*id).reference == file.reference).map(|id| (old, id)));
+        let Some((old, id)) = before else { return false };
+        if !acceptance.is_alone {
+            return old.get(id).text == file.text;
+        }
+        let same = |known: &Acceptance| {
+            known.span.source == id
+                && known.is_alone
+                && (known.code, known.until, &known.reason) == (acceptance.code, acceptance.until, &acceptance.reason)
+        };
+        acceptances(old, &mut Findings::default()).iter().any(same)
+    }
+}
+
 /// How such a comment is written.
 const FORM: &str = "write `# bottlec: accept BTL811 until 2027-01-31 reason`, with the code of a graded change";
 

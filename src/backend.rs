@@ -6,19 +6,22 @@ mod smolmachines;
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use crate::artifact::Artifact;
 use crate::bottle::Bottle;
 use crate::diagnostic::Findings;
 use crate::egress::Egress;
 use crate::environment::Environment;
+use crate::guest;
 use crate::origin::{Origin, Origins};
 use crate::plan::AgentProvisionPlan;
 use crate::policy::{Files, Unreadable, Walls};
 use crate::render::RenderError;
 
 /// What runs the agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Backend {
     /// A container: the agent is a service of `compose.yaml`.
     Docker,
@@ -77,8 +80,11 @@ pub fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
     Ok(artifacts)
 }
 
-/// Files that a backend's program reads beside ours though nobody names them: no build writes one.
-pub const READ_UNASKED: [&str; 5] = docker::READ_UNASKED;
+/// What may lie in a tree that these backends run though no build writes it: it is made at run time.
+pub fn made_at_run_time(backends: &[Backend]) -> Vec<&'static str> {
+    let archive = backends.contains(&Backend::Smolmachines).then_some(smolmachines::ARCHIVE);
+    guest::CERTIFICATES.into_iter().chain(archive).collect()
+}
 
 /// Reads the walls out of a file's text; the other files are there for what the file names.
 type Reader = fn(&Files, &str) -> Result<Walls, String>;

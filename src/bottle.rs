@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::credential::Auth;
 use crate::host::Host;
+use crate::manifest::written::Written;
 use crate::name::BottleName;
 use crate::network::Subnet;
 use crate::origin::Origin;
@@ -37,6 +38,8 @@ pub struct Bottle {
     pub smolvm: SmolvmTarget,
     /// Where the manifest says what has a default.
     pub places: Places,
+    /// The manifest as an index keeps it.
+    pub written: Written,
 }
 
 /// Where the manifest says what has a default, if it does.

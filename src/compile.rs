@@ -99,6 +99,7 @@ impl Linked<'_> {
             origins,
             built_in_env: guest::environment(bottle.subnet.egress()).into_keys().collect(),
             hermetic: *hermetic,
+            backends,
             sources,
         };
         let index = Index::of(compiled, &artifacts);

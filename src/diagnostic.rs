@@ -77,7 +77,7 @@ impl Diagnostic {
 
 /// One line, whatever it repeats of a manifest: a line break would start a finding of its own, other controls
 /// steer a terminal, and what is hidden deceives.
-fn inert(text: impl Into<String>) -> String {
+pub(crate) fn inert(text: impl Into<String>) -> String {
     let text = text.into();
     let steers = |c: char| c.is_control() || is_hidden(c);
     if !text.contains(steers) {

@@ -24,6 +24,13 @@ pub enum HostCredentials {
     NotRead,
     /// A made-up account (`--hermetic`): the output is for comparison and cannot sign in.
     Synthetic,
+    /// What an earlier build prepared for the agent: no secret is in it.
+    Prepared {
+        /// Where it lies in the tree, for messages.
+        path: String,
+        /// Its text.
+        content: Secret,
+    },
     /// The credential file.
     File {
         /// Where it was looked for, for messages.

@@ -20,6 +20,9 @@ pub const IGNORED_CERTIFICATES: &str = "\
 *
 !.gitignore
 ";
+/// What `prepare.py` makes in a tree at each start, each first beside its place.
+pub const CERTIFICATES: [&str; 4] =
+    ["agent/ca/egress.pem", "agent/ca/.egress.pem.new", "agent/ca/bundle.pem", "agent/ca/.bundle.pem.new"];
 /// The agent's home: writable, filled from `agent/home` at start.
 pub const HOME: &str = "/home/node";
 /// Where the agent works. smolvm keeps a folder of this name on the machine's own disk.

@@ -1,6 +1,7 @@
 //! `bottle.json`: the plan for machines. Routes with their origin, slots, variables by name, and the
 //! hash of every other file. No value of a variable or token is in it.
 
+mod compare;
 mod provenance;
 mod read;
 mod stamp;
@@ -10,10 +11,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Artifact;
+use crate::backend::Backend;
 use crate::bottle::Bottle;
 use crate::egress::{Egress, Route};
 use crate::environment::Environment;
 use crate::host::Host;
+use crate::manifest::written::Written;
 use crate::origin::Origins;
 use crate::path_prefix::PathPrefix;
 use crate::plan::AgentProvisionPlan;
@@ -28,7 +31,7 @@ pub use stamp::Stamp;
 const FORMAT: u32 = 1;
 
 /// The whole file.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Index {
     format: u32,
     /// The bottle's name.
@@ -38,6 +41,12 @@ pub struct Index {
     /// What it was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stamp: Option<Stamp>,
+    /// The manifest, so that the tree can be judged without it.
+    #[serde(default)]
+    manifest: Written,
+    /// What the tree was built for.
+    #[serde(default)]
+    backends: Vec<Backend>,
     provider: String,
     command: Vec<String>,
     home: String,
@@ -53,7 +62,7 @@ pub struct Index {
     pub files: Vec<FileEntry>,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct NetworkEntry {
     subnet: String,
     /// Where an agent in a container finds egress.
@@ -64,7 +73,7 @@ struct NetworkEntry {
     machine_egress: String,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct RouteEntry {
     host: Host,
     path_allowlist: Vec<PathPrefix>,
@@ -75,7 +84,7 @@ struct RouteEntry {
     from: Provenance,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct AuthEntry {
     scheme: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,7 +92,7 @@ struct AuthEntry {
     slot: Slot,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct SlotEntry {
     slot: Slot,
     token_ref: TokenRef,
@@ -93,7 +102,7 @@ struct SlotEntry {
 }
 
 /// Where a token comes from at launch.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum SlotSource {
     /// The host variable that the token ref names.
@@ -102,14 +111,14 @@ enum SlotSource {
     HostFile { folder_variable: String, name: String, in_home: String, json_pointer: String },
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct VariableEntry {
     name: VariableName,
     source: VariableSource,
     from: Provenance,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum VariableSource {
     /// Text in the artifacts.
@@ -153,6 +162,8 @@ pub struct Compiled<'c> {
     pub origins: BTreeMap<&'static str, Origins>,
     /// Whether the account is made up.
     pub hermetic: bool,
+    /// What the tree is for.
+    pub backends: &'c [Backend],
     /// The texts, for origins.
     pub sources: &'c Sources,
 }
@@ -161,13 +172,15 @@ impl Index {
     /// The index of a compiled bottle with these files.
     pub fn of(mut compiled: Compiled, artifacts: &[Artifact]) -> Self {
         let origins = std::mem::take(&mut compiled.origins);
-        let Compiled { bottle, plan, egress, environment: _, built_in_env: _, origins: _, hermetic, sources } =
+        let Compiled { bottle, plan, egress, environment: _, built_in_env: _, origins: _, hermetic, backends, sources } =
             &compiled;
         Index {
             format: FORMAT,
             name: bottle.name.as_str().to_owned(),
             hermetic: *hermetic,
             stamp: Some(Stamp::of(sources)),
+            manifest: bottle.written.clone(),
+            backends: backends.to_vec(),
             provider: plan.provider.to_owned(),
             command: plan.command.clone(),
             home: plan.home.to_owned(),

@@ -40,6 +40,7 @@ pub mod pipelock;
 pub mod plan;
 pub mod policy;
 pub mod provider;
+pub mod rebuild;
 mod regular;
 pub mod release;
 pub mod render;

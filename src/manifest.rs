@@ -9,11 +9,12 @@ pub mod load;
 mod parse;
 pub mod schema;
 mod semantics;
+pub mod written;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use find::{bottles_below, bottles_below_revision};
 pub use load::{Loaded, load, load_bytes, load_revision};
@@ -25,7 +26,7 @@ use crate::yaml::Spanned;
 use crate::{host, name, path_prefix, provider, variable};
 
 /// One bottle: which agent runs in it, what it may reach, and with which credentials.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Bottle")]
 pub struct Manifest {
@@ -61,11 +62,11 @@ pub struct Manifest {
 }
 
 /// The agent and how it signs in.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentProvider {
     /// Which agent runs in the bottle.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "provider::template_schema")]
     pub template: Option<Spanned<String>>,
     /// The name of the host variable that holds the agent's token; egress sends the token, the
@@ -86,7 +87,7 @@ pub struct AgentProvider {
 }
 
 /// The network that agent and egress share.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// A private IPv4 /24. Without it one is derived from the bottle's name.
@@ -95,7 +96,7 @@ pub struct Network {
 }
 
 /// What the agent may reach.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Egress {
     /// One entry for each host beside those of the provider.
@@ -104,7 +105,7 @@ pub struct Egress {
 }
 
 /// A host that the agent may reach on port 443.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// An exact DNS name; no scheme, port, path or wildcard. One entry for each host.
@@ -123,7 +124,7 @@ pub struct Route {
 }
 
 /// The credential that egress puts on requests to a host.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
     /// The scheme of the `Authorization` header.
@@ -138,7 +139,7 @@ pub struct Auth {
 }
 
 /// The scheme of an `Authorization` header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum Scheme {
     /// `Authorization: Bearer TOKEN`.
     Bearer,
@@ -150,7 +151,7 @@ pub enum Scheme {
 }
 
 /// How pipelock treats a host.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoutePipelock {
     /// Whether pipelock splices connections to this host instead of opening them. What is spliced
@@ -163,7 +164,7 @@ pub struct RoutePipelock {
 }
 
 /// The releases that the output is for.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Targets {
     /// Which pipelock reads the file; only keys that it knows are written.

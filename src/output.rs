@@ -14,11 +14,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::artifact::{Artifact, INDEX, Tree};
+use crate::backend::Backend;
+use crate::rebuild::Closed;
 pub use inspect::{Inspection, inspect};
 pub use owned::OldIndex;
 use owned::{Owned, Stale};
 use place::{Found as There, Place, is_private};
-pub use verify::{Fault, Found, Unfit, Verified, find, verify};
+pub use verify::{FOREIGN, Fault, Found, Unfit, Verified, find, foreign, gather, verify};
 
 /// What a write did.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub enum Difference {
     Mode(u32),
     /// A build would remove it.
     Stale,
+    /// No build writes it, and nothing that runs the bottle makes it.
+    Foreign,
 }
 
 /// What a write may write over beside the files of earlier builds, which are its own whatever was done
@@ -140,11 +144,11 @@ pub fn write(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<Written> {
     Ok(written)
 }
 
-/// How the files below `out` differ from the tree, by path. Writes nothing.
+/// How the files below `out` differ from the tree that these backends run, by path. Writes nothing.
 ///
 /// # Errors
 /// What is in the way; what the file system says, with the path.
-pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> {
+pub fn compare(out: &Path, tree: &Tree, backends: &[Backend]) -> Result<BTreeMap<String, Difference>> {
     let missing = |artifact: &Artifact| (artifact.path.clone(), Difference::Missing);
     let Some(mut place) = Place::open(&folder(out, tree))? else {
         return Ok(tree.artifacts.iter().map(missing).collect());
@@ -180,6 +184,9 @@ pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> 
     }
     if owned.is_unfinished {
         differences.insert(PENDING.to_owned(), Difference::Stale);
+    }
+    for path in place.foreign(&Closed::of(tree, backends))? {
+        differences.entry(path).or_insert(Difference::Foreign);
     }
     Ok(differences)
 }

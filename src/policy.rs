@@ -3,6 +3,7 @@
 //! backend it is.
 
 mod change;
+mod edits;
 mod entry;
 mod model;
 mod parts;
@@ -11,7 +12,8 @@ mod request;
 mod restart;
 mod settings;
 
-pub use change::{Change, Direction, Entry, Topic, changes, edits, rebuilt, sort};
+pub use change::{Change, Direction, Entry, Topic, changes, rebuilt, sort};
+pub use edits::{Edit, Edits, edits, gone, mended};
 pub use model::Model;
 pub use reach::{Credential, Files, Guard, Part, Passage, Purpose, Reach, Route, Unreadable, Value, Walls};
 pub use request::{Authorization, Request, Rule, Verdict, judge};

@@ -1,10 +1,10 @@
 //! Releases of the programs that read the output.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A release of pipelock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum PipelockTarget {
     /// 2.3 and later 2.x.
     #[default]
@@ -16,7 +16,7 @@ pub enum PipelockTarget {
 }
 
 /// A release of smolvm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum SmolvmTarget {
     /// 1.9 and later.
     #[default]

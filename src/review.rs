@@ -12,12 +12,12 @@ use jiff::civil::Date;
 use serde::Serialize;
 use similar::TextDiff;
 
-use crate::accept::{self, acceptances};
+use crate::accept::{self, AcceptFrom, acceptances};
 use crate::diagnostic::located::Located;
 use crate::diagnostic::{Findings, Grade};
 use crate::environment;
 use crate::index::Provenance;
-use crate::policy::{Change, Direction, Entry, Files, Model, Restart, Topic, changes, edits, rebuilt, restarts, sort};
+use crate::policy::{Change, Direction, Edits, Entry, Files, Model, Restart, Topic, changes, rebuilt, restarts, sort};
 use crate::render::is_hidden;
 use crate::source::{SourceId, Sources};
 
@@ -27,8 +27,8 @@ pub struct Side {
     pub shown: String,
     /// What it compiles to, or what its files say.
     pub model: Model,
-    /// Files that are not as a build wrote them.
-    pub edited: BTreeSet<String>,
+    /// What a build does not write, in a tree.
+    pub edited: Edits,
     /// The texts of the manifest and its parents; nothing for a tree.
     pub sources: Option<Sources>,
     /// The Dockerfile that the manifest names.
@@ -127,20 +127,48 @@ impl Review {
         !self.changes.is_empty() || !self.texts.is_empty()
     }
 
+    /// Leaves out of a compiled tree's review what the review of its manifest says already. A tree that holds
+    /// what no build writes keeps all of it.
+    pub fn leave_out(&mut self, manifests: &[Review]) {
+        if self.changes.iter().any(|graded| matches!(graded.change.topic, Topic::Edited(_))) {
+            return;
+        }
+        let told: Vec<&Review> = manifests.iter().filter(|review| review.name == self.name).collect();
+        let said = |change: &Change| (change.topic.clone(), change.direction, change.code, change.message.clone());
+        self.changes.retain(|own| {
+            !told.iter().any(|review| review.changes.iter().any(|graded| said(&graded.change) == said(&own.change)))
+        });
+        self.texts.retain(|own| {
+            !told
+                .iter()
+                .any(|review| review.texts.iter().any(|text| (&text.path, &text.diff) == (&own.path, &own.diff)))
+        });
+        self.restarts.retain(|own| !told.iter().any(|review| review.restarts.contains(own)));
+    }
+
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
         !self.differs() && self.findings.is_empty()
     }
 }
 
-/// Compares two states of a bottle; nothing stands for a bottle that is not there.
-pub fn review(old: Option<&Side>, new: Option<&Side>, today: Date) -> Option<Review> {
+/// By what changes are accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// The day by which acceptances are judged.
+    pub today: Date,
+    /// Whose acceptances count.
+    pub accept_from: AcceptFrom,
+}
+
+/// Compares two states of a bottle; nothing stands for a bottle that is not there. `edits` is what is to be
+/// told of the trees themselves.
+pub fn review(old: Option<&Side>, new: Option<&Side>, edits: Vec<Change>, terms: Terms) -> Option<Review> {
+    let Terms { today, accept_from } = terms;
     let side = new.or(old)?;
     let nothing = side.model.reach.without_anything();
     let [old_reach, new_reach] = [old, new].map(|side| side.map_or(&nothing, |side| &side.model.reach));
-    let none = BTreeSet::new();
-    let edited = |side: Option<&'_ Side>| side.map_or_else(|| none.clone(), |side| side.edited.clone());
-    let mut found = edits(&edited(old), &edited(new));
+    let mut found = edits;
     found.extend(changes(old_reach, new_reach));
     if let (Some(Some(before)), Some(Some(after))) =
         (old.map(|side| &side.dockerfile), new.map(|side| &side.dockerfile))
@@ -175,7 +203,11 @@ pub fn review(old: Option<&Side>, new: Option<&Side>, today: Date) -> Option<Rev
         .into_iter()
         .map(|acceptance| (acceptance, false))
         .collect();
-    let changes = found.into_iter().map(|change| graded(change, (old, new), &mut accepted, today)).collect();
+    let before = old.and_then(|old| old.sources.as_ref());
+    let counts = |acceptance: &accept::Acceptance| {
+        acceptance.until >= today && sources.is_some_and(|sources| accept_from.counts(acceptance, sources, before))
+    };
+    let changes = found.into_iter().map(|change| graded(change, (old, new), &mut accepted, &counts)).collect();
     accept::report(&accepted, today, &mut findings);
     let findings = findings.into_sorted();
     Some(Review {
@@ -199,7 +231,7 @@ fn graded(
     change: Change,
     (old, new): (Option<&Side>, Option<&Side>),
     acceptances: &mut [(accept::Acceptance, bool)],
-    today: Date,
+    counts: &dyn Fn(&accept::Acceptance) -> bool,
 ) -> Graded {
     let side = if change.is_gone { old } else { new };
     let provenance = side.and_then(|side| change.entry.as_ref().and_then(|entry| side.provenance(entry)));
@@ -211,7 +243,7 @@ fn graded(
     let is_for = |acceptance: &accept::Acceptance| acceptance.is_for(change.code, asking);
     for (acceptance, is_used) in acceptances.iter_mut().filter(|(acceptance, _)| is_for(acceptance)) {
         *is_used = true;
-        if acceptance.until >= today {
+        if counts(acceptance) {
             covering = Some(Accepted { until: acceptance.until.to_string(), reason: acceptance.reason.clone() });
         }
     }
@@ -256,7 +288,7 @@ impl Side {
         let Entry { file, pointer } = entry;
         let is_unknown = *file == environment::FILE
             && pointer.strip_prefix('/').is_some_and(|name| !self.model.index.has_variable(name));
-        if self.edited.contains(*file) || is_unknown {
+        if self.edited.contains_key(*file) || is_unknown {
             return None;
         }
         self.model.index.provenance(file, pointer)

@@ -223,6 +223,38 @@ impl Revision {
         Ok(rest.filter(is_seen).map(|rest| folder.join(rest)).collect())
     }
 
+    /// The paths of the revision below a folder of it, each from that folder, and whether it is a regular file:
+    /// else a link or a submodule.
+    pub fn entries(&self, folder: &Path) -> impl Iterator<Item = (&Path, bool)> {
+        let below = self.entries.range(folder.to_owned()..).take_while(move |(path, _)| path.starts_with(folder));
+        let rest = below.filter_map(move |(path, entry)| Some((path.strip_prefix(folder).ok()?, entry)));
+        rest.map(|(path, entry)| (path, matches!(entry, Entry::File { .. })))
+    }
+
+    /// A whole file of at most so many bytes, by its path from the root. Nothing if there is none, or a larger one.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn whole(&self, place: &Path, limit: usize) -> Result<Option<Vec<u8>>> {
+        Ok(self.text(place, limit + 1)?.filter(|text| text.len() <= limit))
+    }
+
+    /// The paths of the work tree that git does not ignore, from the root, and whether git keeps each: else it
+    /// is one that was not added yet.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn work_tree(&self) -> Result<BTreeMap<PathBuf, bool>> {
+        let git = git::Git::at(&self.root).without_filters()?;
+        let listing = git.output(&["ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard"])?;
+        let entry = |line: &[u8]| {
+            // A letter and a space; a slash behind a repository inside this one.
+            let (&[letter, _], name) = line.split_first_chunk()?;
+            Some((path_of(name.strip_suffix(b"/").unwrap_or(name)), letter != b'?'))
+        };
+        Ok(names(&listing).filter_map(entry).collect())
+    }
+
     /// The files that differ between the revision and the work tree, by their paths from the root:
     /// staged or not, and those that git does not know and does not ignore. A file that was renamed is
     /// there under both names, a submodule under its folder's.

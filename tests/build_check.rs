@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use serde_json::Value;
-use support::{bottlec, folder, screen};
+use support::{bottlec, folder, screen, stdout};
 use tempfile::TempDir;
 
 const MANIFEST: &str = "extends: base\nenv: { A: a }\n";
@@ -226,6 +226,10 @@ fn update_writes_over_edits_and_conflicts_and_nothing_else() {
     assert!(screen(&run).contains("review: 3 written"), "{}", screen(&run));
     assert_eq!(read(&tree.join("compose.yaml")), good);
     assert_eq!(read(&tree.join("notes.txt")), "mine");
+    let check = bottlec(project.path(), &CHECK);
+    assert_eq!((check.status.code(), stdout(&check).as_str()), (Some(1), "foreign out/review/notes.txt\n"));
+    assert!(screen(&check).contains("review: notes.txt is in the bottle's folder and no build writes it: remove it"));
+    fs::remove_file(tree.join("notes.txt")).unwrap();
     assert_eq!(bottlec(project.path(), &CHECK).status.code(), Some(0));
     let again = bottlec(project.path(), &UPDATE);
     assert!(screen(&again).contains("review: 0 written"), "{}", screen(&again));

@@ -43,15 +43,6 @@ struct Image<'i> {
     home: &'i str,
 }
 
-/// What compose merges into the file, or takes variables from, when it lies in the same folder.
-pub(super) const READ_UNASKED: [&str; 5] = [
-    "compose.override.yaml",
-    "compose.override.yml",
-    "docker-compose.override.yaml",
-    "docker-compose.override.yml",
-    ".env",
-];
-
 /// Stock mitmproxy, the release that the clients were measured with.
 const EGRESS_IMAGE: &str = "mitmproxy/mitmproxy:11.0.2";
 const PIPELOCK_IMAGE: &str = "ghcr.io/luckypipewrench/pipelock";

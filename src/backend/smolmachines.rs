@@ -23,6 +23,9 @@ use crate::variable::Binding;
 /// The file of the machine.
 pub(super) const SMOLFILE: &str = "Smolfile";
 
+/// The agent's image, which the user exports: a machine starts from an archive.
+pub(super) const ARCHIVE: &str = "image/agent.tar";
+
 /// The only name that a machine may look up: any entry turns smolvm's DNS filter on, without one
 /// every name is forwarded. The filter needs no other, since egress is called by its address.
 const ONLY_NAME: &str = "host.smolvm.internal";
@@ -107,7 +110,7 @@ fn smolfile(job: &Job) -> Smolfile {
         image: match &job.plan.image {
             AgentImage::Chosen(ImageChoice::Archive(path)) => format!("../../{path}"),
             AgentImage::Generated(_) | AgentImage::Chosen(ImageChoice::Reference(_) | ImageChoice::Dockerfile(_)) => {
-                text("./image/agent.tar")
+                format!("./{ARCHIVE}")
             }
         },
         entrypoint: ["/bin/sh", "-c", guest::START, "bottle"].map(text).to_vec(),

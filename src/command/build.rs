@@ -212,7 +212,7 @@ impl Build {
             return Ok(End::Built);
         }
         if self.check {
-            let differs = drift::check(&self.output, &tree, !self.hermetic, screen, said)?;
+            let differs = drift::check(&self.output, &tree, &self.backend, !self.hermetic, screen, said)?;
             return Ok(if differs { End::Differs } else { End::Unchanged });
         }
         let is_one = batch.paths.len() == 1;
@@ -276,7 +276,7 @@ impl Build {
             said.note(
                 screen,
                 format_args!(
-                    "bottlec: {} is no longer part of the bottle; it was edited, so it stays",
+                    "bottlec: {} is no longer part of the bottle; it was edited, so it stays: remove it, or the bottle does not start",
                     folder.join(path).display()
                 ),
             );

@@ -1,6 +1,8 @@
 //! `bottlec diff`: what a change lets the agent do.
 
-use std::collections::BTreeSet;
+mod trees;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -10,10 +12,13 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use self::trees::Trees;
 use super::{Screen, Status, say, side};
+use crate::accept::AcceptFrom;
 use crate::diagnostic::Grade;
 use crate::manifest::{self, Loaded, bottles_below, bottles_below_revision};
-use crate::review::{Review, Side, json, markdown, review, sarif, text};
+use crate::policy::{Change, edits};
+use crate::review::{Review, Side, Terms, json, markdown, review, sarif, text};
 use crate::revision::Revision;
 
 /// Show what a change gives the agent and takes from it, graded, then the text that differs
@@ -36,6 +41,9 @@ pub(super) struct Diff {
     /// The day by which acceptances are judged [default: today, in UTC]
     #[arg(long, value_name = "YYYY-MM-DD")]
     today: Option<Date>,
+    /// Whose acceptances count, with --rev
+    #[arg(long, value_name = "WHOSE", default_value = "head", requires = "rev")]
+    accept_from: AcceptFrom,
 }
 
 /// How to show changes.
@@ -68,17 +76,31 @@ input/output or internal error.";
 
 impl Diff {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
-        let Compared { pairs, same, broken } = match (&self.rev, self.paths.as_slice()) {
+        let Compared { pairs, trees, same, broken } = match (&self.rev, self.paths.as_slice()) {
             (Some(base), paths) => since(base, paths, screen)?,
             (None, [old, new]) => {
-                let [old, new] = [old, new].map(|path| side::open(path, screen).map(Some));
-                Compared { pairs: vec![(old?, new?)], ..Compared::default() }
+                let [old, new] = [old, new].map(|path| side::open(path, screen));
+                let (old, new) = (old?, new?);
+                // Whichever of the two is the newer one.
+                let edits = edits(old.edited.iter().chain(&new.edited).collect::<BTreeMap<_, _>>());
+                Compared { pairs: vec![Pair { old: Some(old), new: Some(new), edits }], ..Compared::default() }
             }
             (None, _) => bail!("diff takes two bottles, the old and the new one, or --rev BASE"),
         };
         let today = self.today.unwrap_or_else(|| Timestamp::now().to_zoned(TimeZone::UTC).date());
-        let compared = pairs.iter().filter_map(|(old, new)| review(old.as_ref(), new.as_ref(), today));
-        let reviews: Vec<Review> = compared.filter(|review| !review.is_empty()).collect();
+        let terms = Terms { today, accept_from: self.accept_from };
+        let compared = pairs.len() + trees.len() + same;
+        let reviews = |pairs: Vec<Pair>| -> Vec<Review> {
+            pairs
+                .into_iter()
+                .filter_map(|pair| review(pair.old.as_ref(), pair.new.as_ref(), pair.edits, terms))
+                .collect()
+        };
+        let mut reviews_of_trees = reviews(trees);
+        let mut reviews = reviews(pairs);
+        reviews_of_trees.iter_mut().for_each(|tree| tree.leave_out(&reviews));
+        reviews.extend(reviews_of_trees);
+        reviews.retain(|review| !review.is_empty());
 
         let text = match self.format {
             Format::Text => text::render(&reviews),
@@ -89,7 +111,7 @@ impl Diff {
         let mut stdout = anstream::stdout().lock();
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write to stdout")?;
         if self.format == Format::Text {
-            screen.note(format_args!("{}", summary(pairs.len() + same, &reviews)));
+            screen.note(format_args!("{}", summary(compared, &reviews)));
         }
         if broken > 0 {
             bail!("{broken} of the bottles could not be compared");
@@ -118,12 +140,19 @@ fn summary(compared: usize, reviews: &[Review]) -> String {
 }
 
 /// A bottle as it was and as it is.
-type Pair = (Option<Side>, Option<Side>);
+struct Pair {
+    old: Option<Side>,
+    new: Option<Side>,
+    /// What is to be told of compiled trees themselves.
+    edits: Vec<Change>,
+}
 
 /// The bottles to compare.
 #[derive(Default)]
 struct Compared {
     pairs: Vec<Pair>,
+    /// Compiled trees, which may say again what a manifest says.
+    trees: Vec<Pair>,
     /// How many are the same.
     same: usize,
     /// How many could not be read or do not compile.
@@ -152,6 +181,17 @@ fn since(base: &str, paths: &[PathBuf], screen: &Screen) -> Result<Compared> {
         // One broken bottle does not hide the others.
         match pair(&path, &revision, &changed, screen) {
             Ok(Some(pair)) => since.pairs.push(pair),
+            Ok(None) => since.same += 1,
+            Err(error) => {
+                say(format_args!("bottlec: {error:#}"));
+                since.broken += 1;
+            }
+        }
+    }
+    let trees = Trees::below(paths, &revision, &changed)?;
+    for (place, shown) in &trees.folders {
+        match trees.pair(place, shown) {
+            Ok(Some(pair)) => since.trees.push(pair),
             Ok(None) => since.same += 1,
             Err(error) => {
                 say(format_args!("bottlec: {error:#}"));
@@ -193,7 +233,7 @@ fn pair(path: &Path, revision: &Revision, changed: &BTreeSet<PathBuf>, screen: &
     };
     let new = new.map(|new| side::compiled(path, new, is)).transpose()?;
     let new = new.transpose().map_err(|uncompiled| uncompiled.tell(screen))?;
-    Ok(if old.is_none() && new.is_none() { None } else { Some((old, new)) })
+    Ok(if old.is_none() && new.is_none() { None } else { Some(Pair { old, new, edits: Vec::new() }) })
 }
 
 /// What a bottle is made from: the texts of the manifest and its parents, in order.

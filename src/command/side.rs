@@ -1,12 +1,13 @@
 //! A bottle as an argument names it: a manifest, which is compiled in memory, or a compiled tree.
 
-use std::collections::BTreeSet;
+pub(super) mod tree;
+
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::ValueEnum as _;
 
-use super::{Screen, unfit};
+use super::Screen;
 use crate::artifact::INDEX;
 use crate::backend::{self, Backend};
 use crate::bottle::Bottle;
@@ -14,9 +15,8 @@ use crate::compile::compile;
 use crate::diagnostic::{Diagnostic, Findings, Severity};
 use crate::facts::HostFacts;
 use crate::manifest::{self, Loaded};
-use crate::output::{self, Fault, Found, Unfit};
-use crate::policy::{Files, Model};
-use crate::review::{Dockerfile, Side, visible};
+use crate::policy::{Edits, Model};
+use crate::review::{Dockerfile, Side};
 use crate::revision::Revision;
 use crate::source::Sources;
 use crate::{regular, yaml};
@@ -54,10 +54,10 @@ impl Uncompiled {
 pub(super) fn open(path: &Path, screen: &Screen) -> Result<Side> {
     if path.file_name().is_some_and(|name| name == INDEX) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        return tree(folder);
+        return tree::on_disk(folder);
     }
     if path.is_dir() {
-        return tree(path);
+        return tree::on_disk(path);
     }
     let loaded = manifest::load(path)?;
     let dockerfile = dockerfile(&loaded, None)?;
@@ -104,37 +104,5 @@ pub(super) fn compiled(
         return Ok(Err(Uncompiled { shown, sources, errors }));
     };
     let model = Model::of_tree(&tree).map_err(|problem| anyhow!("internal error in {shown}: {problem}"))?;
-    Ok(Ok(Side { shown, model, edited: BTreeSet::new(), sources: Some(sources), dockerfile }))
-}
-
-fn tree(folder: &Path) -> Result<Side> {
-    let explained = |problem: &Unfit| {
-        let refusal = unfit::explain(folder, problem);
-        anyhow!("{}; {}", refusal.message, refusal.help)
-    };
-    let Found { index: _, files, faults } = output::find(folder)?.map_err(|problem| explained(&problem))?;
-    let (edited, broken): (Vec<_>, Vec<_>) = faults.into_iter().partition(|(_, fault)| *fault == Fault::Changed);
-    if !broken.is_empty() {
-        return Err(explained(&Unfit::Mixture(broken)));
-    }
-    let is_there = |name: &&str| folder.join(name).symlink_metadata().is_ok();
-    let unasked = backend::READ_UNASKED.into_iter().filter(is_there).map(str::to_owned);
-    let text = |(path, bytes): (String, Vec<u8>)| {
-        let text = String::from_utf8(bytes).map_err(|_| anyhow!("{} is no text", folder.join(&path).display()))?;
-        Ok((path, text))
-    };
-    let files: Files = files.into_iter().map(text).collect::<Result<_>>()?;
-    let model = Model::of(files).map_err(|problem| {
-        // The reader lists every key that it knows.
-        let said = problem.to_string();
-        let said = said.split_once(", expected one of").map_or(said.as_str(), |(unknown, _)| unknown);
-        anyhow!("{}", visible(&folder.join(said).display().to_string()))
-    })?;
-    Ok(Side {
-        shown: folder.display().to_string(),
-        model,
-        edited: edited.into_iter().map(|(path, _)| path).chain(unasked).collect(),
-        sources: None,
-        dockerfile: None,
-    })
+    Ok(Ok(Side { shown, model, edited: Edits::new(), sources: Some(sources), dockerfile }))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::artifact::INDEX;
 use crate::diagnostic::Refusal;
 use crate::index::NotAnIndex;
-use crate::output::Unfit;
+use crate::output::{FOREIGN, Unfit};
 
 /// What is wrong with the tree, and how to mend it.
 pub(super) fn explain(folder: &Path, unfit: &Unfit) -> Refusal {
@@ -31,9 +31,13 @@ pub(super) fn explain(folder: &Path, unfit: &Unfit) -> Refusal {
             format!("a build is writing to {shown}"),
             "wait until it is done, then run the same command again",
         ),
-        Unfit::Mixture(faults) => {
-            let list = faults.iter().map(|(path, fault)| format!("{} {}", path.escape_debug(), fault.as_str()));
-            Refusal::new(format!("{shown} is not what one build wrote:"), again).listing(list)
+        Unfit::OtherRelease => Refusal::new(format!("another release of bottlec built {shown}"), again),
+        Unfit::Otherwise(wrong, meaning) => {
+            let list = wrong.iter().map(|(path, problem)| format!("{} {problem}", path.escape_debug()));
+            let meaning = meaning.iter().map(|means| format!("  {means}"));
+            let is_foreign = wrong.iter().any(|(_, problem)| problem == FOREIGN);
+            let help = if is_foreign { format!("remove what no build writes, then {again}") } else { again };
+            Refusal::new(format!("{shown} is not what one build wrote:"), help).listing(list.chain(meaning))
         }
     }
 }

@@ -57,9 +57,10 @@ impl Why {
             Format::Text => text::render(&format!("{} {}", self.method, self.url), &why),
             Format::Json => json::render(&self.url, &self.method, &why),
         };
-        for path in &side.edited {
+        for (path, edit) in &side.edited {
             screen.note(format_args!(
-                "bottlec: {path} is not as a build wrote it; this tells what the listed files say now"
+                "bottlec: {}; this tells what the other files say, and `exec` does not start the tree",
+                edit.told(path)
             ));
         }
         let mut stdout = anstream::stdout().lock();

@@ -217,6 +217,10 @@ codes! {
     Narrowed = "BTL831" Warning,
     /// Something else, not the reach.
     SameReach = "BTL841" Warning,
+    /// An entry of a compiled tree that no build writes.
+    ForeignEntry = "BTL851" Warning,
+    /// A compiled tree that is gone.
+    TreeGone = "BTL852" Warning,
 }
 
 /// How grave a change of a bottle is.
@@ -257,13 +261,18 @@ impl Code {
     /// How grave a change of this kind is; nothing for rules that are not about changes.
     pub fn grade(self) -> Option<Grade> {
         Some(match self {
-            Code::CredentialReachesHost | Code::ExposedToken | Code::WallDown | Code::EditedByHand => Grade::Critical,
+            Code::CredentialReachesHost
+            | Code::ExposedToken
+            | Code::WallDown
+            | Code::EditedByHand
+            | Code::ForeignEntry => Grade::Critical,
             Code::NewHost
             | Code::NotScanned
             | Code::WidenedPath
             | Code::HostLogin
             | Code::PrivateRange
-            | Code::ScannerOff => Grade::High,
+            | Code::ScannerOff
+            | Code::TreeGone => Grade::High,
             Code::NewCredential
             | Code::ForwardedValue
             | Code::OtherImage

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::written::{self, Written};
 use super::{AgentProvider, Egress, Manifest, Network, Route, RoutePipelock, Scheme as WrittenScheme, Targets};
 use crate::bottle::{Bottle, ManifestRoute, Places, Variable, WrittenAuth};
 use crate::credential::Auth;
@@ -36,7 +37,7 @@ pub fn check(manifest: &Manifest, sources: &Sources, findings: &mut Findings) ->
     let env = env.as_ref().map(|env| check_env(env, findings)).unwrap_or_default();
     let Targets { pipelock, smolvm } = targets.clone().unwrap_or_default();
     let settings = provider.map(|provider| check_settings(&provider_settings, provider, sources, findings));
-    Some(Bottle {
+    let mut bottle = Bottle {
         subnet: subnet.unwrap_or_else(|| Subnet::of_name(&name)),
         name,
         provider: provider?,
@@ -51,7 +52,10 @@ pub fn check(manifest: &Manifest, sources: &Sources, findings: &mut Findings) ->
         },
         pipelock: pipelock.map(|target| target.value).unwrap_or_default(),
         smolvm: smolvm.map(|target| target.value).unwrap_or_default(),
-    })
+        written: Written::Null,
+    };
+    bottle.written = written::of(manifest, &bottle);
+    Some(bottle)
 }
 
 /// The value, or nothing and a finding.

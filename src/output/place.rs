@@ -2,6 +2,8 @@
 //! followed: who swaps a folder for a link meanwhile leads nobody elsewhere. Nothing is read but regular
 //! files, and nothing is waited for but another build, for a while.
 
+mod entries;
+
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};

@@ -10,8 +10,9 @@ use super::{PENDING, conflict};
 use crate::artifact::INDEX;
 use crate::digest::hash;
 use crate::index::{Index, NotAnIndex};
+use crate::rebuild::{Rebuilt, rebuild};
 
-/// A tree whose files are those that its index lists.
+/// A tree whose files are those that a build writes.
 pub struct Verified {
     /// The index.
     pub index: Index,
@@ -48,9 +49,14 @@ pub enum Unfit {
     Unfinished,
     /// A build is at work.
     Building,
-    /// Files that are not those of the index, and what is wrong with each.
-    Mixture(Vec<(String, Fault)>),
+    /// Another release of bottlec built it.
+    OtherRelease,
+    /// Files that are not what a build writes, and what is wrong with each; then what that means.
+    Otherwise(Vec<(String, String)>, Vec<String>),
 }
+
+/// What is wrong with an entry that no build writes.
+pub const FOREIGN: &str = "is in the bottle's folder and no build writes it";
 
 /// What is wrong with a file that the index lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,21 +82,44 @@ impl Fault {
             Fault::Missing => "is missing",
             Fault::Changed => "was changed",
             Fault::Conflicted => "has git conflict markers",
-            Fault::NoFile => "is no file, or behind a link",
+            Fault::NoFile => "is not a regular file, or lies behind a link",
             Fault::TooLarge => "is larger than any file of a build",
             Fault::Outside => "is outside the bottle's folder",
         }
     }
 }
 
-/// Compares a bottle's folder with its index.
+/// Compares a bottle's folder with what a build of this release writes.
 ///
 /// # Errors
 /// What the file system says, with the path.
 pub fn verify(root: &Path) -> Result<Result<Verified, Unfit>> {
-    Ok(find(root)?.and_then(|Found { index, files, faults }| {
-        if faults.is_empty() { Ok(Verified { index, files }) } else { Err(Unfit::Mixture(faults)) }
-    }))
+    let found = match find(root)? {
+        Ok(found) => found,
+        Err(unfit) => return Ok(Err(unfit)),
+    };
+    let rebuilt = rebuild(&found.index, &found.files);
+    let foreign = foreign(root, &found.index, &rebuilt)?;
+    let Found { index, files, faults } = found;
+    if faults.is_empty() && foreign.is_empty() && rebuilt.deviations.is_empty() {
+        return Ok(Ok(Verified { index, files }));
+    }
+    if faults.is_empty() && !index.is_of_this_release() {
+        return Ok(Err(Unfit::OtherRelease));
+    }
+    let meaning = if faults.is_empty() { rebuilt.meaning(&files) } else { Vec::new() };
+    let mut wrong = rebuilt.deviations;
+    wrong.extend(foreign.into_iter().map(|path| (path, FOREIGN.to_owned())));
+    wrong.extend(faults.into_iter().map(|(path, fault)| (path, fault.as_str().to_owned())));
+    Ok(Err(Unfit::Otherwise(wrong.into_iter().collect(), meaning)))
+}
+
+/// What a bottle's folder holds that it may not, by its path.
+///
+/// # Errors
+/// What the file system says, with the path.
+pub fn foreign(root: &Path, index: &Index, rebuilt: &Rebuilt) -> Result<Vec<String>> {
+    Place::named(root)?.foreign(&rebuilt.closed(index))
 }
 
 /// Reads a bottle's folder as its index lists it, whatever was done to its files since.
@@ -106,10 +135,20 @@ pub fn find(root: &Path) -> Result<Result<Found, Unfit>> {
     if !matches!(place.find(PENDING)?, place::Found::Missing) {
         return Ok(Err(Unfit::Unfinished));
     }
-    let text = match content(&mut place, INDEX)? {
+    gather(|path| content(&mut place, path))
+}
+
+/// Reads a tree as its index lists it, wherever it is; `read` takes a path from the bottle's folder.
+///
+/// # Errors
+/// As `read` has them.
+pub fn gather(mut read: impl FnMut(&str) -> Result<Result<Vec<u8>, Fault>>) -> Result<Result<Found, Unfit>> {
+    let text = match read(INDEX)? {
         Ok(text) => text,
         Err(Fault::Missing) => return Ok(Err(Unfit::NoIndex)),
-        Err(fault) => return Ok(Err(Unfit::Mixture(vec![(INDEX.to_owned(), fault)]))),
+        Err(fault) => {
+            return Ok(Err(Unfit::Otherwise(vec![(INDEX.to_owned(), fault.as_str().to_owned())], Vec::new())));
+        }
     };
     let index = match Index::parse(&text) {
         Ok(index) => index,
@@ -118,8 +157,9 @@ pub fn find(root: &Path) -> Result<Result<Found, Unfit>> {
     };
     let mut files = BTreeMap::from([(INDEX.to_owned(), text)]);
     let mut faults = Vec::new();
-    for entry in &index.files {
-        match content(&mut place, &entry.path)? {
+    for entry in index.files.iter().filter(|entry| entry.path != INDEX) {
+        let found = if is_plain(&entry.path) { read(&entry.path)? } else { Err(Fault::Outside) };
+        match found {
             Ok(content) => {
                 if hash(&content) != entry.sha256 {
                     let fault = if is_conflicted(&content) { Fault::Conflicted } else { Fault::Changed };
@@ -138,9 +178,6 @@ fn is_conflicted(text: &[u8]) -> bool {
 }
 
 fn content(place: &mut Place, path: &str) -> Result<Result<Vec<u8>, Fault>> {
-    if !is_plain(path) {
-        return Ok(Err(Fault::Outside));
-    }
     let shown = place.shown(path);
     match place.find(path)? {
         place::Found::Missing => Ok(Err(Fault::Missing)),

@@ -61,8 +61,10 @@ pub enum Topic {
     Literal(String),
     /// Whether a guard stands.
     Guard(&'static str),
-    /// Whether a file is as a build wrote it.
+    /// Whether an entry of the tree is as a build writes it.
     Edited(String),
+    /// Whether there is a compiled tree.
+    Tree,
     /// What a part runs.
     Image(String),
     /// The text of the manifest's own Dockerfile.
@@ -124,19 +126,6 @@ pub fn changes(old: &Reach, new: &Reach) -> Vec<Change> {
 /// Puts the gravest first.
 pub fn sort(changes: &mut [Change]) {
     changes.sort_by(|a, b| (b.grade(), a.code, &a.topic).cmp(&(a.grade(), b.code, &b.topic)));
-}
-
-/// The change that says that files are no longer, or again, as a build wrote them.
-pub fn edits(old: &BTreeSet<String>, new: &BTreeSet<String>) -> Vec<Change> {
-    let edited = new.difference(old).map(|path| {
-        let message = format!("`{path}` is not as a build wrote it: nobody vouches for what it says beside its model");
-        change(Topic::Edited(path.clone()), Direction::Gain, Code::EditedByHand, message)
-    });
-    let mended = old.difference(new).map(|path| {
-        let message = format!("`{path}` is as a build wrote it again");
-        change(Topic::Edited(path.clone()), Direction::Loss, Code::Narrowed, message)
-    });
-    edited.chain(mended).collect()
 }
 
 /// The change that says that the Dockerfile of the manifest has another text, under the same path.

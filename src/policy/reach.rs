@@ -151,6 +151,12 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
+    /// The words for it, short: a reader lists every key that it knows.
+    pub fn told(&self) -> String {
+        let said = self.to_string();
+        said.split_once(", expected one of").map_or(said.as_str(), |(unknown, _)| unknown).to_owned()
+    }
+
     fn new(file: &str, problem: impl Into<String>) -> Self {
         Unreadable { file: file.to_owned(), problem: problem.into() }
     }

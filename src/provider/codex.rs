@@ -181,10 +181,19 @@ agent_provider:
         prepared: &dyn Fn(&str) -> Option<Vec<u8>>,
     ) -> Result<LaunchToken, Refusal> {
         let file = host_file::open(host)?;
-        let prepared = prepared(DUMMY).and_then(|dummy| host_file::Prepared::parse(&dummy)).ok_or_else(|| {
-            Refusal::new("the bottle has no Codex auth file for the agent", "build it again with `bottlec build`")
-        })?;
+        let again = "build the bottle again with `bottlec build`, then start it";
+        let missing = || Refusal::new("the bottle has no Codex auth file for the agent", again);
+        let found = prepared(DUMMY).ok_or_else(missing)?;
+        let prepared = host_file::Prepared::parse(&found).ok_or_else(missing)?;
+        // Of a login that did not change, a build makes this file and no other.
+        let expected = dummy::text(&file).map_err(|error| Refusal::new(error.to_string(), again))?;
         let warnings = host_file::open_to_others(host).into_iter().chain(file.ends_soon(host.now)).collect();
-        Ok(LaunchToken { token: file.into_token(&prepared)?, warnings })
+        let token = file.into_token(&prepared)?;
+        if found != expected.as_bytes() {
+            let message =
+                format!("the agent's Codex auth file ({DUMMY}) is not the one that a build makes of the host's");
+            return Err(Refusal::new(message, again));
+        }
+        Ok(LaunchToken { token, warnings })
     }
 }

@@ -145,9 +145,8 @@ fn the_agent_is_the_owner_of_its_files_unless_the_user_says_otherwise() {
 #[test]
 fn the_command_runs_in_the_bottles_folder_and_is_found_from_where_the_user_stands() {
     let bottle = Bottle::new(MANIFEST);
-    for (place, word) in
-        [("tool", "here"), ("bin/named", "in bin"), ("out/review/tool", "wrong"), ("out/review/bin/named", "wrong")]
-    {
+    // The tree itself may hold no program.
+    for (place, word) in [("tool", "here"), ("bin/named", "in bin")] {
         let path = bottle.path().join(place);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, format!("#!/bin/sh\necho {word}; pwd -P\n")).unwrap();

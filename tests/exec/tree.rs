@@ -89,7 +89,7 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
                 symlink("elsewhere", tree.join("compose.yaml")).unwrap();
             },
             1,
-            &["compose.yaml is no file, or behind a link"],
+            &["compose.yaml is not a regular file, or lies behind a link"],
         ),
         (
             "a linked folder",
@@ -98,7 +98,10 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
                 symlink("elsewhere", tree.join("egress")).unwrap();
             },
             1,
-            &["egress/egress.env is no file, or behind a link", "egress/routes.yaml is no file"],
+            &[
+                "egress/egress.env is not a regular file, or lies behind a link",
+                "egress/routes.yaml is not a regular file",
+            ],
         ),
         (
             "a linked index",
@@ -107,7 +110,7 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
                 symlink("elsewhere", tree.join("bottle.json")).unwrap();
             },
             1,
-            &["bottle.json is no file"],
+            &["bottle.json is not a regular file"],
         ),
         (
             "a folder for a file",
@@ -116,7 +119,7 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
                 fs::create_dir(tree.join("compose.yaml")).unwrap();
             },
             1,
-            &["compose.yaml is no file"],
+            &["compose.yaml is not a regular file"],
         ),
         (
             "a FIFO for a file",
@@ -125,7 +128,7 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
                 assert!(Command::new("mkfifo").arg(tree.join("compose.yaml")).status().unwrap().success());
             },
             1,
-            &["compose.yaml is no file"],
+            &["compose.yaml is not a regular file"],
         ),
         ("a path to elsewhere", &replaced("/files/0/path", "../../review.yaml".into()), 1, &["review.yaml is outside"]),
         ("an absolute path", &replaced("/files/0/path", "/etc/passwd".into()), 1, &["/etc/passwd is outside"]),

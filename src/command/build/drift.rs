@@ -8,16 +8,25 @@ use anyhow::{Context as _, Result};
 use similar::TextDiff;
 
 use crate::artifact::{INDEX, Tree};
+use crate::backend::Backend;
 use crate::command::Screen;
 use crate::command::said::Said;
 use crate::index::{Listing, Stamp};
-use crate::output::{self, Difference, Inspection, OldIndex};
+use crate::output::{self, Difference, FOREIGN, Inspection, OldIndex};
+use crate::review::visible;
 
 /// Tells the differences as a result, and then what moved; whether there are any. Permissions and privacy are
 /// for trees that are used: one for comparison holds nobody's account, and git, which keeps it, keeps no
 /// permissions.
-pub(super) fn check(out: &Path, tree: &Tree, is_used: bool, screen: &Screen, said: &mut Said) -> Result<bool> {
-    let mut differences = output::compare(out, tree)?;
+pub(super) fn check(
+    out: &Path,
+    tree: &Tree,
+    backends: &[Backend],
+    is_used: bool,
+    screen: &Screen,
+    said: &mut Said,
+) -> Result<bool> {
+    let mut differences = output::compare(out, tree, backends)?;
     differences.retain(|_, difference| is_used || !is_mode(difference));
     if differences.is_empty() {
         return Ok(false);
@@ -38,6 +47,7 @@ fn text(out: &Path, tree: &Tree, is_used: bool, differences: &BTreeMap<String, D
         let _ = match difference {
             Difference::Missing => writeln!(text, "missing {shown}"),
             Difference::Stale => writeln!(text, "stale   {shown}"),
+            Difference::Foreign => writeln!(text, "foreign {}", visible(&shown.to_string())),
             Difference::Mode(mode) => writeln!(text, "mode    {shown} is {mode:04o}, must be 0600"),
             Difference::Content(old) => {
                 let artifact = tree.artifacts.iter().find(|artifact| artifact.path == *path);
@@ -97,6 +107,12 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
     let modes: Vec<String> =
         differences.iter().filter(|(_, difference)| is_mode(difference)).map(|(path, _)| path.clone()).collect();
     name(&modes, "has other permissions than a build gives it (git keeps none)");
+    let foreign: Vec<String> = differences
+        .iter()
+        .filter(|(_, difference)| **difference == Difference::Foreign)
+        .map(|(path, _)| path.clone())
+        .collect();
+    name(&foreign, &format!("{FOREIGN}: remove it, or the bottle does not start"));
     if let OldIndex::Read(old) = index
         && reasons.is_empty()
     {

@@ -41,7 +41,7 @@ pub(super) fn build(
     findings: &mut Findings,
 ) -> Result<Option<(String, Withheld)>, RenderError> {
     let Some(file) = host_file::read(host, asked, findings) else { return Ok(None) };
-    let text = render::json(super::DUMMY, &redact(&file))?;
+    let text = text(&file)?;
     if let Err(problem) = accepted(&text, file.expiry) {
         findings.push(
             Diagnostic::new(
@@ -55,9 +55,14 @@ pub(super) fn build(
     }
     let withheld = match host.credentials {
         HostCredentials::File { .. } => withheld::of(&file),
-        HostCredentials::Synthetic | HostCredentials::NotRead => Withheld::default(),
+        HostCredentials::Prepared { .. } | HostCredentials::Synthetic | HostCredentials::NotRead => Withheld::default(),
     };
     Ok(Some((text, withheld)))
+}
+
+/// The dummy of a host's file.
+pub(super) fn text(file: &HostFile) -> Result<String, RenderError> {
+    render::json(super::DUMMY, &redact(file))
 }
 
 fn redact(file: &HostFile) -> Value {

@@ -51,6 +51,7 @@ pub(super) fn read(host: &HostFacts, asked: Span, findings: &mut Findings) -> Op
 pub(super) fn open(host: &HostFacts) -> Result<HostFile, Refusal> {
     let (path, parsed) = match &host.credentials {
         HostCredentials::Synthetic => (String::new(), synthetic().ok_or(Refused::NotJson)),
+        HostCredentials::Prepared { path, content } => (path.clone(), parse(content.expose())),
         HostCredentials::NotRead => ("auth.json".to_owned(), Err(Refused::Missing)),
         HostCredentials::File { path, content: Err(problem), .. } => (path.clone(), Err(Refused::from(*problem))),
         HostCredentials::File { path, content: Ok(secret), .. } => (path.clone(), parse(secret.expose())),
