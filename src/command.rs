@@ -23,6 +23,7 @@ use clap::{ColorChoice, Parser, Subcommand};
 
 use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
+use crate::visible;
 
 /// Compiles one manifest into every file that a sandboxed coding agent's proxy chain needs.
 #[derive(Parser)]
@@ -105,7 +106,8 @@ pub fn main() -> ExitCode {
         // Whoever reads our output has seen enough: `bottlec … | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            say(format_args!("bottlec: {error:#}"));
+            // It may repeat the name of a file of a tree from anywhere.
+            say(format_args!("bottlec: {}", visible::lines(&format!("{error:#}"))));
             ExitCode::from(2)
         }
     }

@@ -50,6 +50,7 @@ pub mod slot;
 pub mod source;
 mod terminal;
 pub mod variable;
+pub mod visible;
 pub mod why;
 pub mod withheld;
 pub mod yaml;

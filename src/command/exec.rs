@@ -117,7 +117,7 @@ impl Exec {
         values.extend(self.owner()?);
         for question in questions {
             let Some(terminal) = &terminal else { break };
-            match terminal.ask(&question.text) {
+            match terminal.ask(&question.prompt) {
                 Ok(answer) => values.push((question.name, answer)),
                 Err(Unanswered::Interrupted) => return Ok(Status::Exit(INTERRUPTED)),
                 Err(Unanswered::Failed(error)) => return Err(error).context("cannot ask on the terminal"),

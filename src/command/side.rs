@@ -16,9 +16,10 @@ use crate::facts::HostFacts;
 use crate::manifest::{self, Loaded};
 use crate::output::{self, Fault, Found, Unfit};
 use crate::policy::{Files, Model};
-use crate::review::{Dockerfile, Side, visible};
+use crate::review::{Dockerfile, Side};
 use crate::revision::Revision;
 use crate::source::Sources;
+use crate::visible;
 use crate::{regular, yaml};
 
 /// The backends that can express the bottle; all of them if none can, so that their errors are told.
@@ -128,7 +129,7 @@ fn tree(folder: &Path) -> Result<Side> {
         // The reader lists every key that it knows.
         let said = problem.to_string();
         let said = said.split_once(", expected one of").map_or(said.as_str(), |(unknown, _)| unknown);
-        anyhow!("{}", visible(&folder.join(said).display().to_string()))
+        anyhow!("{}", visible::line(&folder.join(said).display().to_string()))
     })?;
     Ok(Side {
         shown: folder.display().to_string(),
