@@ -1,8 +1,10 @@
 //! The command line: what was typed, and what each command's exit code means.
 
+mod allow;
 mod batch;
 mod build;
 mod check;
+mod consent;
 mod diff;
 mod exec;
 mod init;
@@ -58,6 +60,7 @@ enum Command {
 
     Plan(plan::Plan),
     Exec(exec::Exec),
+    Allow(allow::Allow),
     Init(init::Init),
     Rule(rule::Rule),
     Providers(providers::Providers),
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Plan(plan) => plan.run(&screen),
         Command::Providers(providers) => providers.run(),
         Command::Exec(exec) => exec.run(&screen),
+        Command::Allow(allow) => allow.run(&screen),
         Command::Init(init) => init.run(&screen),
         Command::Rule(rule) => rule.run(),
         Command::Schema(schema) => schema.run(),
