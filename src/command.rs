@@ -1,8 +1,10 @@
 //! The command line: what was typed, and what each command's exit code means.
 
+mod allow;
 mod batch;
 mod build;
 mod check;
+mod consent;
 mod diff;
 mod exec;
 mod init;
@@ -23,6 +25,7 @@ use clap::{ColorChoice, Parser, Subcommand};
 
 use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
+use crate::visible;
 
 /// Compiles one manifest into every file that a sandboxed coding agent's proxy chain needs.
 #[derive(Parser)]
@@ -57,6 +60,7 @@ enum Command {
 
     Plan(plan::Plan),
     Exec(exec::Exec),
+    Allow(allow::Allow),
     Init(init::Init),
     Rule(rule::Rule),
     Providers(providers::Providers),
@@ -92,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Plan(plan) => plan.run(&screen),
         Command::Providers(providers) => providers.run(),
         Command::Exec(exec) => exec.run(&screen),
+        Command::Allow(allow) => allow.run(&screen),
         Command::Init(init) => init.run(&screen),
         Command::Rule(rule) => rule.run(),
         Command::Schema(schema) => schema.run(),
@@ -105,7 +110,8 @@ pub fn main() -> ExitCode {
         // Whoever reads our output has seen enough: `bottlec … | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            say(format_args!("bottlec: {error:#}"));
+            // It may repeat the name of a file of a tree from anywhere.
+            say(format_args!("bottlec: {}", visible::lines(&format!("{error:#}"))));
             ExitCode::from(2)
         }
     }

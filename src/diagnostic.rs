@@ -10,13 +10,14 @@ pub mod located;
 mod page;
 pub mod sarif;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 pub use code::{Code, Grade, Severity};
 pub use page::{Example, Page, Shows};
 
-use crate::render::is_hidden;
 use crate::source::Span;
+use crate::visible;
 
 /// A place and a few words about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A finding without a place yet.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Diagnostic { code, severity: code.severity(), message: inert(message), labels: Vec::new(), help: None }
+        Diagnostic { code, severity: code.severity(), message: one_line(message), labels: Vec::new(), help: None }
     }
 
     /// Where the finding is.
@@ -58,14 +59,14 @@ impl Diagnostic {
     /// Another place that has to do with it.
     #[must_use]
     pub fn and(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { span, text: inert(text) });
+        self.labels.push(Label { span, text: one_line(text) });
         self
     }
 
     /// How to mend it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(inert(help));
+        self.help = Some(one_line(help));
         self
     }
 
@@ -75,15 +76,13 @@ impl Diagnostic {
     }
 }
 
-/// One line, whatever it repeats of a manifest: a line break would start a finding of its own, other controls
-/// steer a terminal, and what is hidden deceives.
-pub(crate) fn inert(text: impl Into<String>) -> String {
+/// One line, whatever it repeats of a manifest: a line break would start a finding of its own.
+fn one_line(text: impl Into<String>) -> String {
     let text = text.into();
-    let steers = |c: char| c.is_control() || is_hidden(c);
-    if !text.contains(steers) {
-        return text;
+    match visible::line(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(shown) => shown,
     }
-    text.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 /// Why a value was not taken, before it is known where it stands.
@@ -98,7 +97,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal of these words.
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Refusal { message: inert(message), help: inert(help) }
+        Refusal { message: one_line(message), help: one_line(help) }
     }
 
     /// Adds one line below the message for each of these.
@@ -106,7 +105,7 @@ impl Refusal {
     pub fn listing(mut self, items: impl Iterator<Item = String>) -> Self {
         for item in items {
             self.message.push('\n');
-            self.message.push_str(&inert(item));
+            self.message.push_str(&visible::line(&item));
         }
         self
     }

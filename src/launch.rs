@@ -17,6 +17,7 @@ use crate::output::Verified;
 use crate::provider::{self, LaunchToken};
 use crate::secret::Secret;
 use crate::slot;
+use crate::visible;
 
 /// The numeric owner of `agent/`, who must be able to read it inside the bottle.
 pub const OWNER: [&str; 2] = ["BOTTLE_UID", "BOTTLE_GID"];
@@ -34,8 +35,10 @@ pub struct Host<'h> {
 pub struct Question {
     /// The agent's variable that gets the answer.
     pub name: String,
-    /// What to ask.
+    /// What to ask: the manifest's words.
     pub text: String,
+    /// The same as it is asked: said to be a bottle's question, and for what.
+    pub prompt: String,
     /// The line of the manifest.
     pub place: String,
 }
@@ -99,7 +102,7 @@ pub fn resolve(bottle: &Verified, host: &Host) -> Launch {
     for LaunchVariable { name, source, place } in bottle.index.launch_variables() {
         match source {
             LaunchSource::Host(variable) => {
-                let purpose = format!("the value of the agent's variable {name} ({})", printable(place));
+                let purpose = format!("the value of the agent's variable {name} ({})", visible::line(place));
                 let Some(found) = (host.variable)(variable.as_str()) else {
                     unset.add(variable.as_str(), purpose);
                     continue;
@@ -112,11 +115,17 @@ pub fn resolve(bottle: &Verified, host: &Host) -> Launch {
                         .push(Refusal::new(format!("the value of {variable} {problem}; it is {purpose}"), help)),
                 }
             }
-            LaunchSource::Prompt(text) => launch.questions.push(Question {
-                name: name.as_str().to_owned(),
-                text: if text.is_empty() { name.as_str().to_owned() } else { printable(text) },
-                place: printable(place),
-            }),
+            LaunchSource::Prompt(text) => {
+                let bottle = visible::line(bottle.index.name());
+                let place = visible::line(place).into_owned();
+                let said = if text.is_empty() { String::new() } else { format!(": {}", visible::quoted(text)) };
+                launch.questions.push(Question {
+                    name: name.as_str().to_owned(),
+                    text: if text.is_empty() { name.as_str().to_owned() } else { visible::line(text).into_owned() },
+                    prompt: format!("bottlec: bottle {bottle} asks for {name} (agent variable, {place}){said}"),
+                    place,
+                });
+            }
         }
     }
     launch.problems.extend(unset.into_problems());
@@ -146,7 +155,7 @@ impl Launch {
             .and_then(|provider| provider.credential_file().map(|file| (provider, file)));
         let Some((provider, file)) = source else {
             self.problems.push(Refusal::new(
-                format!("this bottlec knows no login of the provider `{}`", printable(bottle.index.provider())),
+                format!("this bottlec knows no login of the provider `{}`", visible::line(bottle.index.provider())),
                 "build the bottle again with this bottlec",
             ));
             return;
@@ -189,9 +198,4 @@ impl Unset {
             )
         })
     }
-}
-
-/// A text of the index as it may be shown: control characters would steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }

@@ -9,10 +9,11 @@ use crate::bottle::{Bottle, ManifestRoute};
 use crate::compile::Linked;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::host::Host;
+use crate::host_credential::{is_credential, remedy};
 use crate::plan::AgentProvisionPlan;
 use crate::provider;
 use crate::source::Span;
-use crate::variable::{Binding, TokenRef, looks_like_token};
+use crate::variable::{Binding, TokenRef, VariableName, looks_like_token};
 
 /// Hosts of code forges on which a credential can write.
 const FORGES: [&str; 10] = [
@@ -54,6 +55,7 @@ pub fn lint(bottle: &Bottle, linked: &Linked, findings: &mut Findings) {
     }
     token_across_domains(&routes, &linked.plan, findings);
     secret_in_env(bottle, findings);
+    credential_in_env(bottle, findings);
     credential_of_another_provider(bottle, findings);
 }
 
@@ -237,10 +239,46 @@ fn secret_in_env(bottle: &Bottle, findings: &mut Findings) {
     }
 }
 
+/// A host variable with a credential, or an answer that is one, on its way to the agent. What is an error already,
+/// and another provider's credential, are told in sharper words.
+fn credential_in_env(bottle: &Bottle, findings: &mut Findings) {
+    let is_others =
+        |name: &VariableName| others(bottle).any(|other| other.credential_variables().contains(&name.as_str()));
+    for (name, variable) in &bottle.env {
+        let names = match &variable.binding {
+            Binding::Literal(_) => continue,
+            Binding::Host(host) => vec![host, name],
+            Binding::Prompt(_) => vec![name],
+        };
+        let is_error = findings.has_error_within(variable.name_span) || findings.has_error_within(variable.value_span);
+        if is_error || names.iter().any(|name| is_others(name)) {
+            continue;
+        }
+        if let Some(held) = names.into_iter().find(|name| is_credential(name.as_str())) {
+            let message =
+                format!("`{held}` holds a credential: the agent could read it and send it to any host that it reaches");
+            let own = bottle.provider.credential_variables().contains(&held.as_str());
+            let help = if own {
+                "remove it; a sign-in under `agent_provider` leaves the credential to egress, and `bottlec providers` \
+                 lists what the agent takes"
+                    .to_owned()
+            } else {
+                remedy(held.as_str())
+            };
+            warn(findings, Code::CredentialInEnv, variable.value_span, message, &help);
+        }
+    }
+}
+
+/// The providers that are not the bottle's.
+fn others(bottle: &Bottle) -> impl Iterator<Item = &'static dyn provider::Provider> {
+    provider::ALL.into_iter().filter(|other| other.name() != bottle.provider.name())
+}
+
 fn credential_of_another_provider(bottle: &Bottle, findings: &mut Findings) {
-    let others = || provider::ALL.iter().filter(|other| other.name() != bottle.provider.name());
-    let owner =
-        |name: &str| others().find(|other| other.credential_variables().contains(&name)).map(|other| other.name());
+    let owner = |name: &str| {
+        others(bottle).find(|other| other.credential_variables().contains(&name)).map(|other| other.name())
+    };
     let mut report = |name: &str, span: Span| {
         if let Some(owner) = owner(name) {
             let message = format!(

@@ -13,7 +13,7 @@ use askama::Template;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use quote::{DoubleQuoted, EnvLine, PlainWord, is_hidden};
+pub(crate) use quote::{DoubleQuoted, EnvLine, PlainWord};
 
 /// An artifact that does not read back as what was meant. A defect of bottlec, never of the input.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ pub mod markdown;
 pub mod sarif;
 pub mod text;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
@@ -18,8 +19,8 @@ use crate::diagnostic::{Findings, Grade};
 use crate::environment;
 use crate::index::Provenance;
 use crate::policy::{Change, Direction, Edits, Entry, Files, Model, Restart, Topic, changes, rebuilt, restarts, sort};
-use crate::render::is_hidden;
 use crate::source::{SourceId, Sources};
+use crate::visible;
 
 /// A bottle as one side has it.
 pub struct Side {
@@ -300,6 +301,11 @@ impl Side {
     }
 }
 
+/// A file as it may be shown; nothing for one that is not there.
+fn text_of<'f>(files: &'f Files, path: &str) -> Cow<'f, str> {
+    files.get(path).map(|text| visible::lines(text)).unwrap_or_default()
+}
+
 fn texts(old: Option<&Side>, new: Option<&Side>) -> Vec<Text> {
     let none = Files::new();
     // A tree does not hold the manifest's own Dockerfile.
@@ -325,35 +331,13 @@ fn texts(old: Option<&Side>, new: Option<&Side>) -> Vec<Text> {
     let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let differs = |path: &&&String| before.get(**path) != after.get(**path) && !is_private(path);
     let text = |path: &&String| {
-        let text = |files: &Files| files.get(*path).map(|text| visible(text)).unwrap_or_default();
-        let (old, new) = (text(&before), text(&after));
+        let (old, new) = (text_of(&before, path), text_of(&after, path));
         let name = |side: &str, files: &Files| {
             if files.contains_key(*path) { format!("{side}/{path}") } else { "/dev/null".to_owned() }
         };
-        let diff = TextDiff::from_lines(old.as_str(), new.as_str());
+        let diff = TextDiff::from_lines(&*old, &*new);
         let diff = diff.unified_diff().header(&name("old", &before), &name("new", &after)).to_string();
         Text { path: (*path).clone(), diff }
     };
     paths.iter().filter(differs).map(text).collect()
-}
-
-/// Whether a character steers a terminal, or turns around or hides what is shown: a tree may come from
-/// anywhere.
-fn steers(char: char) -> bool {
-    is_hidden(char) || (char.is_control() && char != '\n' && char != '\t')
-}
-
-/// The text with each such character written out.
-pub(crate) fn visible(text: &str) -> String {
-    let shown = |char: char| if steers(char) { char.escape_unicode().to_string() } else { char.to_string() };
-    text.chars().map(shown).collect()
-}
-
-/// A JSON text with each such character as JSON escapes it; they stand in strings alone.
-fn inert_json(text: &str) -> String {
-    let escaped = |char: char| {
-        let mut units = [0; 2];
-        char.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect()
-    };
-    text.chars().map(|char| if steers(char) { escaped(char) } else { char.to_string() }).collect()
 }

@@ -59,6 +59,35 @@ impl Terminal {
             }
         }
     }
+
+    /// Asks until the answer is yes or no, and shows what it was taken for. What was typed before the
+    /// question was there is no answer to it.
+    pub(crate) fn confirm(&self, question: &str) -> Result<bool, Unanswered> {
+        let mut terminal = &self.0;
+        loop {
+            let silent = Silent::begin(terminal)?;
+            write!(terminal, "{question}: ")?;
+            let answer = read_line(terminal);
+            drop(silent);
+            let taken = answer.as_ref().ok().and_then(|answer| meaning(answer.as_ref()?.expose()));
+            let word = taken.map_or("", |yes| if yes { "yes" } else { "no" });
+            writeln!(terminal, "{word}")?;
+            match (answer, taken) {
+                (Err(gave_up), _) => return Err(gave_up),
+                (Ok(_), Some(yes)) => return Ok(yes),
+                (Ok(_), None) => writeln!(terminal, "Answer y or n, please.")?,
+            }
+        }
+    }
+}
+
+/// What an answer to a question with `[y/N]` means; nothing if it is neither.
+fn meaning(answer: &[u8]) -> Option<bool> {
+    match answer.trim_ascii().to_ascii_lowercase().as_slice() {
+        b"y" | b"yes" => Some(true),
+        b"" | b"n" | b"no" => Some(false),
+        _ => None,
+    }
 }
 
 /// A line; none if it is not text.

@@ -15,7 +15,7 @@ use std::process;
 use annotate_snippets::{Group, Level, Renderer};
 use anyhow::{Context as _, Result};
 
-use super::{Screen, Status, say, unfit};
+use super::{Screen, Status, consent, say, unfit};
 use crate::diagnostic::Refusal;
 use crate::facts::HostFacts;
 use crate::launch::{self, Host, Launch, OWNER};
@@ -61,7 +61,7 @@ Exit codes: the command's own; 1 the bottle or the host's values do not allow a 
 input/output or internal error, 126 the command cannot be executed, 127 there is no such command.";
 
 /// What shells exit with after ^C.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 impl Exec {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
@@ -79,6 +79,10 @@ impl Exec {
         }
         if self.host_credentials.is_some() && !launch::needs_credential_file(&bottle) {
             screen.note(format_args!("bottlec: --host-credentials is not used: no token comes from a login file"));
+        }
+        // Nothing of the host is looked at before its owner agreed to what becomes of it.
+        if let Some(status) = consent::consent(&bottle, &self.folder, screen)? {
+            return Ok(status);
         }
         let host = Host {
             variable: &|name| std::env::var_os(name),
@@ -117,7 +121,7 @@ impl Exec {
         values.extend(self.owner()?);
         for question in questions {
             let Some(terminal) = &terminal else { break };
-            match terminal.ask(&question.text) {
+            match terminal.ask(&question.prompt) {
                 Ok(answer) => values.push((question.name, answer)),
                 Err(Unanswered::Interrupted) => return Ok(Status::Exit(INTERRUPTED)),
                 Err(Unanswered::Failed(error)) => return Err(error).context("cannot ask on the terminal"),
@@ -164,7 +168,7 @@ impl Exec {
 }
 
 /// What is wrong and how to mend it, as findings are shown.
-fn show(level: &Level<'static>, Refusal { message, help }: &Refusal) {
+pub(super) fn show(level: &Level<'static>, Refusal { message, help }: &Refusal) {
     let group = Group::with_title(level.clone().primary_title(message)).element(Level::HELP.message(help));
     say(format_args!("{}\n", Renderer::styled().render(&[group])));
 }

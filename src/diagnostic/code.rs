@@ -171,6 +171,8 @@ codes! {
     OtherProvidersCredential = "BTL608" Warning,
     /// A tool that reads its roots from a variable that is not set.
     ToolCertificate = "BTL609" Warning,
+    /// A credential of the host, handed to the agent by `env`.
+    CredentialInEnv = "BTL630" Warning,
     /// An allow comment that allows nothing.
     UnusedAllow = "BTL701" Warning,
     /// An allow comment without a reason.
@@ -185,7 +187,7 @@ codes! {
     // What a change gives the agent or takes from it.
     /// A credential on a host that it was not sent to before.
     CredentialReachesHost = "BTL801" Warning,
-    /// A token of egress, given to the agent.
+    /// A credential, given to the agent.
     ExposedToken = "BTL802" Warning,
     /// A hop that no longer enforces something.
     WallDown = "BTL803" Warning,

@@ -2,8 +2,12 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::{Diagnostic, Severity, inert};
+use super::{Diagnostic, Severity};
 use crate::source::Sources;
+use crate::visible::{self, is_hidden};
+
+/// What stands for a character of a manifest's line that must not be shown.
+const MARK: char = '\u{fffd}';
 
 /// One diagnostic as a block of lines without a line break at its end.
 pub fn render(diagnostic: &Diagnostic, sources: &Sources, renderer: &Renderer) -> String {
@@ -23,7 +27,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, renderer: &Renderer) -
         let start = here.clone().map(|label| label.span.start).min().unwrap_or_default();
         let end = here.map(|label| label.span.end).max().unwrap_or_default();
         let (text, line, offset) = sources.lines(label.span.source, start, end);
-        let path = inert(sources.get(label.span.source).path.as_str());
+        let path = visible::line(sources.get(label.span.source).path.as_str());
         let mut snippet = Snippet::source(text).line_start(line).path(path);
         for (index, label) in
             diagnostic.labels.iter().enumerate().filter(|(_, other)| other.span.source == label.span.source)
@@ -37,7 +41,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, renderer: &Renderer) -
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
-    // The renderer writes out C0 and what turns text around. C1 comes from a manifest's line as it is, and there
-    // are terminals that obey it.
-    renderer.render(&[group]).replace(|c| ('\u{80}'..='\u{9f}').contains(&c), "\u{fffd}")
+    // The renderer marks C0 and what turns text around, a character for a character so that columns stay. The rest
+    // of what steers or hides comes from a manifest's line as it is.
+    renderer.render(&[group]).replace(|c| is_hidden(c) && c != MARK, &MARK.to_string())
 }

@@ -9,6 +9,7 @@ use super::parts::{guards, parts, rest};
 use super::reach::{AGENT, Credential, Passage, Reach, Route, Value, covers};
 use crate::diagnostic::{Code, Grade};
 use crate::host::Host;
+use crate::host_credential::is_credential;
 use crate::path_prefix::PathPrefix;
 use crate::variable::TokenRef;
 
@@ -324,6 +325,10 @@ fn variables(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
         match value {
             Value::Host(host) if tokens.contains(host.as_str()) || host.starts_with(crate::slot::PREFIX) => {
                 let message = format!("the agent sees `{host}`, which was egress's alone, as `{name}`");
+                gain(found, topic, Code::ExposedToken, entry, message);
+            }
+            Value::Host(host) if is_credential(host) || is_credential(name) => {
+                let message = format!("the agent sees the host's variable `{host}`, a credential, as `{name}`");
                 gain(found, topic, Code::ExposedToken, entry, message);
             }
             value => {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::change::{Change, Direction, Topic, change};
-use crate::diagnostic::{Code, inert};
+use crate::diagnostic::Code;
+use crate::visible;
 
 /// Something in a tree that no build writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +23,9 @@ pub type Edits = BTreeMap<String, Edit>;
 impl Edit {
     /// The sentence about a path.
     pub fn told(&self, path: &str) -> String {
-        let path = inert(path);
+        let path = visible::line(path);
         match self {
-            Edit::File(problem) => format!("`{path}` {}", inert(problem.as_str())),
+            Edit::File(problem) => format!("`{path}` {}", visible::line(problem)),
             Edit::Foreign => format!("`{path}` {}", crate::output::FOREIGN),
             Edit::Unknown => format!("`{path}` has another text, in a tree that is not judged"),
         }
@@ -46,7 +47,7 @@ pub fn edits<'e>(edited: impl IntoIterator<Item = (&'e String, &'e Edit)>) -> Ve
 /// The changes that say that it does so no longer.
 pub fn mended<'e>(paths: impl IntoIterator<Item = &'e String>) -> Vec<Change> {
     let told = |path: &String| {
-        let message = format!("`{}` is what a build writes again, or gone", inert(path.as_str()));
+        let message = format!("`{}` is what a build writes again, or gone", visible::line(path));
         change(Topic::Edited(path.clone()), Direction::Loss, Code::Narrowed, message)
     };
     paths.into_iter().map(told).collect()

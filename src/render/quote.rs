@@ -6,6 +6,8 @@ use std::io;
 use askama::filters::Escaper;
 use serde_json::ser::{Formatter, PrettyFormatter};
 
+use crate::visible::is_hidden;
+
 /// YAML 1.1, YAML 1.2 and TOML basic strings: always in double quotes, with the escapes that all three
 /// share: `\"`, `\\`, `\uXXXX` and `\UXXXXXXXX`.
 #[derive(Clone, Copy)]
@@ -52,22 +54,6 @@ impl Escaper for PlainWord {
         let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"@/._:-".contains(&b));
         if is_plain { out.write_str(text) } else { Err(fmt::Error) }
     }
-}
-
-/// Characters beyond ASCII that a reader of YAML forbids or folds, or that a reviewer does not see:
-/// C1 controls and the no-break space (U+0085 is a line break of YAML 1.1), line and paragraph
-/// separators, zero-width and bidirectional controls, the byte order mark, interlinear marks,
-/// tags, variation selectors, private use and non-characters.
-pub(crate) fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\u{7f}'..='\u{a0}'
-        | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{3164}' | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{ffff}'
-        | '\u{e0000}'..='\u{10ffff}')
-        || (c as u32) & 0xfffe == 0xfffe
 }
 
 /// Pretty JSON that escapes what is hidden, so that a review shows all that is there.

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::value::{Error, StrDeserializer};
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
-use super::is_hidden;
+use crate::visible::is_hidden;
 
 /// The longest key, in bytes: readers look 1,024 characters ahead for the colon.
 const MAX_KEY: usize = 1000;

@@ -3,10 +3,11 @@
 
 use serde::Serialize;
 
-use super::{Accepted, Fate, Graded, Place, Review, Text, inert_json};
+use super::{Accepted, Fate, Graded, Place, Review, Text};
 use crate::diagnostic::Grade;
 use crate::diagnostic::json::{Finding, finding};
 use crate::policy::{Change, Direction, Restart};
+use crate::visible;
 
 /// The version of the shape.
 const VERSION: u32 = 1;
@@ -67,7 +68,7 @@ pub fn render(reviews: &[Review]) -> String {
     };
     let mut text = serde_json::to_string_pretty(&report).expect("text and numbers are JSON");
     text.push('\n');
-    inert_json(&text)
+    visible::json(&text).into_owned()
 }
 
 fn bottle(review: &Review) -> Bottle<'_> {

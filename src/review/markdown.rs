@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Fate, Graded, Review, Text, visible};
+use super::{Fate, Graded, Review, Text};
 use crate::diagnostic::Grade;
+use crate::visible;
 
 /// The most lines of one file's difference: a summary has room for a mebibyte.
 const LINES: usize = 200;
@@ -112,7 +113,7 @@ fn escaped(text: &str) -> String {
 /// The same for code, where only Markdown and HTML look.
 fn inert(text: &str) -> String {
     let mut out = String::new();
-    for char in visible(text).chars() {
+    for char in visible::lines(text).chars() {
         match char {
             '\n' | '\t' => out.push(' '),
             '&' => out.push_str("&amp;"),
@@ -132,7 +133,7 @@ fn inert(text: &str) -> String {
 
 /// The text for the inside of an HTML block, where Markdown does not look.
 fn html(text: &str) -> String {
-    visible(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace(['\n', '\t'], " ")
+    visible::lines(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace(['\n', '\t'], " ")
 }
 
 /// More backticks than any line of the text has in a row.

@@ -1,9 +1,10 @@
 //! Reviews as SARIF 2.1.0, each change at the line that asks for it.
 
-use super::{Graded, Place, Review, inert_json};
+use super::{Graded, Place, Review};
 use crate::diagnostic::located::{self, Located};
 use crate::diagnostic::sarif;
 use crate::source::Position;
+use crate::visible;
 
 /// The changes and findings of all bottles as one SARIF log. What is accepted is suppressed.
 pub fn render(reviews: &[Review]) -> String {
@@ -19,7 +20,7 @@ pub fn render(reviews: &[Review]) -> String {
             accepted.push(None);
         }
     }
-    inert_json(&sarif::render_with(&all, |number| accepted[number].clone()))
+    visible::json(&sarif::render_with(&all, |number| accepted[number].clone())).into_owned()
 }
 
 fn located(name: &str, graded: &Graded) -> Located {

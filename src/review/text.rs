@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use clap::builder::styling::{AnsiColor, Style};
 
-use super::{Fate, Graded, Review, Text, visible};
+use super::{Fate, Graded, Review, Text};
 use crate::diagnostic::{Grade, concise};
+use crate::visible;
 
 /// The column in which messages start.
 const INDENT: usize = 18;
@@ -27,8 +28,8 @@ fn one(review: &Review) -> String {
     let _ = writeln!(
         text,
         "{bold}{}{bold:#} ({}): {what}{grade}",
-        visible(name),
-        visible(shown),
+        visible::line(name),
+        visible::line(shown),
         bold = Style::new().bold()
     );
     if !changes.is_empty() {
@@ -63,14 +64,14 @@ fn change(text: &mut String, graded: &Graded) {
         Grade::Info => Style::new(),
     };
     let word = grade.as_str();
-    let _ = writeln!(text, "{style}{word:8}{style:#}  {}  {}", change.code.as_str(), visible(&change.message));
+    let _ = writeln!(text, "{style}{word:8}{style:#}  {}  {}", change.code.as_str(), visible::line(&change.message));
     let place = place.as_ref().map(|place| format!("{}:{}:{}", place.file, place.line, place.column));
     let from: Vec<String> = place.into_iter().chain(decided.clone()).collect();
     if !from.is_empty() {
-        let _ = writeln!(text, "{:INDENT$}{}", "", visible(&from.join(", ")));
+        let _ = writeln!(text, "{:INDENT$}{}", "", visible::line(&from.join(", ")));
     }
     if let Some(accepted) = accepted {
-        let _ = writeln!(text, "{:INDENT$}accepted until {}: {}", "", accepted.until, visible(&accepted.reason));
+        let _ = writeln!(text, "{:INDENT$}accepted until {}: {}", "", accepted.until, visible::line(&accepted.reason));
     }
 }
 

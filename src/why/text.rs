@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::builder::styling::{AnsiColor, Style};
 
 use super::{Edit, Hop, Outcome, Step, Why};
-use crate::review::visible;
+use crate::visible;
 
 /// The verdict on a request that is called `asked`, such as `GET https://a.example/`.
 pub fn render(asked: &str, why: &Why) -> String {
@@ -19,7 +19,7 @@ pub fn render(asked: &str, why: &Why) -> String {
         Some(refused) => (AnsiColor::Red.on_default().bold(), refused),
         None => (AnsiColor::Green.on_default().bold(), "allowed".to_owned()),
     };
-    let _ = writeln!(text, "{}: {style}{verdict}{style:#}\n", visible(asked));
+    let _ = writeln!(text, "{}: {style}{verdict}{style:#}\n", visible::line(asked));
     hops.iter().for_each(|one| hop(&mut text, one));
     if why.is_allowed() {
         return text;
@@ -27,7 +27,7 @@ pub fn render(asked: &str, why: &Why) -> String {
     match edit {
         None => text.push_str("\nNo change of the manifest can allow it.\n"),
         Some(Edit { file, yaml, opens }) => {
-            let place = file.as_ref().map(|file| format!(", in {}", visible(file))).unwrap_or_default();
+            let place = file.as_ref().map(|file| format!(", in {}", visible::line(file))).unwrap_or_default();
             let _ = writeln!(text, "\nThis would allow it{place}:\n");
             for line in yaml.lines() {
                 let _ = writeln!(text, "  {line}");
@@ -60,6 +60,6 @@ fn hop(text: &mut String, hop: &Hop) {
             Some(place) if from.to_string() != place => format!("  [{from}; {place}]"),
             _ => format!("  [{from}]"),
         });
-        let _ = writeln!(text, "    {}{}", visible(says), visible(&from.unwrap_or_default()));
+        let _ = writeln!(text, "    {}{}", visible::line(says), visible::line(&from.unwrap_or_default()));
     }
 }

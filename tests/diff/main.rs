@@ -69,7 +69,7 @@ const CASES: &[Case] = &[
     ("45-host-variable-becomes-literal", "low", "831", "recreate-agent"),
     ("46-host-variable-becomes-prompt", "medium", "822 831", "recreate-agent"),
     ("47-prompt-asks-something-else", "medium", "822 831", "recreate-agent"),
-    ("48-host-variable-is-another", "medium", "822 831", "recreate-agent"),
+    ("48-host-variable-is-another", "critical", "802 831", "recreate-agent"),
     ("49-token-of-removed-route-forwarded", "critical", "802 824 831", "recreate-egress recreate-agent"),
     ("50-image-set", "medium", "823", "recreate-agent"),
     ("51-image-changed", "medium", "823", "recreate-agent"),

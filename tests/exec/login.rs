@@ -14,9 +14,9 @@ use super::{Bottle, stdout};
 
 const MANIFEST: &str = "name: review\nagent_provider: { template: codex, forward_host_credentials: true }\n";
 const PRINT: [&str; 4] = ["--", "sh", "-c", "printf %s \"$EGRESS_TOKEN_0\""];
-const ACCOUNT: &str = "0a1b2c3d-1111-4222-8333-444455556666";
+pub(super) const ACCOUNT: &str = "0a1b2c3d-1111-4222-8333-444455556666";
 /// 2100-01-01
-const LATER: i64 = 4_102_444_800;
+pub(super) const LATER: i64 = 4_102_444_800;
 
 fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
@@ -29,7 +29,7 @@ fn token(expiry: i64, account: &str) -> String {
     format!("{}.{}.{}", encode(json!({ "alg": "RS256" })), encode(claims), URL_SAFE_NO_PAD.encode("canary-signature"))
 }
 
-fn login(expiry: i64, account: &str) -> Value {
+pub(super) fn login(expiry: i64, account: &str) -> Value {
     json!({
         "auth_mode": "chatgpt",
         "OPENAI_API_KEY": null,
@@ -51,7 +51,7 @@ fn sign_in(bottle: &Bottle, login: &Value) {
 }
 
 /// A bottle that was built from this login, which is still the host's.
-fn signed_in(login: &Value) -> Bottle {
+pub(super) fn signed_in(login: &Value) -> Bottle {
     let bottle = Bottle::new("name: review\n");
     sign_in(&bottle, login);
     fs::write(bottle.path().join("review.yaml"), MANIFEST).unwrap();

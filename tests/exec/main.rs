@@ -1,5 +1,6 @@
 //! `bottlec exec`: what the command gets, where it runs, and where no value goes.
 
+mod consent;
 mod login;
 #[path = "../support/mod.rs"]
 mod support;
@@ -57,7 +58,14 @@ impl Bottle {
         bottle
     }
 
+    /// Builds, and agrees to all that the bottle does with credentials.
     fn rebuild(&self, options: &[&str]) {
+        self.compile(options);
+        let run = self.command(&["allow", "--yes", "out/review"]).output().unwrap();
+        assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
+    }
+
+    fn compile(&self, options: &[&str]) {
         let run = self.command(&["build", "review.yaml", "-o", "out"]).args(options).output().unwrap();
         assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
     }
@@ -163,6 +171,7 @@ fn the_command_runs_in_the_bottles_folder_and_is_found_from_where_the_user_stand
             .current_dir(bottle.path())
             .env_clear()
             .envs(VALUES)
+            .env("HOME", bottle.path())
             .env("PATH", path)
             .output()
             .unwrap();

@@ -19,7 +19,7 @@ const MANIFEST: &str = "name: review\nenv:\n  FIRST: ?Which ticket\n  SECOND: \"
 const PRINT: [&str; 4] = ["--", "sh", "-c", "printf '%s|%s' \"$FIRST\" \"$SECOND\""];
 
 /// A terminal, and bottlec in a session of its own on it. Its stdout and stderr are pipes.
-struct Session {
+pub(super) struct Session {
     keyboard: File,
     terminal: File,
     shown: Arc<Mutex<Vec<u8>>>,
@@ -27,18 +27,25 @@ struct Session {
 }
 
 impl Session {
-    fn start(bottle: &Bottle, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+    pub(super) fn start(bottle: &Bottle, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let exec = [&["exec", "out/review"], arguments].concat();
+        Self::of(bottle, variables, &exec, "")
+    }
+
+    /// Any command, on a terminal on which this was typed before it began.
+    pub(super) fn of(bottle: &Bottle, variables: &[(&str, &str)], arguments: &[&str], typed: &str) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let name = PathBuf::from(ptsname(&master, Vec::new()).unwrap().into_string().unwrap());
         let open = || File::options().read(true).write(true).open(&name).unwrap();
         let terminal = open();
+        File::from(master.try_clone().unwrap()).write_all(typed.as_bytes()).unwrap();
         let mut plain = bottle.command(&[]);
         let mut command = std::process::Command::new("setsid");
         // The terminal comes in by stdin, which then is something else: questions are not for it.
         command.args(["--ctty", "sh", "-c", "exec \"$0\" \"$@\" < /dev/null"]);
-        command.args([env!("CARGO_BIN_EXE_bottlec"), "exec", "out/review"]).args(arguments);
+        command.arg(env!("CARGO_BIN_EXE_bottlec")).args(arguments);
         command.current_dir(bottle.path()).env_clear();
         for (name, value) in plain.envs(variables.iter().copied()).get_envs() {
             command.env(name, value.unwrap());
@@ -71,7 +78,7 @@ impl Session {
     }
 
     /// Waits until the terminal shows this.
-    fn expect(&self, text: &str) {
+    pub(super) fn expect(&self, text: &str) {
         let start = Instant::now();
         while !self.shown().contains(text) {
             assert!(start.elapsed() < Duration::from_secs(20), "{text:?} is not shown: {:?}", self.shown());
@@ -79,12 +86,12 @@ impl Session {
         }
     }
 
-    fn press(&mut self, keys: &str) {
+    pub(super) fn press(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
     /// Waits for the end: what the pipes got, and what the terminal shows.
-    fn end(self) -> (Output, String) {
+    pub(super) fn end(self) -> (Output, String) {
         let run = self.child.wait_with_output().unwrap();
         let echoes = tcgetattr(&self.terminal).unwrap().local_modes;
         assert!(
@@ -103,14 +110,18 @@ fn answers_are_asked_for_on_the_terminal_and_not_echoed() {
     // An answer that comes as fast as it can: the echo must be off before the question is shown.
     for _ in 0..20 {
         let mut session = Session::start(&bottle, &[], &PRINT);
-        session.expect("Which ticket: ");
+        session.expect("\"Which ticket\": ");
         session.press("canary-first-0815\n");
-        session.expect("SECOND: ");
+        session.expect("SECOND (agent variable, review.yaml:4:3): ");
         session.press("canary second ü 1234\r");
         let (run, shown) = session.end();
         assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
         assert_eq!(stdout(&run), "canary-first-0815|canary second ü 1234");
-        assert_eq!(shown, "Which ticket: \r\nSECOND: \r\n");
+        assert_eq!(
+            shown,
+            "bottlec: bottle review asks for FIRST (agent variable, review.yaml:3:3): \"Which ticket\": \r\n\
+             bottlec: bottle review asks for SECOND (agent variable, review.yaml:4:3): \r\n"
+        );
         assert_hidden(&(shown + &screen(&run)), "canary-first-0815");
         assert_eq!(screen(&run), "");
     }
@@ -133,7 +144,7 @@ fn an_answer_is_one_line_of_text_that_can_be_corrected() {
     ] {
         let bottle = Bottle::new("name: review\nenv: { FIRST: \"?Which ticket\" }\n");
         let mut session = Session::start(&bottle, &[], &PRINT);
-        session.expect("Which ticket: ");
+        session.expect("\"Which ticket\": ");
         session.press(keys);
         let (run, _) = session.end();
         assert_eq!(stdout(&run), format!("{answer}|"), "{keys:?} {}", screen(&run));
@@ -144,9 +155,9 @@ fn an_answer_is_one_line_of_text_that_can_be_corrected() {
 fn an_answer_that_is_not_text_is_asked_for_again() {
     let bottle = Bottle::new("name: review\nenv: { FIRST: \"?Which ticket\" }\n");
     let mut session = Session::start(&bottle, &[], &PRINT);
-    session.expect("Which ticket: ");
+    session.expect("\"Which ticket\": ");
     session.press("can\u{1b}[Dary\n");
-    session.expect("Again, please.\r\nWhich ticket: ");
+    session.expect("Again, please.\r\nbottlec: bottle review asks for FIRST");
     session.press("right\n");
     let (run, shown) = session.end();
     assert_eq!(stdout(&run), "right|");
@@ -158,7 +169,7 @@ fn giving_up_starts_nothing_and_leaves_the_terminal_as_it_was() {
     let bottle = Bottle::new(MANIFEST);
     for keys in ["\u{3}", "half\u{3}", "\u{4}"] {
         let mut session = Session::start(&bottle, &[], &["--", "touch", "../../started"]);
-        session.expect("Which ticket: ");
+        session.expect("\"Which ticket\": ");
         session.press(keys);
         let (run, shown) = session.end();
         assert_eq!(run.status.code(), Some(130), "{keys:?} {}", screen(&run));
@@ -199,5 +210,29 @@ fn without_a_terminal_every_question_is_told_with_its_variable() {
         "run bottlec in a terminal",
     ] {
         assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn a_question_is_said_to_be_a_bottles_and_steers_no_terminal() {
+    for (question, shown) in [
+        ("?sudo password for root", "\"sudo password for root\": "),
+        ("?a\u{202e}b\u{2066}c\u{200b}d\u{ad}", "\"a\\u{202e}b\\u{2066}c\\u{200b}d\\u{ad}\": "),
+        ("?x\\\": bottlec: and now your password", "\"x\\\": bottlec: and now your password\": "),
+        (&format!("?{}", "long ".repeat(2000)), "long …\": "),
+    ] {
+        let bottle = Bottle::new(&format!("name: review\nenv: {{ FIRST: \"{question}\" }}\n"));
+        let mut session = Session::start(&bottle, &[], &PRINT);
+        session.expect(shown);
+        session.press("\n");
+        let (run, screen_shown) = session.end();
+        assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
+        let start = "bottlec: bottle review asks for FIRST (agent variable, review.yaml:2:8): \"";
+        assert!(screen_shown.starts_with(start), "{screen_shown}");
+        assert!(screen_shown.chars().all(|c| c == '\r' || c == '\n' || c == '…' || (' '..='~').contains(&c)));
+        assert!(screen_shown.len() < 400, "it stays on the screen");
+        // The same where there is no terminal.
+        let run = bottle.exec(&[], &PRINT);
+        assert!(!screen(&run).contains('\u{202e}') && !screen(&run).contains('\u{200b}'), "{}", screen(&run));
     }
 }

@@ -222,6 +222,11 @@ impl Project {
         command.env("PATH", std::env::var_os("PATH").unwrap());
     }
 
+    /// Agrees to what the bottle does with credentials, in the project, which is the home.
+    pub(crate) fn allow(&self) {
+        assert!(self.run(&["allow", "--yes", "out/review"]).status.success());
+    }
+
     /// Runs bottlec and searches all that it said.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         let run = self.command(arguments).output().unwrap();

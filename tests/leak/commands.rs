@@ -13,7 +13,7 @@ use super::support;
 
 /// The commands that need no bottle. What each must at least say is there so that the runs are known to
 /// do their work.
-const BARE: [(&[&str], &str); 18] = [
+const BARE: [(&[&str], &str); 19] = [
     (&["--help"], "Usage"),
     (&["--version"], "bottlec"),
     (&[], "Usage"),
@@ -21,6 +21,7 @@ const BARE: [(&[&str], &str); 18] = [
     (&["build"], "required"),
     (&["build", "--output"], "required"),
     (&["exec", "--help"], "Start a program"),
+    (&["allow", "--help"], "Allow a bottle"),
     (&["init", "-"], "agent_provider"),
     (&["init", "--template", "codex", "-"], "forward_host_credentials"),
     (&["init", "-v", "new.yaml"], "wrote"),
@@ -52,7 +53,7 @@ fn commands_that_need_no_bottle_say_nothing_of_the_environment() {
 }
 
 /// What is done with a manifest, whose name is to be put for `M`, and with its tree for `T`.
-const RUNS: [&[&str]; 34] = [
+const RUNS: [&[&str]; 41] = [
     &["check", "M"],
     &["check", "M", "-v", "--strict", "--color", "always"],
     &["check", "M", "-q", "--format", "concise"],
@@ -85,6 +86,13 @@ const RUNS: [&[&str]; 34] = [
     &["why", "T", "https://nowhere.example/a?b=c", "-H", "Authorization: Bearer x"],
     &["exec", "--print-env-names", "T"],
     &["exec", "-v", "T", "--", "true"],
+    &["allow", "T"],
+    &["allow", "--list", "T"],
+    &["allow", "--yes", "-v", "T"],
+    &["exec", "-v", "T", "--", "true"],
+    &["allow", "--list", "T"],
+    &["allow", "--forget", "T"],
+    &["allow", "--yes", "T"],
     &["exec", "-q", "--host-credentials", LOGIN, "T", "--", "true"],
     &["exec", "T", "--", "no-such-command"],
 ];
@@ -133,7 +141,7 @@ fn every_command_with_every_golden_is_clean() {
         let out = super::canary::walk(&project.path().join("out"));
         with_login += usize::from(out.iter().any(|path| path.ends_with(LOGIN)));
     }
-    assert!(runs >= 14 * 34 && clean > runs / 2 && with_login >= 1, "{runs} {clean} {with_login}");
+    assert!(runs >= 14 * 41 && clean > runs / 2 && with_login >= 1, "{runs} {clean} {with_login}");
 }
 
 /// A manifest of some of these lines.

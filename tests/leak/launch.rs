@@ -33,6 +33,7 @@ fn three_kinds() -> (Project, Canaries, String) {
     project.sign_in(file.to_string().as_bytes());
     let built = project.run(&["build", "review.yaml", "-o", "out"]);
     assert!(built.status.success(), "{}", super::support::screen(&built));
+    project.allow();
     (project, login, file["tokens"]["access_token"].as_str().unwrap().to_owned())
 }
 
@@ -44,7 +45,7 @@ fn each_value_is_in_the_commands_environment_under_its_slot_and_nowhere_else() {
     let before = super::canary::walk(project.path());
     let dump = "cat /proc/$$/environ; printf '\\1'; cat /proc/$$/cmdline /proc/$$/comm";
     let mut session = Session::start(&project, &["exec", "-v", "out/review", "--", "sh", "-c", dump]);
-    session.expect("Which ticket: ");
+    session.expect("\"Which ticket\": ");
     // While it waits, the token out of the login file is in its hands.
     let own = session.child.id();
     for (number, bytes) in ["cmdline", "comm", "stat", "status"].into_iter().flat_map(processes) {

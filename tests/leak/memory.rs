@@ -74,6 +74,7 @@ fn built(login: &str) -> Project {
     let project = Project::new(&[("review.yaml", MANIFEST)]);
     project.sign_in(login.as_bytes());
     assert!(project.run(&["build", "review.yaml", "-o", "out"]).status.success());
+    project.allow();
     project
 }
 
@@ -94,14 +95,34 @@ fn a_launch_has_one_copy_of_each_value_when_it_asks() {
     let (token, rest, login) = login();
     let project = built(&login);
     let mut session = Session::start(&project, &["exec", "out/review", "--", "true"]);
-    session.expect("Which ticket: ");
+    session.expect("\"Which ticket\": ");
     let answers = Canaries::new();
     session.answer(&answers.next());
-    session.expect("And another: ");
+    session.expect("\"And another\": ");
     let Some(memory) = memory(session.child.id()) else { return skipped("the memory of a process cannot be read") };
     assert_eq!(rest.count(&memory), 0, "what of the login is not needed");
     assert_eq!(token.count(&memory), 1, "the signature of the access token is there once");
     assert_eq!(answers.count(&memory), 1, "the answer is there once");
+    session.answer("");
+    assert!(session.end().0.status.success());
+}
+
+#[test]
+fn nothing_of_the_login_is_read_before_its_owner_agreed() {
+    let (token, rest, login) = login();
+    let project = built(&login);
+    assert!(project.run(&["allow", "--forget", "out/review"]).status.success());
+    let mut session = Session::start(&project, &["exec", "out/review", "--", "true"]);
+    session.expect("[y/N]: ");
+    let Some(before) = memory(session.child.id()) else { return skipped("the memory of a process cannot be read") };
+    assert!(project.canaries.count(&before) > 40, "this is its memory: the environment is in it");
+    assert_eq!((token.count(&before), rest.count(&before)), (0, 0), "the access token, and the rest of the login");
+    session.answer("y");
+    session.expect("\"Which ticket\": ");
+    let after = memory(session.child.id()).unwrap();
+    assert_eq!(token.count(&after), 1, "it is read after that");
+    session.answer("");
+    session.expect("\"And another\": ");
     session.answer("");
     assert!(session.end().0.status.success());
 }
@@ -137,16 +158,16 @@ fn no_core_file_has_a_secret_and_the_command_is_as_always() {
     assert_eq!(cores(&project), 0, "of a build");
 
     let session = Session::start(&project, &["exec", "out/review", "--", "true"]);
-    session.expect("Which ticket: ");
+    session.expect("\"Which ticket\": ");
     abort(&session.child);
     session.end();
     assert_eq!(cores(&project), 0, "of a launch that asks");
 
     // The program that is started is no business of bottlec's: the limit is the user's.
     let mut session = Session::start(&project, &["exec", "out/review", "--", "sh", "-c", "kill -ABRT $$"]);
-    session.expect("Which ticket: ");
+    session.expect("\"Which ticket\": ");
     session.answer("");
-    session.expect("And another: ");
+    session.expect("\"And another\": ");
     session.answer("");
     session.end();
     assert_eq!(cores(&project), 1, "of the command");

@@ -22,7 +22,7 @@ egress:
       auth: { scheme: token, token_ref: FORGE_TOKEN }
 ";
 
-const RUNS: [&[&str]; 9] = [
+const RUNS: [&[&str]; 11] = [
     &["build", "review.yaml", "-o", "new", "-v"],
     &["build", "review.yaml", "-o", "-"],
     &["build", "review.yaml", "-o", "out", "--check"],
@@ -32,11 +32,14 @@ const RUNS: [&[&str]; 9] = [
     &["plan", "review.yaml"],
     &["exec", "out/review", "--", "true"],
     &["exec", "--print-env-names", "out/review"],
+    &["allow", "--list", "out/review"],
+    &["allow", "--yes", "out/review"],
 ];
 
 fn project() -> Project {
     let project = Project::new(&[("review.yaml", MANIFEST)]);
     assert!(project.run(&["build", "review.yaml", "-o", "out"]).status.success());
+    project.allow();
     project
 }
 

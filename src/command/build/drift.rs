@@ -13,7 +13,7 @@ use crate::command::Screen;
 use crate::command::said::Said;
 use crate::index::{Listing, Stamp};
 use crate::output::{self, Difference, FOREIGN, Inspection, OldIndex};
-use crate::review::visible;
+use crate::visible;
 
 /// Tells the differences as a result, and then what moved; whether there are any. Permissions and privacy are
 /// for trees that are used: one for comparison holds nobody's account, and git, which keeps it, keeps no
@@ -47,7 +47,7 @@ fn text(out: &Path, tree: &Tree, is_used: bool, differences: &BTreeMap<String, D
         let _ = match difference {
             Difference::Missing => writeln!(text, "missing {shown}"),
             Difference::Stale => writeln!(text, "stale   {shown}"),
-            Difference::Foreign => writeln!(text, "foreign {}", visible(&shown.to_string())),
+            Difference::Foreign => writeln!(text, "foreign {}", visible::line(&shown.to_string())),
             Difference::Mode(mode) => writeln!(text, "mode    {shown} is {mode:04o}, must be 0600"),
             Difference::Content(old) => {
                 let artifact = tree.artifacts.iter().find(|artifact| artifact.path == *path);

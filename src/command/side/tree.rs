@@ -10,7 +10,8 @@ use crate::command::unfit;
 use crate::output::{self, Fault, Found, Unfit};
 use crate::policy::{Edit, Edits, Files, Model};
 use crate::rebuild::{OTHERWISE, Rebuilt, rebuild};
-use crate::review::{Side, visible};
+use crate::review::Side;
+use crate::visible;
 
 /// The tree in a folder.
 ///
@@ -49,7 +50,7 @@ pub(in crate::command) fn side(folder: &Path, found: Found, rebuilt: Rebuilt, fo
         return Err(refused(folder, &Unfit::Otherwise(vec![(path.clone(), fault.as_str().to_owned())], Vec::new())));
     }
     let model = model(files, tree.as_ref(), &mut edited)
-        .map_err(|said| anyhow!("{}", visible(&folder.join(said).display().to_string())))?;
+        .map_err(|said| anyhow!("{}", visible::line(&folder.join(said).display().to_string())))?;
     Ok(Side { shown: folder.display().to_string(), model, edited, sources: None, dockerfile: None })
 }
 
