@@ -56,7 +56,11 @@ fn slots_are_given_by_token_ref_in_order_of_first_use() {
         ]
     );
     let compiled = compile_text(&text);
-    assert!(compiled.file("egress/egress.env").ends_with("\nEGRESS_SLOTS\nEGRESS_TOKEN_0\nEGRESS_TOKEN_1\nEGRESS_TOKEN_2\n"));
+    assert!(
+        compiled
+            .file("egress/egress.env")
+            .ends_with("\nEGRESS_SLOTS\nEGRESS_TOKEN_0\nEGRESS_TOKEN_1\nEGRESS_TOKEN_2\n")
+    );
     let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
     assert_eq!(index["slots"][0]["token_ref"], "BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN");
     assert_eq!(index["slots"][0]["source"]["host_file"]["json_pointer"], "/tokens/access_token");
@@ -71,7 +75,9 @@ fn slots_are_given_by_token_ref_in_order_of_first_use() {
 #[test]
 fn the_wire_says_which_token_each_slot_holds_for_which_hosts() {
     let route = |host: &str, token: &str| {
-        format!("    - host: {host}\n      auth: {{ scheme: Bearer, token_ref: {token} }}\n      pipelock: {{ tls_passthrough: true }}\n")
+        format!(
+            "    - host: {host}\n      auth: {{ scheme: Bearer, token_ref: {token} }}\n      pipelock: {{ tls_passthrough: true }}\n"
+        )
     };
     let slots = |routes: &[String]| {
         let compiled = compile_text(&format!("egress:\n  routes:\n{}", routes.concat()));
@@ -84,7 +90,9 @@ fn the_wire_says_which_token_each_slot_holds_for_which_hosts() {
     assert_eq!(first, digest::hash(text.as_bytes()));
     // Of routes in another order only what becomes of the slots matters.
     assert_eq!(first, slots(&[a.clone(), b.clone(), z.clone()]));
-    for others in [vec![b.clone(), z.clone(), a.clone()], vec![z.clone(), b.clone()], vec![z, a, route("b.example", "C")]] {
+    for others in
+        [vec![b.clone(), z.clone(), a.clone()], vec![z.clone(), b.clone()], vec![z, a, route("b.example", "C")]]
+    {
         assert_ne!(first, slots(&others));
     }
 }

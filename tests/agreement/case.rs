@@ -74,7 +74,9 @@ impl Case {
         request.headers = self
             .headers()
             .into_iter()
-            .map(|(name, value)| (name.to_owned(), String::from_utf8_lossy(&value).trim_matches([' ', '\t']).to_owned()))
+            .map(|(name, value)| {
+                (name.to_owned(), String::from_utf8_lossy(&value).trim_matches([' ', '\t']).to_owned())
+            })
             .collect();
         request.authority.clone_from(&self.inner_authority);
         request.target = String::from_utf8_lossy(&self.target).into_owned();
