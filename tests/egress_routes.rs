@@ -6,12 +6,16 @@ mod support;
 use serde_json::{Value, json};
 use support::{compile_text, compile_with};
 
+use bottlec::digest;
 use bottlec::facts::HostFacts;
+use bottlec::slot;
 
 fn routes(text: &str) -> Vec<Value> {
     let compiled = compile_text(text);
     let wire: Value = serde_yaml::from_str(compiled.file("egress/routes.yaml")).unwrap();
-    assert_eq!(wire.as_object().unwrap().len(), 1);
+    let is_signed = wire["routes"].as_array().unwrap().iter().any(|route| route["token_env"].is_string());
+    assert_eq!(wire.as_object().unwrap().len(), if is_signed { 2 } else { 1 });
+    assert_eq!(wire["slots"].is_string(), is_signed);
     wire["routes"].as_array().unwrap().clone()
 }
 
@@ -52,7 +56,11 @@ fn slots_are_given_by_token_ref_in_order_of_first_use() {
         ]
     );
     let compiled = compile_text(&text);
-    assert!(compiled.file("egress/egress.env").ends_with("\nEGRESS_TOKEN_0\nEGRESS_TOKEN_1\nEGRESS_TOKEN_2\n"));
+    assert!(
+        compiled
+            .file("egress/egress.env")
+            .ends_with("\nEGRESS_SLOTS\nEGRESS_TOKEN_0\nEGRESS_TOKEN_1\nEGRESS_TOKEN_2\n")
+    );
     let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
     assert_eq!(index["slots"][0]["token_ref"], "BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN");
     assert_eq!(index["slots"][0]["source"]["host_file"]["json_pointer"], "/tokens/access_token");
@@ -63,6 +71,32 @@ fn slots_are_given_by_token_ref_in_order_of_first_use() {
     );
 }
 
+/// One line for each slot; the addon compares the digest with what `exec` says of the same lines.
+#[test]
+fn the_wire_says_which_token_each_slot_holds_for_which_hosts() {
+    let route = |host: &str, token: &str| {
+        format!(
+            "    - host: {host}\n      auth: {{ scheme: Bearer, token_ref: {token} }}\n      pipelock: {{ tls_passthrough: true }}\n"
+        )
+    };
+    let slots = |routes: &[String]| {
+        let compiled = compile_text(&format!("egress:\n  routes:\n{}", routes.concat()));
+        let wire: Value = serde_yaml::from_str(compiled.file("egress/routes.yaml")).unwrap();
+        wire["slots"].clone()
+    };
+    let [z, a, b] = [route("z.example", "Z"), route("a.example", "Z"), route("b.example", "B")];
+    let text = "EGRESS_TOKEN_0=Z@a.example,z.example\nEGRESS_TOKEN_1=B@b.example\n";
+    let first = slots(&[z.clone(), a.clone(), b.clone()]);
+    assert_eq!(first, digest::hash(text.as_bytes()));
+    // Of routes in another order only what becomes of the slots matters.
+    assert_eq!(first, slots(&[a.clone(), b.clone(), z.clone()]));
+    for others in
+        [vec![b.clone(), z.clone(), a.clone()], vec![z.clone(), b.clone()], vec![z, a, route("b.example", "C")]]
+    {
+        assert_ne!(first, slots(&others));
+    }
+}
+
 #[test]
 fn more_than_ten_slots_keep_their_order() {
     let many: String = (0..12)
@@ -70,7 +104,8 @@ fn more_than_ten_slots_keep_their_order() {
         .collect();
     let compiled = compile_text(&format!("egress:\n  routes:\n{many}"));
     let names: Vec<&str> = compiled.file("egress/egress.env").lines().skip(1).collect();
-    assert_eq!(names, (0..12).map(|n| format!("EGRESS_TOKEN_{n}")).collect::<Vec<_>>());
+    let slots = (0..12).map(|n| format!("EGRESS_TOKEN_{n}"));
+    assert_eq!(names, [slot::BINDING.to_owned()].into_iter().chain(slots).collect::<Vec<_>>());
 }
 
 #[test]
@@ -83,7 +118,7 @@ fn wire_has_schemes_and_slots_and_neither_token_refs_nor_empty_fields() {
         [
             json!({ "host": "api.anthropic.com", "auth_scheme": "Bearer", "token_env": "EGRESS_TOKEN_0" }),
             json!({ "host": "basic.example", "path_allowlist": ["/a", "/b"], "auth_scheme": "Basic", "auth_username": "ro bot", "token_env": "EGRESS_TOKEN_1" }),
-            json!({ "host": "plain.example" }),
+            json!({ "host": "plain.example", "opened": true }),
             json!({ "host": "spliced.example", "keep_authorization": true }),
         ]
     );
@@ -166,7 +201,7 @@ fn a_route_that_repeats_the_providers_is_reported() {
 fn a_host_that_a_provider_no_longer_owns_is_the_manifests() {
     // With forwarded credentials the login host is closed; a manifest that opens it says so itself.
     let text = format!("{CODEX}egress:\n  routes:\n    - host: auth.openai.com\n");
-    assert_eq!(routes(&text)[2], json!({ "host": "auth.openai.com" }));
+    assert_eq!(routes(&text)[2], json!({ "host": "auth.openai.com", "opened": true }));
 }
 
 #[test]

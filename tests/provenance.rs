@@ -109,6 +109,7 @@ fn expected(index: &Value, file: &str, pointer: &str, value: &Value) -> String {
         }
         ("pipelock/pipelock.yaml", ["api_allowlist", _] | ["ssrf", "ip_allowlist", _]) => word(value),
         ("pipelock/pipelock.yaml", ["tls_interception", "passthrough_domains", _]) => "true".to_owned(),
+        ("egress/routes.yaml", ["routes", _, "opened"]) => "false".to_owned(),
         ("pipelock/pipelock.yaml", ["default_agent_identity"]) => word(value).replace("bottle/", ""),
         ("pipelock/pipelock.yaml", ["forward_proxy", "sni_require_tls"]) => "3\"".to_owned(),
         ("egress/egress.env", [slot]) | ("compose.yaml", ["services", "egress", "environment", slot]) => token_of(slot),

@@ -1,10 +1,11 @@
 //! What must be restarted or rebuilt before a changed bottle is what runs.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::reach::{AGENT, Files, Reach};
 use super::{Change, Direction, Topic};
 use crate::egress;
+use crate::host::Host;
 use crate::pipelock;
 use crate::slot::Slot;
 use crate::variable::TokenRef;
@@ -22,7 +23,7 @@ pub enum Restart {
     ReloadPipelock,
     /// egress has another environment, addon or command.
     RecreateEgress,
-    /// egress reads its routes again when it is told to.
+    /// egress reads its routes again by itself.
     ReloadEgress,
     /// The agent has another environment, home or command.
     RecreateAgent,
@@ -52,7 +53,7 @@ impl Restart {
             Restart::RecreateEgress => {
                 "create egress again, through `bottlec exec`: its environment or program is another"
             }
-            Restart::ReloadEgress => "make egress read its routes again: SIGHUP",
+            Restart::ReloadEgress => "nothing for egress: it reads its routes again by itself",
             Restart::RecreateAgent => "create the agent again, through `bottlec exec`",
         }
     }
@@ -92,11 +93,13 @@ pub fn restarts(old: (&Reach, &Files), new: (&Reach, &Files), changes: &[Change]
         let restart = splices || settings || differs("pipelock") || is_less_watched(old, new);
         all.push(if restart { Restart::RestartPipelock } else { Restart::ReloadPipelock });
     }
-    let slots = |reach: &Reach| -> BTreeMap<Slot, TokenRef> {
-        let credentials = reach.routes.iter().filter_map(|route| route.credential.as_ref());
-        credentials.map(|credential| (credential.slot, credential.token_ref.clone())).collect()
+    // What binds the slots is among the variables of egress.
+    let slots = |reach: &Reach| -> BTreeSet<(Slot, TokenRef, Host)> {
+        let signed = reach.routes.iter().filter_map(|route| Some((route.credential.as_ref()?, &route.host)));
+        signed.map(|(credential, host)| (credential.slot, credential.token_ref.clone(), host.clone())).collect()
     };
-    if differs("egress") || is_other("egress/addon.py") || slots(old) != slots(new) {
+    // It lets nothing through while pipelock's file is not the one that both were started with.
+    if differs("egress") || is_other("egress/addon.py") || is_other(pipelock::FILE) || slots(old) != slots(new) {
         all.push(Restart::RecreateEgress);
     } else if is_other(egress::WIRE) {
         all.push(Restart::ReloadEgress);

@@ -131,7 +131,7 @@ fn an_edit_is_told_for_what_it_does() {
             "enforce: false",
             "critical",
             "803 804 825",
-            "restart-pipelock",
+            "restart-pipelock recreate-egress",
         ),
         (
             "no-scan-for-secrets",
@@ -140,7 +140,7 @@ fn an_edit_is_told_for_what_it_does() {
             "  include_defaults: false",
             "critical",
             "804 816 825",
-            "restart-pipelock",
+            "restart-pipelock recreate-egress",
         ),
         (
             "private-addresses-allowed",
@@ -149,7 +149,7 @@ fn an_edit_is_told_for_what_it_does() {
             "internal:\n",
             "critical",
             "803 804 825",
-            "restart-pipelock",
+            "restart-pipelock recreate-egress",
         ),
         (
             "domain-trusted",
@@ -158,7 +158,7 @@ fn an_edit_is_told_for_what_it_does() {
             "trusted_domains: [docs.example.com]",
             "critical",
             "803 804 825",
-            "restart-pipelock",
+            "restart-pipelock recreate-egress",
         ),
         (
             "host-passed-on-unopened",
@@ -167,7 +167,7 @@ fn an_edit_is_told_for_what_it_does() {
             "  passthrough_domains:\n    - docs.example.com\n",
             "critical",
             "804 812",
-            "restart-pipelock",
+            "restart-pipelock recreate-egress",
         ),
         (
             "host-in-egress-alone",
@@ -185,7 +185,7 @@ fn an_edit_is_told_for_what_it_does() {
             "api_allowlist:\n  - elsewhere.example\n",
             "critical",
             "804",
-            "reload-pipelock",
+            "reload-pipelock recreate-egress",
         ),
         (
             "token-for-another-host",
@@ -193,8 +193,8 @@ fn an_edit_is_told_for_what_it_does() {
             "  - host: \"docs.example.com\"",
             "  - host: \"docs.example.com\"\n    auth_scheme: Bearer\n    token_env: EGRESS_TOKEN_0",
             "critical",
-            "801 804",
-            "reload-egress",
+            "801 803 804",
+            "recreate-egress",
         ),
         (
             "image-writable",

@@ -74,6 +74,13 @@ impl Bottle {
         self.0.path()
     }
 
+    /// What the routes say of the slots.
+    fn binding(&self) -> String {
+        let wire = fs::read_to_string(self.tree().join("egress/routes.yaml")).unwrap();
+        let wire: serde_json::Value = serde_yaml::from_str(&wire).unwrap();
+        wire["slots"].as_str().unwrap().to_owned()
+    }
+
     fn tree(&self) -> PathBuf {
         self.path().join("out/review")
     }
@@ -108,7 +115,14 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn the_command_gets_slots_and_launch_variables_and_keeps_the_rest() {
     let bottle = Bottle::new(MANIFEST);
-    let inherited = [("KEPT", "kept"), ("EGRESS_TOKEN_0", "old"), ("EGRESS_TOKEN_9", "old"), ("BOTTLE_GID", "77")];
+    let inherited = [
+        ("KEPT", "kept"),
+        ("EGRESS_TOKEN_0", "old"),
+        ("EGRESS_TOKEN_9", "old"),
+        ("EGRESS_SLOTS", "old"),
+        ("EGRESS_OTHER", "old"),
+        ("BOTTLE_GID", "77"),
+    ];
     let run = bottle.exec(&[&VALUES[..], &inherited].concat(), &["--", "env"]);
     assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
     let mut found: Vec<String> = stdout(&run).lines().map(str::to_owned).collect();
@@ -118,6 +132,7 @@ fn the_command_gets_slots_and_launch_variables_and_keeps_the_rest() {
         format!("API_TOKEN={API}"),
         "BOTTLE_GID=77".to_owned(),
         format!("BOTTLE_UID={owner}"),
+        format!("EGRESS_SLOTS={}", bottle.binding()),
         format!("EGRESS_TOKEN_0={FORGE}"),
         format!("EGRESS_TOKEN_1={API}"),
         format!("FORGE_TOKEN={FORGE}"),
@@ -245,7 +260,7 @@ fn no_value_is_in_an_argument_a_file_or_a_message() {
 fn names_are_printed_without_a_value_or_a_question() {
     let bottle = Bottle::new(&MANIFEST.replace("env:\n", "env:\n  SECRET: ?Which\n"));
     let run = bottle.exec(&[], &["--print-env-names"]);
-    let names = "BOTTLE_GID\nBOTTLE_UID\nEGRESS_TOKEN_0\nEGRESS_TOKEN_1\nFROM_HOST\nSECRET\n";
+    let names = "BOTTLE_GID\nBOTTLE_UID\nEGRESS_SLOTS\nEGRESS_TOKEN_0\nEGRESS_TOKEN_1\nFROM_HOST\nSECRET\n";
     assert_eq!((run.status.code(), stdout(&run).as_str(), screen(&run).as_str()), (Some(0), names, ""));
 }
 
@@ -294,7 +309,7 @@ fn compose_gives_each_service_its_part() {
         let services = &read["services"];
         assert_eq!(
             services["egress"]["environment"],
-            serde_json::json!({ "EGRESS_TOKEN_0": FORGE, "EGRESS_TOKEN_1": API })
+            serde_json::json!({ "EGRESS_SLOTS": bottle.binding(), "EGRESS_TOKEN_0": FORGE, "EGRESS_TOKEN_1": API })
         );
         assert_eq!(services["agent"]["environment"]["FROM_HOST"], REVIEWER);
         let owner = fs::metadata(bottle.tree().join("agent")).unwrap();

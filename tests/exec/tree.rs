@@ -147,6 +147,45 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
     }
 }
 
+/// Every hash fits, and egress would send a token to another host than the index says, or another token.
+#[test]
+fn tokens_go_where_the_index_says_or_nowhere() {
+    let edit = |tree: &Path, from: &str, to: &str| {
+        let file = tree.join("egress/routes.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from));
+        fs::write(&file, text.replace(from, to)).unwrap();
+        let mut index: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(tree.join("bottle.json")).unwrap()).unwrap();
+        for file in index["files"].as_array_mut().unwrap() {
+            let content = fs::read(tree.join(file["path"].as_str().unwrap())).unwrap();
+            file["sha256"] = bottlec::digest::hash(&content).into();
+        }
+        fs::write(tree.join("bottle.json"), index.to_string()).unwrap();
+    };
+    let replace = |tree: &Path, pointer: &str, value: &str| {
+        let mut index: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(tree.join("bottle.json")).unwrap()).unwrap();
+        *index.pointer_mut(pointer).unwrap() = value.into();
+        fs::write(tree.join("bottle.json"), index.to_string()).unwrap();
+    };
+    type Change<'c> = &'c dyn Fn(&Path);
+    let changes: [Change; 6] = [
+        &|tree| replace(tree, "/slots/0/token_ref", "API_TOKEN"),
+        &|tree| replace(tree, "/routes/2/host", "other.example.com"),
+        &|tree| edit(tree, "git.example.com", "other.example.com"),
+        &|tree| edit(tree, "EGRESS_TOKEN_1", "EGRESS_TOKEN_0"),
+        &|tree| edit(tree, "EGRESS_TOKEN_1", "EGRESS_TOKEN_7"),
+        &|tree| edit(tree, "slots: \"", "#"),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let bottle = Bottle::new(MANIFEST);
+        change(&bottle.tree());
+        let said = bottle.refused(&VALUES, 1);
+        assert!(said.contains("`egress/routes.yaml` sends tokens in another way"), "{number}: {said}");
+    }
+}
+
 #[test]
 fn a_tree_is_not_started_while_a_build_writes_it() {
     let bottle = Bottle::new(MANIFEST);

@@ -76,8 +76,13 @@ class World:
     """What lies in the bottle's folder, what runs as egress, and what shells are open."""
 
     def __init__(self, folder):
-        self.folder, self.egress = folder, None
-        self.mitmproxy = taddons.context(Proxyserver(), NextLayer(), Onboarding())
+        self.folder = folder
+        self.addon = load_script(str(folder / "addon.py"))
+        # Few files are read often.
+        self.addon.read_routes = functools.cache(self.addon.read_routes)
+        mitmproxy = taddons.context(Proxyserver(), NextLayer(), Onboarding(), self.addon.Egress())
+        files = {"routes": "egress/routes.yaml", "pipelock": "pipelock/pipelock.yaml"}
+        mitmproxy.options.update(**{name: str(folder / file) for name, file in files.items()})
         self.built = self.loaded = Manifest(None, ())
 
     @functools.cache
@@ -110,12 +115,7 @@ class World:
         for name in [name for name in os.environ if name.startswith("EGRESS_")]:
             del os.environ[name]
         os.environ.update(self.environment)
-        if self.egress is not None:
-            self.mitmproxy.master.addons.remove(self.egress)
-        self.egress = load_script(str(self.folder / "addon.py")).Egress()
-        self.mitmproxy.master.addons.add(self.egress)
-        files = {"routes": "egress/routes.yaml", "pipelock": "pipelock/pipelock.yaml"}
-        self.mitmproxy.options.update(**{name: str(self.folder / file) for name, file in files.items()})
+        self.egress = self.addon.Egress()
         self.egress.running()
         self.loaded = self.built
 
