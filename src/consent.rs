@@ -10,6 +10,7 @@ use crate::egress::{self, Wire};
 use crate::host_credential::is_credential;
 use crate::index::{Index, LaunchSource, LaunchVariable, Provenance};
 use crate::output::Verified;
+use crate::provider;
 use crate::visible;
 
 /// What an agreement is about.
@@ -53,7 +54,10 @@ pub fn uses(bottle: &Verified) -> Result<Vec<Use>, Refusal> {
     for token in index.tokens() {
         let name = token.token_ref.as_str();
         let called = if token.from_host_file {
-            format!("your login of {} ({name})", visible::line(index.provider()))
+            format!(
+                "your login of {} ({name})",
+                provider::find(Some(index.provider())).map_or("an agent", |known| known.name())
+            )
         } else {
             name.to_owned()
         };
@@ -83,13 +87,13 @@ fn handed(index: &Index, variable: &LaunchVariable) -> Option<Use> {
     holds_credential.then(|| Use {
         subject: Subject::Handed { variable: host.as_str().to_owned() },
         says: format!("{host} is given to the agent, as its variable {name}"),
-        asked_by: visible::line(place).into_owned(),
+        asked_by: visible::short(place),
     })
 }
 
 fn asked_by(provenance: Option<&Provenance>) -> String {
     let decided = provenance.map(|by| by.place().map_or_else(|| by.to_string(), str::to_owned));
-    visible::line(&decided.unwrap_or_default()).into_owned()
+    visible::short(&decided.unwrap_or_default())
 }
 
 /// What the owner of a checkout agreed to. A format of its own: `docs/formats.md`.

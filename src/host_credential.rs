@@ -81,7 +81,7 @@ const ENDINGS: [&str; 12] = [
 /// Whether a variable of this name holds a credential, as far as a name can tell.
 pub fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    let ends = |ending: &&str| name.strip_suffix(*ending).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'));
+    let ends = |ending: &str| name.strip_suffix(ending).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'));
     known(&name).is_some()
         || ENDINGS.iter().any(|ending| ends(ending))
         || provider::ALL.iter().any(|provider| provider.credential_variables().contains(&name.as_str()))

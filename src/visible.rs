@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-/// The most characters of a quoted text: a longer one would push what stands before it off the screen.
-const LONGEST_QUOTE: usize = 200;
+/// The most characters of a short text: a longer one would push what stands before it off the screen.
+const LONGEST: usize = 200;
 
 /// Characters beyond ASCII that a reader of YAML forbids or folds, or that a reviewer does not see:
 /// C1 controls and the no-break space (U+0085 is a line break of YAML 1.1), line and paragraph
@@ -38,13 +38,22 @@ pub fn json(text: &str) -> Cow<'_, str> {
     written_out(text, steers_lines, units)
 }
 
-/// Somebody else's words in quotation marks, on one line. What ends the quotation is bottlec's.
+/// The beginning of a text, on one line that does not push away what stands before it.
+pub fn short(text: &str) -> String {
+    line(&beginning(text)).into_owned()
+}
+
+/// Somebody else's words in quotation marks, short. What ends the quotation is bottlec's.
 pub fn quoted(text: &str) -> String {
-    let mut shown: String = text.chars().take(LONGEST_QUOTE).collect();
+    format!("\"{}\"", line(&beginning(text).replace('\\', "\\\\").replace('"', "\\\"")))
+}
+
+fn beginning(text: &str) -> String {
+    let mut shown: String = text.chars().take(LONGEST).collect();
     if shown.len() < text.len() {
         shown.push('…');
     }
-    format!("\"{}\"", line(&shown.replace('\\', "\\\\").replace('"', "\\\"")))
+    shown
 }
 
 fn steers_lines(c: char) -> bool {

@@ -56,6 +56,8 @@ Examples:
 
 Tokens come from the host variables that the manifest names, or from the agent's own login on
 the host; questions are asked on the terminal. The command gets all of it in its environment.
+Which token goes to which host has to be agreed to once in the bottle's folder, before any is read:
+on the terminal, or by `bottlec allow DIR`.
 
 Exit codes: the command's own; 1 the bottle or the host's values do not allow a start, 2 usage,
 input/output or internal error, 126 the command cannot be executed, 127 there is no such command.";

@@ -31,6 +31,8 @@ class Bottle:
         self.compose("down", "--volumes", "--timeout", "1", check=False)
 
     def compose(self, *words, check=True, **more):
+        if self.launcher:  # as the tokens' owner, once: `exec` asks on the terminal, and here is none
+            self.engine.start(BOTTLEC, "allow", "--yes", "--quiet", self.folder, env=self.environment)
         return self.engine.compose(self.folder, *words, env=self.environment, check=check, by=self.launcher, **more)
 
     def container(self, service):

@@ -122,6 +122,10 @@ class Engine:
         named = [part for file in files for part in ("--file", file)]
         return self._run([*by, program, *named, *map(str, words)], check, False, timeout, env=env, cwd=folder, **more)
 
+    def start(self, *command, env=None):
+        """Runs a program with nothing in its environment but `env` and what leads to this engine."""
+        return self._run([*map(str, command)], False, False, 60, env=env)
+
     def _run(self, command, check, quiet, timeout, env=None, **more):
         env = {"PATH": PATH, "HOME": str(self.scratch), "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "0", **(env or {})}
         if "input" not in more and "stdin" not in more:
