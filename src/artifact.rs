@@ -76,4 +76,6 @@ pub struct Tree {
     pub artifacts: Vec<Artifact>,
     /// Whether it names a file by its path from the manifest's folder.
     pub names_local_file: bool,
+    /// Paths of what is made in the folder when the bottle is prepared or runs.
+    pub made_at_run_time: Vec<&'static str>,
 }

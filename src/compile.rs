@@ -109,6 +109,7 @@ impl Linked<'_> {
             name: bottle.name.clone(),
             artifacts,
             names_local_file: bottle.settings.image.as_ref().is_some_and(|image| image.value.is_local()),
+            made_at_run_time: backend::made_at_run_time(backends),
         }))
     }
 }

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::artifact::{Artifact, INDEX, Tree};
-use crate::backend::Backend;
 use crate::rebuild::Closed;
 pub use inspect::{Inspection, inspect};
 pub use owned::OldIndex;
@@ -144,11 +143,11 @@ pub fn write(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<Written> {
     Ok(written)
 }
 
-/// How the files below `out` differ from the tree that these backends run, by path. Writes nothing.
+/// How the files below `out` differ from the tree, by path. Writes nothing.
 ///
 /// # Errors
 /// What is in the way; what the file system says, with the path.
-pub fn compare(out: &Path, tree: &Tree, backends: &[Backend]) -> Result<BTreeMap<String, Difference>> {
+pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> {
     let missing = |artifact: &Artifact| (artifact.path.clone(), Difference::Missing);
     let Some(mut place) = Place::open(&folder(out, tree))? else {
         return Ok(tree.artifacts.iter().map(missing).collect());
@@ -185,7 +184,7 @@ pub fn compare(out: &Path, tree: &Tree, backends: &[Backend]) -> Result<BTreeMap
     if owned.is_unfinished {
         differences.insert(PENDING.to_owned(), Difference::Stale);
     }
-    for path in place.foreign(&Closed::of(tree, backends))? {
+    for path in place.foreign(&Closed::of(tree))? {
         differences.entry(path).or_insert(Difference::Foreign);
     }
     Ok(differences)

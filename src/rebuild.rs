@@ -109,7 +109,7 @@ impl Rebuilt {
     /// The paths that the folder may hold. Where the index does not tell of what it was made, those that it
     /// lists: it is refused anyway.
     pub fn closed(&self, index: &Index) -> Closed {
-        self.tree.as_ref().map_or_else(|| Closed::listed(index), |tree| Closed::of(tree, index.backends()))
+        self.tree.as_ref().map_or_else(|| Closed::listed(index), Closed::of)
     }
 
     /// What the deviations mean for the agent, a sentence each, as far as the files can be read.
@@ -146,9 +146,9 @@ pub struct Closed {
 
 impl Closed {
     /// Those of a tree. The index has no say in it: whoever adds a file can list it.
-    pub fn of(tree: &Tree, backends: &[backend::Backend]) -> Self {
+    pub fn of(tree: &Tree) -> Self {
         let written = tree.artifacts.iter().map(|artifact| artifact.path.clone()).collect();
-        Closed { written, made: backend::made_at_run_time(backends) }
+        Closed { written, made: tree.made_at_run_time.clone() }
     }
 
     /// Those that an index lists, where no more can be known.

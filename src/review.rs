@@ -30,6 +30,8 @@ pub struct Side {
     pub model: Model,
     /// What a build does not write, in a tree.
     pub edited: Edits,
+    /// Files of a tree in whose place the model has what they should be: they cannot be read.
+    pub stand_ins: BTreeSet<String>,
     /// The texts of the manifest and its parents; nothing for a tree.
     pub sources: Option<Sources>,
     /// The Dockerfile that the manifest names.

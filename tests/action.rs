@@ -199,6 +199,47 @@ fn a_base_that_does_not_compile_is_told_and_all_of_the_bottle_is_new() {
 }
 
 #[test]
+fn a_change_does_not_accept_itself_unless_it_may() {
+    let Some((repository, base)) = repository() else { return };
+    let comment = "  # bottlec: accept BTL811 until 9999-12-31 it is meant\n";
+    repository.commit(&[("bottles/review.bottle.yaml", &(WIDER.trim_end().to_owned() + comment))]);
+    let event = [("event.pull_request.base.sha", base.as_str())];
+    for (inputs, passes, grade) in [
+        (&[][..], false, "high"),
+        (&[("accept-from", "base")], false, "high"),
+        (&[("accept-from", "head")], true, "none"),
+    ] {
+        let Some(run) = run(&repository, &event, inputs) else { return };
+        assert_eq!((run.passed, run.output("grade")), (passes, grade), "{inputs:?} {}", run.log);
+    }
+    let Some(run) = run(&repository, &event, &[("accept-from", "me")]) else { return };
+    assert!(!run.passed && run.log.contains("it can be base or head"), "{}", run.log);
+}
+
+#[test]
+fn an_edit_of_a_committed_tree_is_told() {
+    let Some((repository, _)) = repository() else { return };
+    let build = Command::new(env!("CARGO_BIN_EXE_bottlec"))
+        .args(["build", "bottles/review.bottle.yaml", "-o", "golden", "--hermetic", "-q"])
+        .current_dir(repository.root())
+        .status();
+    assert!(build.unwrap().success());
+    let base = repository.commit(&[]);
+    let event = [("event.pull_request.base.sha", base.as_str())];
+    for (path, text) in [("golden/review/.env", "A=b\n"), ("golden/review/egress/certifi.py", "import os\n")] {
+        repository.commit(&[(path, text)]);
+        let Some(run) = run(&repository, &event, &[]) else { return };
+        assert_eq!((run.passed, run.output("grade")), (false, "critical"), "{path} {}", run.log);
+        assert!(run.summary.contains("BTL851"), "{}", run.summary);
+        git(repository.root(), &["reset", "--quiet", "--hard", &base]);
+    }
+    fs::remove_dir_all(repository.path("golden")).unwrap();
+    repository.commit(&[]);
+    let Some(run) = run(&repository, &event, &[]) else { return };
+    assert_eq!((run.passed, run.output("grade")), (false, "high"), "{}", run.log);
+}
+
+#[test]
 fn a_change_without_bottles_passes() {
     let Some((repository, base)) = repository() else { return };
     repository.commit(&[("readme.txt", "2\n")]);

@@ -212,7 +212,7 @@ impl Build {
             return Ok(End::Built);
         }
         if self.check {
-            let differs = drift::check(&self.output, &tree, &self.backend, !self.hermetic, screen, said)?;
+            let differs = drift::check(&self.output, &tree, !self.hermetic, screen, said)?;
             return Ok(if differs { End::Differs } else { End::Unchanged });
         }
         let is_one = batch.paths.len() == 1;

@@ -2,6 +2,7 @@
 
 pub(super) mod tree;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -104,5 +105,5 @@ pub(super) fn compiled(
         return Ok(Err(Uncompiled { shown, sources, errors }));
     };
     let model = Model::of_tree(&tree).map_err(|problem| anyhow!("internal error in {shown}: {problem}"))?;
-    Ok(Ok(Side { shown, model, edited: Edits::new(), sources: Some(sources), dockerfile }))
+    Ok(Ok(Side { shown, model, edited: Edits::new(), stand_ins: BTreeSet::new(), sources: Some(sources), dockerfile }))
 }

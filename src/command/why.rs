@@ -52,6 +52,9 @@ impl Why {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
         let request = request(&self.url, &self.method, &self.headers)?;
         let side = side::open(&self.bottle, screen)?;
+        if let Some((path, edit)) = side.stand_ins.iter().find_map(|path| side.edited.get_key_value(path)) {
+            bail!("what the tree lets through cannot be told: {}; build it again", edit.told(path));
+        }
         let why = why(&side.model, &request, |_| true);
         let text = match self.format {
             Format::Text => text::render(&format!("{} {}", self.method, self.url), &why),

@@ -203,3 +203,43 @@ fn no_part_of_the_login_is_said_or_written() {
     assert_hidden(&said, "canary-refresh-4711");
     assert_hidden(&said, "canary-signature");
 }
+
+/// The index's hash of the file fits. What a build keeps of a login is all that the file may hold, and of this
+/// host's login at that.
+#[test]
+fn a_login_file_that_was_edited_with_its_hash_is_not_handed_to_the_agent() {
+    let path = "out/review/agent/home/.codex/auth.json";
+    let own = login(LATER, ACCOUNT);
+    let mut of_other_plan = own.clone();
+    let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = json!({
+        "exp": LATER,
+        "https://api.openai.com/auth": { "chatgpt_account_id": ACCOUNT, "chatgpt_plan_type": "free" },
+    });
+    of_other_plan["tokens"]["id_token"] =
+        json!(format!("{}.{}.c2ln", encode(json!({ "alg": "RS256" })), encode(claims)));
+    let other = fs::read_to_string(signed_in(&of_other_plan).path().join(path)).unwrap();
+    for (edit, words) in [
+        (
+            &(|text: &str| text.replace("\"OPENAI_API_KEY\": null", "\"OPENAI_API_KEY\": \"of-somebody\""))
+                as &dyn Fn(&str) -> String,
+            "agent/home/.codex/auth.json is not what a build of this release writes",
+        ),
+        (&|text| text.replace("{\n", "{\n  \"more\": {\"a\": 1},\n"), "auth.json is not what a build"),
+        (&|_| "{}".to_owned(), "bottle.json has a manifest that does not compile: the Codex auth file"),
+        (&|_| other.clone(), "(.codex/auth.json) is not the one that a build makes of the host's"),
+    ] {
+        let bottle = signed_in(&own);
+        let file = bottle.path().join(path);
+        let text = fs::read_to_string(&file).unwrap();
+        let edited = edit(&text);
+        assert_ne!(text, edited);
+        fs::write(&file, &edited).unwrap();
+        let index = bottle.path().join("out/review/bottle.json");
+        let hash = |text: &str| bottlec::digest::hash(text.as_bytes());
+        let mended = fs::read_to_string(&index).unwrap().replace(&hash(&text), &hash(&edited));
+        fs::write(&index, mended).unwrap();
+        let said = bottle.refused(&[], 1);
+        assert!(said.contains(words), "{said}");
+    }
+}

@@ -29,7 +29,7 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
             fs::write(path, text.replace(from, to)).unwrap();
         }
     };
-    let table: [(&str, Change, i32, &[&str]); 22] = [
+    let table: [(&str, Change, i32, &[&str]); 24] = [
         ("no index", &|tree| remove(tree.join("bottle.json")), 2, &["no bottle in out/review", "bottlec build"]),
         (
             "no JSON",
@@ -38,6 +38,13 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
             &["not what a build writes", "bottlec build"],
         ),
         ("another format", &replaced("/format", 2.into()), 1, &["format 2", "bottlec build MANIFEST -o out"]),
+        (
+            "another release",
+            &replaced("/stamp/bottlec", "0.0.1".into()),
+            1,
+            &["another release of bottlec built", "build"],
+        ),
+        ("a release that kept no manifest", &replaced("/manifest", serde_json::Value::Null), 1, &["another release"]),
         (
             "a name that steers programs",
             &replaced("/slots/0/slot", "LD_PRELOAD".into()),

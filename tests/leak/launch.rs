@@ -128,6 +128,7 @@ fn a_start_that_fails_says_nothing_of_the_values() {
         "exp": super::canary::LATER, "long": login.next().repeat(4000),
     })));
     project.sign_in(file.to_string().as_bytes());
+    assert!(project.run(&["build", "review.yaml", "-o", "out"]).status.success());
     let run = project.run(&["exec", "-v", "out/review", "--", "true"]);
     assert_eq!(run.status.code(), Some(126), "{}", super::support::screen(&run));
     assert_eq!(login.detector().find(&[run.stdout, run.stderr].concat()), None, "a token that is too long");

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from egress import BOTTLEC
+from egress import BOTTLEC, as_built
 
 # As if a user had built the tree who is nobody in the image; root's agent would be root.
 OWNER = 1001
@@ -12,17 +12,22 @@ OWNER = 1001
 class Bottle:
     """Comes up with the block and goes with it. `values` are the host's variables. Without `up`, only
     the proxies come up, and `run` starts the agent. Without `launcher`, `bottlec exec` is left out and
-    `values` are what compose gets, with the owner's ids, which `exec` takes from the tree."""
+    `values` are what compose gets, with the owner's ids, which `exec` takes from the tree. A folder of
+    which `keep` has a copy was edited, and gets what `exec` gives to the copy."""
 
     def __init__(self, engine, images, folder: Path, values: dict, up: bool = True, launcher: bool = True):
         self.engine, self.folder, self.services = engine, folder, [] if up else ["egress"]
-        self.launcher = [BOTTLEC, "exec", self.folder, "--"] if launcher else []
+        self.built = as_built(folder) if as_built(folder).exists() else folder
+        self.launcher = [BOTTLEC, "exec", self.built, "--"] if launcher else []
+        if launcher and self.built != folder:
+            self.launcher += ["sh", "-c", 'cd "$0" && exec "$@"', folder]
         ids = {} if launcher else {"BOTTLE_UID": str(OWNER), "BOTTLE_GID": str(OWNER)}
         self.environment = {**images.environment, **ids, **values}
 
     def __enter__(self):
-        for path in [self.folder, *self.folder.rglob("*")]:
-            os.chown(path, OWNER, OWNER)
+        for folder in {self.folder, self.built}:
+            for path in [folder, *folder.rglob("*")]:
+                os.chown(path, OWNER, OWNER)
         self.compose("up", "--detach", *self.services)
         self.engine.wait_healthy(self.container("egress"), 90)
         return self

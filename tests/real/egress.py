@@ -1,7 +1,6 @@
 """A compiled bottle, and its egress as a process of this machine: what compose.yaml starts, with the
 compose file's own words, the paths of its mounts put in place."""
 
-import hashlib
 import json
 import os
 import re
@@ -40,14 +39,20 @@ def patch(bottle: Path, name: str, changes: list[tuple[str, str]]):
     for old, new in changes:
         assert text.count(old) == 1, f"{name} has not exactly one {old!r}"
         text = text.replace(old, new)
+    keep(bottle)
     file.write_text(text)
-    # As if bottlec had written it: `bottlec exec` refuses a tree that was edited.
-    index = bottle / "bottle.json"
-    entries = json.loads(index.read_text())
-    for entry in entries["files"]:
-        content = (bottle / entry["path"]).read_bytes()
-        entry["sha256"] = hashlib.sha256(content).hexdigest()
-    index.write_text(json.dumps(entries))
+
+
+def as_built(bottle: Path) -> Path:
+    """Where `keep` puts the copy of a bottle's folder."""
+    return bottle.with_name(bottle.name + ".as-built")
+
+
+def keep(bottle: Path):
+    """Keeps a copy of the folder before it is edited: `bottlec exec` starts no tree that says what no build writes,
+    so an edited one is started with the environment that the copy gets."""
+    if not as_built(bottle).exists():
+        shutil.copytree(bottle, as_built(bottle), symlinks=True)
 
 
 def rewrite(file: Path, text: str):

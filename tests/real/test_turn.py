@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bottle import Bottle
-from egress import BOTTLEC, compile_bottle, patch, wait_for
+from egress import BOTTLEC, compile_bottle, keep, patch, wait_for
 
 TEXT = "spoken by the far end"
 EMAIL = "somebody.real@example.com"
@@ -189,6 +189,7 @@ def test_failure_refresh_and_sign_in(release, engine, images, far_end, host, tmp
     broken = compiled(tmp_path / "broken", "codex", values)
     # The dummy of the reference system had an exp of its own, and the sign-in host a route.
     dummy = broken / "agent/home/.codex/auth.json"
+    keep(broken)
     login = json.loads(dummy.read_text())
     for name in ("id_token", "access_token"):
         login["tokens"][name] = jwt(-60, "dummy")
@@ -198,7 +199,6 @@ def test_failure_refresh_and_sign_in(release, engine, images, far_end, host, tmp
     pipelock = (broken / "pipelock/pipelock.yaml").read_text()
     assert pipelock.count('  - "chatgpt.com"\n') == 2
     (broken / "pipelock/pipelock.yaml").write_text(pipelock.replace('  - "chatgpt.com"\n', '  - "auth.openai.com"\n  - "chatgpt.com"\n'))
-    patch(broken, "compose.yaml", [])
 
     refusal = subprocess.run([BOTTLEC, "exec", broken, "--", "/bin/true"], env=values, capture_output=True, text=True)
     assert refusal.returncode == 1 and "build" in refusal.stderr, "exec notices such a dummy"
@@ -242,10 +242,10 @@ def test_failure_refused_then_limited(release, engine, images, far_end, host, tm
     values, tokens, _ = host
     far_end.configure({"text": TEXT, "require": {"chatgpt.com": "Bearer " + tokens["codex"]}})
     folder = compiled(tmp_path, "codex", values)
+    keep(folder)
     file = (folder / "pipelock/pipelock.yaml").read_text()
     head, tail = file.split("passthrough_domains:\n", 1)
     (folder / "pipelock/pipelock.yaml").write_text(head + "passthrough_domains: []\n" + tail.split("\n", 2)[2])
-    patch(folder, "compose.yaml", [])
     with Bottle(engine, images, folder, values, up=False) as bottle:
         done = bottle.run(f"/opt/codex-{release}/bin/codex", *TURNS["codex"])
         log = bottle.logs("pipelock")

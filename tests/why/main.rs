@@ -123,7 +123,11 @@ fn a_tree_is_asked_what_it_says_now() {
     assert_eq!(run.status.code(), Some(1));
     let said = String::from_utf8(run.stdout.clone()).unwrap();
     assert!(said.contains("refused by pipelock, rule allowlist"), "{said}");
-    assert!(screen(&run).contains("egress/routes.yaml is not as a build wrote it"), "{}", screen(&run));
+    assert!(
+        screen(&run).contains("`egress/routes.yaml` is not what a build of this release writes"),
+        "{}",
+        screen(&run)
+    );
 }
 
 #[test]

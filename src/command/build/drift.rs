@@ -8,7 +8,6 @@ use anyhow::{Context as _, Result};
 use similar::TextDiff;
 
 use crate::artifact::{INDEX, Tree};
-use crate::backend::Backend;
 use crate::command::Screen;
 use crate::command::said::Said;
 use crate::index::{Listing, Stamp};
@@ -18,15 +17,8 @@ use crate::visible;
 /// Tells the differences as a result, and then what moved; whether there are any. Permissions and privacy are
 /// for trees that are used: one for comparison holds nobody's account, and git, which keeps it, keeps no
 /// permissions.
-pub(super) fn check(
-    out: &Path,
-    tree: &Tree,
-    backends: &[Backend],
-    is_used: bool,
-    screen: &Screen,
-    said: &mut Said,
-) -> Result<bool> {
-    let mut differences = output::compare(out, tree, backends)?;
+pub(super) fn check(out: &Path, tree: &Tree, is_used: bool, screen: &Screen, said: &mut Said) -> Result<bool> {
+    let mut differences = output::compare(out, tree)?;
     differences.retain(|_, difference| is_used || !is_mode(difference));
     if differences.is_empty() {
         return Ok(false);

@@ -1,6 +1,6 @@
 //! A compiled tree as a side of a comparison: what its files say, and what of it no build writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
@@ -49,13 +49,17 @@ pub(in crate::command) fn side(folder: &Path, found: Found, rebuilt: Rebuilt, fo
     if let (None, Some((path, fault))) = (&tree, broken()) {
         return Err(refused(folder, &Unfit::Otherwise(vec![(path.clone(), fault.as_str().to_owned())], Vec::new())));
     }
-    let model = model(files, tree.as_ref(), &mut edited)
+    let (model, stand_ins) = model(files, tree.as_ref(), &mut edited)
         .map_err(|said| anyhow!("{}", visible::line(&folder.join(said).display().to_string())))?;
-    Ok(Side { shown: folder.display().to_string(), model, edited, sources: None, dockerfile: None })
+    Ok(Side { shown: folder.display().to_string(), model, edited, stand_ins, sources: None, dockerfile: None })
 }
 
 /// What the files say. One that cannot be read counts as it should be, and as edited.
-fn model(files: BTreeMap<String, Vec<u8>>, tree: Option<&Tree>, edited: &mut Edits) -> Result<Model, String> {
+fn model(
+    files: BTreeMap<String, Vec<u8>>,
+    tree: Option<&Tree>,
+    edited: &mut Edits,
+) -> Result<(Model, BTreeSet<String>), String> {
     let meant: BTreeMap<&str, &str> = tree
         .into_iter()
         .flat_map(|tree| &tree.artifacts)
@@ -63,16 +67,20 @@ fn model(files: BTreeMap<String, Vec<u8>>, tree: Option<&Tree>, edited: &mut Edi
         .collect();
     let mut texts: Files =
         meant.iter().filter(|(path, _)| !files.contains_key(**path)).map(|(path, text)| own(path, text)).collect();
+    let mut stand_ins: BTreeSet<String> = texts.keys().cloned().collect();
     for (path, bytes) in files {
         match (String::from_utf8(bytes), meant.get(path.as_str())) {
             (Ok(text), _) => drop(texts.insert(path, text)),
-            (Err(_), Some(text)) => drop(texts.insert(path, (*text).to_owned())),
+            (Err(_), Some(text)) => {
+                stand_ins.insert(path.clone());
+                texts.insert(path, (*text).to_owned());
+            }
             (Err(_), None) => return Err(format!("{path} is not text")),
         }
     }
     for _ in 0..=meant.len() {
         let unreadable = match Model::of(texts.clone()) {
-            Ok(model) => return Ok(model),
+            Ok(model) => return Ok((model, stand_ins)),
             Err(unreadable) => unreadable,
         };
         let said = unreadable.told();
@@ -85,6 +93,7 @@ fn model(files: BTreeMap<String, Vec<u8>>, tree: Option<&Tree>, edited: &mut Edi
             Some(_) => texts = meant.iter().map(|(path, text)| own(path, text)).collect(),
             None => return Err(said),
         }
+        stand_ins.insert(unreadable.file.clone());
         let problem = said.split_once(": ").map_or(said.as_str(), |(_, problem)| problem);
         // What is told of it already says more.
         if edited.get(&unreadable.file).is_none_or(|edit| *edit == Edit::File(OTHERWISE.to_owned())) {
