@@ -196,8 +196,9 @@ def test_failure_refresh_and_sign_in(release, engine, images, far_end, host, tmp
     wire = (broken / "egress/routes.yaml").read_text()
     (broken / "egress/routes.yaml").write_text(wire + '  - host: "auth.openai.com"\n')
     pipelock = (broken / "pipelock/pipelock.yaml").read_text()
-    assert pipelock.count('  - "chatgpt.com"\n') == 2
-    (broken / "pipelock/pipelock.yaml").write_text(pipelock.replace('  - "chatgpt.com"\n', '  - "auth.openai.com"\n  - "chatgpt.com"\n'))
+    both, listed = re.subn(r'( +)- "chatgpt.com"\n', r'\1- "auth.openai.com"\n\1- "chatgpt.com"\n', pipelock)
+    assert listed == 2
+    (broken / "pipelock/pipelock.yaml").write_text(both)
     patch(broken, "compose.yaml", [])
 
     refusal = subprocess.run([BOTTLEC, "exec", broken, "--", "/bin/true"], env=values, capture_output=True, text=True)
