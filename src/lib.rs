@@ -40,6 +40,7 @@ pub mod pipelock;
 pub mod plan;
 pub mod policy;
 pub mod provider;
+mod registry;
 mod regular;
 pub mod release;
 pub mod render;
