@@ -100,10 +100,19 @@ pub struct ManifestRoute {
     pub path_allowlist: Vec<Spanned<PathPrefix>>,
     /// The credential.
     pub auth: Option<WrittenAuth>,
+    /// What the manifest says about the agent's own `Authorization`, if it does.
+    pub keep_authorization: Option<Spanned<bool>>,
     /// What the manifest says about passthrough, if it does.
     pub tls_passthrough: Option<Spanned<bool>>,
     /// Private ranges that the host may resolve to.
     pub ssrf_ip_allowlist: Vec<Spanned<IpNet>>,
     /// Whether a part of it was refused: what is left does not say what was meant.
     pub is_partial: bool,
+}
+
+impl ManifestRoute {
+    /// Whether it asks for the agent's own `Authorization` to go through.
+    pub fn keeps_authorization(&self) -> bool {
+        self.keep_authorization.as_ref().is_some_and(|keep| keep.value)
+    }
 }

@@ -1,6 +1,7 @@
 //! Egress: provider and manifest routes merged, token slots given out, and the wire file that the
 //! addon reads.
 
+mod conflict;
 mod origins;
 
 use std::collections::BTreeMap;
@@ -14,15 +15,14 @@ use crate::artifact::Fixed;
 use crate::bottle::ManifestRoute;
 use crate::credential::Auth;
 use crate::credential::Scheme;
-use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::diagnostic::Findings;
 use crate::digest;
 use crate::host::Host;
 pub use crate::origin::Origin;
 use crate::path_prefix::PathPrefix;
-use crate::plan::{AgentProvisionPlan, ProviderRoute};
+use crate::plan::AgentProvisionPlan;
 use crate::render::{self, RenderError, filters};
 use crate::slot::{Binding, Slot};
-use crate::source::Span;
 use crate::variable::TokenRef;
 pub use origins::Written;
 
@@ -52,20 +52,14 @@ pub struct Route {
     pub path_allowlist: Vec<PathPrefix>,
     /// The credential and the slot that holds it.
     pub auth: Option<(Auth, Slot)>,
+    /// Whether the agent's own `Authorization` goes through.
+    pub keep_authorization: bool,
     /// Whether pipelock splices the host.
     pub tls_passthrough: bool,
     /// Ranges of private addresses that the host may resolve to.
     pub ssrf_ip_allowlist: Vec<IpNet>,
     /// Who asked for it.
     pub origin: Origin,
-}
-
-impl Route {
-    /// Whether the agent's own `Authorization` goes through: on a spliced host that egress does not
-    /// sign for, so that a login made inside the bottle works.
-    pub fn keeps_authorization(&self) -> bool {
-        self.tls_passthrough && self.auth.is_none()
-    }
 }
 
 /// The merged routes with their slots.
@@ -77,21 +71,25 @@ pub struct Egress {
     pub slots: BTreeMap<Slot, TokenRef>,
 }
 
-/// Merges the provider's routes with the manifest's. A manifest route may narrow a provider's by
-/// path; any other difference is a conflict.
+/// Merges the provider's routes with the manifest's. The paths of a manifest route take the place of the
+/// provider's for that host, narrower or wider; any other difference is a conflict.
 pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &mut Findings) -> Egress {
     let mut egress = Egress::default();
     let mut slots = Slots::default();
     for route in &plan.egress_routes {
         let narrowing = manifest.iter().find(|own| own.host.value == route.host);
         if let Some(narrowing) = narrowing {
-            report_differences(plan.provider, route, narrowing, findings);
+            conflict::report_differences(plan.provider, route, narrowing, findings);
         }
         let auth = route.auth.clone().map(|auth| slots.with_slot(auth));
         let asked_at = auth.as_ref().and(plan.credential_asked_at).or(plan.asked_at);
         egress.routes.push(Route {
             host: route.host.clone(),
-            path_allowlist: narrowing.map(prefixes).unwrap_or_default(),
+            path_allowlist: narrowing
+                .map(prefixes)
+                .filter(|prefixes| !prefixes.is_empty())
+                .unwrap_or_else(|| route.path_allowlist.clone()),
+            keep_authorization: auth.is_none(),
             auth,
             tls_passthrough: route.tls_passthrough,
             ssrf_ip_allowlist: Vec::new(),
@@ -109,14 +107,16 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
         }
         let tls_passthrough = own.tls_passthrough.as_ref().is_some_and(|passthrough| passthrough.value);
         if !own.is_partial {
-            report_interception(own, tls_passthrough, findings);
+            conflict::report_interception(own, tls_passthrough, findings);
         }
-        report_shared_exception(own, findings);
+        conflict::report_shared_exception(own, findings);
+        conflict::report_closed_host(plan, own, findings);
         let auth = own.auth.clone().map(|auth| slots.with_slot(auth.value));
         egress.routes.push(Route {
             host: own.host.value.clone(),
             path_allowlist: prefixes(own),
             auth,
+            keep_authorization: own.keeps_authorization(),
             tls_passthrough,
             ssrf_ip_allowlist: own.ssrf_ip_allowlist.iter().map(|range| range.value).collect(),
             origin: Origin::Manifest(own.host.span),
@@ -159,94 +159,6 @@ impl Egress {
             signed.map(|route| route.host.as_str()).collect()
         };
         Binding::of(self.slots.iter().map(|(slot, token_ref)| (*slot, token_ref, hosts(*slot))))
-    }
-}
-
-/// Everything in a manifest route that fights the provider's route for the same host.
-fn report_differences(provider: &str, route: &ProviderRoute, own: &ManifestRoute, findings: &mut Findings) {
-    let host = &route.host;
-    let mut conflict = |at: Span, what: String, help: &str| {
-        findings.push(
-            Diagnostic::new(
-                Code::RouteConflict,
-                format!("the provider `{provider}` owns `{host}` (its rule `{}`) and {what}", route.rule),
-            )
-            .at(at, "differs from the provider's rule")
-            .and(own.host.span, "the manifest's route")
-            .help(help),
-        );
-    };
-    if let Some(auth) = &own.auth {
-        match &route.auth {
-            Some(owned) if *owned == auth.value => {}
-            Some(_) => conflict(
-                auth.span,
-                "sends its own credential there".into(),
-                "remove `auth`; the provider's credential counts",
-            ),
-            None => conflict(
-                auth.span,
-                "sends no credential of egress there".into(),
-                "remove `auth`; let the provider sign in through `agent_provider`",
-            ),
-        }
-    }
-    if let Some(passthrough) = &own.tls_passthrough
-        && passthrough.value != route.tls_passthrough
-    {
-        let must = if route.tls_passthrough { "needs pipelock to splice it" } else { "needs pipelock to open it" };
-        conflict(passthrough.span, must.into(), "remove `tls_passthrough`; the provider's rule counts");
-    }
-    if let Some(range) = own.ssrf_ip_allowlist.first() {
-        conflict(range.span, "lets it resolve to public addresses only".into(), "remove `ssrf_ip_allowlist`");
-    }
-    if own.path_allowlist.is_empty() {
-        findings.push(
-            Diagnostic::new(
-                Code::NoEffect,
-                format!("the route repeats what the provider `{provider}` brings for `{host}`"),
-            )
-            .at(own.host.span, "no effect")
-            .help("remove it, or narrow it with `path_allowlist`"),
-        );
-    }
-}
-
-/// pipelock scans the headers of a host that it opens and refuses a credential there with 403; the
-/// client's retries then end in 429 (seen with pipelock 2.3.0).
-fn report_interception(route: &ManifestRoute, tls_passthrough: bool, findings: &mut Findings) {
-    if let Some(auth) = &route.auth
-        && !tls_passthrough
-    {
-        findings.push(
-            Diagnostic::new(
-                Code::InterceptedCredential,
-                format!(
-                    "pipelock opens `{}` and may refuse the credential that egress puts on its requests",
-                    route.host.value
-                ),
-            )
-            .at(auth.span, "a credential on an opened host")
-            .and(route.host.span, "opened, because `tls_passthrough` is not set")
-            .help("add `pipelock: { tls_passthrough: true }`; the host is then checked by name and not scanned"),
-        );
-    }
-}
-
-/// pipelock has one list of exceptions for all hosts.
-fn report_shared_exception(route: &ManifestRoute, findings: &mut Findings) {
-    if let Some(range) = route.ssrf_ip_allowlist.first() {
-        findings.push(
-            Diagnostic::new(
-                Code::SharedSsrfException,
-                format!(
-                    "pipelock lets every host of the bottle resolve to the private range {}, not `{}` alone",
-                    range.value, route.host.value
-                ),
-            )
-            .at(range.span, "holds for all routes")
-            .help("keep the range as small as the service's own address"),
-        );
     }
 }
 
@@ -321,7 +233,8 @@ impl WireRoute {
 
     fn of(route: &Route) -> Self {
         // Exhaustive: what does not cross to egress is named here.
-        let Route { host, path_allowlist, auth, tls_passthrough, ssrf_ip_allowlist: _, origin: _ } = route;
+        let Route { host, path_allowlist, auth, keep_authorization, tls_passthrough, ssrf_ip_allowlist: _, origin: _ } =
+            route;
         let (auth, slot) = match auth {
             Some((auth, slot)) => (Some(auth), Some(slot)),
             None => (None, None),
@@ -332,7 +245,7 @@ impl WireRoute {
             auth_scheme: auth.map(|auth| auth.scheme.as_str().to_owned()),
             auth_username: auth.and_then(|auth| auth.scheme.username()).map(str::to_owned),
             token_env: slot.copied(),
-            keep_authorization: route.keeps_authorization().then_some(true),
+            keep_authorization: keep_authorization.then_some(true),
             opened: (!tls_passthrough).then_some(true),
         }
     }

@@ -126,7 +126,10 @@ pub fn check(bottle: &Bottle, plan: &AgentProvisionPlan, egress: &Egress, findin
             findings.push(
                 Diagnostic::new(
                     Code::DisplacedPlaceholder,
-                    format!("`{name}` would displace the placeholder of the provider `{}`: {effect}", plan.provider),
+                    format!(
+                        "`{name}` does not go with egress signing in for the provider `{}`: {effect}",
+                        plan.provider
+                    ),
                 )
                 .at(at, "")
                 .help("remove it; egress brings the credential"),

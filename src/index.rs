@@ -205,7 +205,8 @@ impl Index {
 
 impl RouteEntry {
     fn of(route: &Route, sources: &Sources) -> Self {
-        let Route { host, path_allowlist, auth, tls_passthrough, ssrf_ip_allowlist, origin } = route;
+        let Route { host, path_allowlist, auth, keep_authorization, tls_passthrough, ssrf_ip_allowlist, origin } =
+            route;
         RouteEntry {
             host: host.clone(),
             path_allowlist: path_allowlist.clone(),
@@ -215,7 +216,7 @@ impl RouteEntry {
                 slot: *slot,
             }),
             tls_passthrough: *tls_passthrough,
-            keep_authorization: route.keeps_authorization(),
+            keep_authorization: *keep_authorization,
             ssrf_ip_allowlist: ssrf_ip_allowlist.iter().map(ToString::to_string).collect(),
             from: Provenance::of(origin, sources),
         }

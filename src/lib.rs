@@ -43,6 +43,7 @@ pub mod plan;
 pub mod policy;
 pub mod provider;
 pub mod rebuild;
+mod registry;
 mod regular;
 pub mod release;
 pub mod render;

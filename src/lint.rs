@@ -12,6 +12,7 @@ use crate::host::Host;
 use crate::host_credential::{is_credential, remedy};
 use crate::plan::AgentProvisionPlan;
 use crate::provider;
+use crate::registry;
 use crate::source::Span;
 use crate::variable::{Binding, TokenRef, VariableName, looks_like_token};
 
@@ -30,13 +31,8 @@ const FORGES: [&str; 10] = [
 ];
 
 /// Tools that read their roots from a variable of their own: a host that they call, or its parent
-/// domain, and the variable.
-const TOOL_CERTIFICATES: [(&str, &str, &str); 4] = [
-    ("crates.io", "cargo", "CARGO_HTTP_CAINFO"),
-    ("amazonaws.com", "the AWS command line", "AWS_CA_BUNDLE"),
-    ("deno.land", "Deno", "DENO_CERT"),
-    ("jsr.io", "Deno", "DENO_CERT"),
-];
+/// domain, and the variable. The others trust a variable that every agent has (measured 2026-11).
+const TOOL_CERTIFICATES: [(&str, &str, &str); 1] = [("amazonaws.com", "the AWS command line", "AWS_CA_BUNDLE")];
 
 /// Judges a bottle.
 pub fn lint(bottle: &Bottle, linked: &Linked, findings: &mut Findings) {
@@ -44,15 +40,15 @@ pub fn lint(bottle: &Bottle, linked: &Linked, findings: &mut Findings) {
     let routes: Vec<&ManifestRoute> = bottle.routes.iter().filter(own).collect();
     for route in &routes {
         spliced_without_credential(route, findings);
+        opened_registry(route, findings);
+        own_account(route, findings);
         writable_forge(route, findings);
         refused_by_pipelock(route, findings);
         look_alike(route, &linked.plan, findings);
         tool_certificate(route, bottle, findings);
-    }
-    look_alikes_among(&routes, findings);
-    for route in &bottle.routes {
         admits_everything(route, findings);
     }
+    look_alikes_among(&routes, findings);
     token_across_domains(&routes, &linked.plan, findings);
     secret_in_env(bottle, findings);
     credential_in_env(bottle, findings);
@@ -70,11 +66,9 @@ fn warn(findings: &mut Findings, code: Code, at: Span, message: String, help: &s
 fn spliced_without_credential(route: &ManifestRoute, findings: &mut Findings) {
     if let Some(passthrough) = route.tls_passthrough.as_ref().filter(|passthrough| passthrough.value)
         && route.auth.is_none()
+        && !registry::is_known(&route.host.value)
     {
-        let message = format!(
-            "nobody scans what the agent sends to `{}`, and its own `Authorization` goes through",
-            route.host.value
-        );
+        let message = format!("nobody scans what the agent sends to `{}`", route.host.value);
         warn(
             findings,
             Code::SplicedWithoutCredential,
@@ -82,6 +76,28 @@ fn spliced_without_credential(route: &ManifestRoute, findings: &mut Findings) {
             message,
             "remove `tls_passthrough`, or allow it with the reason",
         );
+    }
+}
+
+fn opened_registry(route: &ManifestRoute, findings: &mut Findings) {
+    if registry::is_known(&route.host.value) && !route.tls_passthrough.as_ref().is_some_and(|own| own.value) {
+        let message = format!(
+            "package tools do not work with `{}` while pipelock opens it: it refuses names, requests and answers of theirs",
+            route.host.value
+        );
+        let help = "add `pipelock: { tls_passthrough: true }`, and narrow the route with `path_allowlist`";
+        warn(findings, Code::OpenedRegistry, route.host.span, message, help);
+    }
+}
+
+fn own_account(route: &ManifestRoute, findings: &mut Findings) {
+    if let Some(keep) = route.keep_authorization.as_ref().filter(|keep| keep.value) {
+        let message = format!(
+            "any account can be used at `{}`: also that of somebody who tells the agent what to do",
+            route.host.value
+        );
+        let help = "let egress sign with `auth` in its place, or allow it with the reason";
+        warn(findings, Code::OwnAccount, keep.span, message, help);
     }
 }
 

@@ -118,6 +118,10 @@ pub struct Route {
     /// The credential that egress puts on requests to this host.
     #[schemars(extend("examples" = [{ "scheme": "Bearer", "token_ref": "API_TOKEN" }]))]
     pub auth: Option<Auth>,
+    /// Whether the agent's own `Authorization` goes through, for a login that the agent has of its
+    /// own. Any account can then be used at this host. Not beside `auth`.
+    #[schemars(extend("default" = false, "examples" = [true]))]
+    pub keep_authorization: Option<Spanned<bool>>,
     /// How pipelock treats this host.
     #[schemars(extend("default" = {}, "examples" = [{ "tls_passthrough": true }]))]
     pub pipelock: Option<RoutePipelock>,

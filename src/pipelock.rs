@@ -1,7 +1,8 @@
 //! pipelock's configuration: a typed model of the keys that we write, and how routes become it. Keys
 //! and rules were read in pipelock 2.3.0's source and seen in runs of it; of 3.x its configuration guide
-//! was read. Nothing is left to a default.
+//! was read. What is left to a default is what has no say in a bottle, and `media_policy` and `taint`, which are on.
 
+mod limits;
 mod origins;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use crate::policy::{Guard, Part, Purpose, Walls, settings};
 use crate::release::PipelockTarget;
 use crate::render::filters::{self, Bare};
 use crate::render::{self, RenderError};
+use limits::{IDLE_SECONDS, IGNORED_HEADERS, LARGEST_ANSWER, REQUESTS_PER_MINUTE, TUNNEL_SECONDS};
 
 /// Where the file lies in a tree.
 pub const FILE: &str = "pipelock/pipelock.yaml";
@@ -43,10 +45,6 @@ const INTERNAL: [&str; 16] = [
     "fe80::/10",
     "ff00::/8",
 ];
-
-/// Headers that pipelock scans for secrets: its own list and GitLab's.
-const SENSITIVE_HEADERS: [&str; 7] =
-    ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "X-Goog-Api-Key", "X-Token", "Private-Token"];
 
 /// Settings that make pipelock refuse, and those that make it look into what it lets through.
 const GUARDS: [(&str, Purpose, &str); 17] = [
@@ -196,7 +194,7 @@ struct RequestBodyScanning {
     max_body_bytes: u32,
     scan_headers: bool,
     header_mode: String,
-    sensitive_headers: Vec<String>,
+    ignore_headers: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -282,7 +280,7 @@ impl Pipelock {
                     max_url_length: 2048,
                     entropy_threshold: Bits(4.5),
                     subdomain_entropy_threshold: Bits(4.0),
-                    max_requests_per_minute: 600,
+                    max_requests_per_minute: REQUESTS_PER_MINUTE,
                     max_data_per_minute: 0,
                     blocklist: Vec::new(),
                     subdomain_entropy_exclusions: Vec::new(),
@@ -291,8 +289,8 @@ impl Pipelock {
             metrics_listen: text("127.0.0.1:9091"),
             forward_proxy: ForwardProxy {
                 enabled: true,
-                max_tunnel_seconds: 86_400,
-                idle_timeout_seconds: 900,
+                max_tunnel_seconds: TUNNEL_SECONDS,
+                idle_timeout_seconds: IDLE_SECONDS,
                 sni_verification: true,
                 sni_require_tls: match target {
                     PipelockTarget::V2_3 => None,
@@ -309,15 +307,15 @@ impl Pipelock {
                 passthrough_domains: spliced,
                 cert_ttl: text("24h"),
                 cert_cache_size: 1024,
-                max_response_bytes: 32 << 20,
+                max_response_bytes: LARGEST_ANSWER,
             },
             request_body_scanning: RequestBodyScanning {
                 enabled: true,
                 action: text("block"),
                 max_body_bytes: 10 << 20,
                 scan_headers: true,
-                header_mode: text("sensitive"),
-                sensitive_headers: SENSITIVE_HEADERS.map(text).to_vec(),
+                header_mode: text("all"),
+                ignore_headers: IGNORED_HEADERS.map(text).to_vec(),
             },
             dlp: Dlp { include_defaults: true, scan_env: true, min_env_secret_length: 16 },
             seed_phrase_detection: SeedPhraseDetection { enabled: true, min_words: 12, verify_checksum: true },

@@ -6,6 +6,7 @@ use crate::credential::Auth;
 use crate::credential_file::CredentialFile;
 use crate::host::Host;
 use crate::origin::Origin;
+use crate::path_prefix::PathPrefix;
 use crate::provider::ImageChoice;
 use crate::source::Span;
 use crate::variable::{TokenRef, VariableName};
@@ -21,6 +22,8 @@ pub struct AgentProvisionPlan {
     pub credential_asked_at: Option<Span>,
     /// Routes that the provider owns, in its order.
     pub egress_routes: Vec<ProviderRoute>,
+    /// Hosts that a manifest had better not route beside this plan, with what would happen.
+    pub closed_hosts: Vec<(Host, &'static str)>,
     /// Variables for the agent.
     pub guest_env: BTreeMap<VariableName, String>,
     /// Names left out of any printed summary.
@@ -70,7 +73,12 @@ impl AgentProvisionPlan {
 pub struct ProviderRoute {
     /// The host.
     pub host: Host,
-    /// The credential, if egress signs for the agent.
+    /// The path prefixes that the agent asks for, as measured; empty for any path.
+    pub path_allowlist: Vec<PathPrefix>,
+    /// The prefixes among them without which the agent cannot do what the rule is for.
+    pub essential_paths: Vec<PathPrefix>,
+    /// The credential, if egress signs for the agent. Without one the agent's own `Authorization` goes
+    /// through, so that a login made inside the bottle works.
     pub auth: Option<Auth>,
     /// Whether pipelock splices the host.
     pub tls_passthrough: bool,

@@ -11,12 +11,18 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use crate::credential_file::CredentialFile;
 use crate::diagnostic::{Findings, Refusal};
 use crate::facts::HostFacts;
+use crate::path_prefix::PathPrefix;
 use crate::plan::AgentProvisionPlan;
 use crate::render::RenderError;
 use crate::secret::Secret;
 
 /// What an agent holds in the place of a secret. Any text will do; this one is easy to find.
 const PLACEHOLDER: &str = "egress-placeholder";
+
+/// Prefixes that a definition writes out.
+fn prefixes(texts: &[&str]) -> Vec<PathPrefix> {
+    texts.iter().map(|text| PathPrefix::parse(text).expect("a path prefix")).collect()
+}
 
 /// One agent.
 pub trait Provider: Sync {

@@ -111,15 +111,16 @@ fn more_than_ten_slots_keep_their_order() {
 #[test]
 fn wire_has_schemes_and_slots_and_neither_token_refs_nor_empty_fields() {
     let text = format!(
-        "{CLAUDE}egress:\n  routes:\n    - host: basic.example\n      path_allowlist: [/a, /b]\n      auth: {{ scheme: Basic, username: \"ro bot\", token_ref: SECRET_NAME }}\n      pipelock: {{ tls_passthrough: true, ssrf_ip_allowlist: [10.0.0.0/24] }}\n    - host: plain.example\n    - host: spliced.example\n      pipelock: {{ tls_passthrough: true }}\n"
+        "{CLAUDE}egress:\n  routes:\n    - host: basic.example\n      path_allowlist: [/a, /b]\n      auth: {{ scheme: Basic, username: \"ro bot\", token_ref: SECRET_NAME }}\n      pipelock: {{ tls_passthrough: true, ssrf_ip_allowlist: [10.0.0.0/24] }}\n    - host: plain.example\n    - host: spliced.example\n      pipelock: {{ tls_passthrough: true }}\n    - host: kept.example\n      keep_authorization: true\n      pipelock: {{ tls_passthrough: true }}\n"
     );
     assert_eq!(
         routes(&text),
         [
-            json!({ "host": "api.anthropic.com", "auth_scheme": "Bearer", "token_env": "EGRESS_TOKEN_0" }),
+            json!({ "host": "api.anthropic.com", "path_allowlist": ["/v1/messages", "/api/claude_code"], "auth_scheme": "Bearer", "token_env": "EGRESS_TOKEN_0" }),
             json!({ "host": "basic.example", "path_allowlist": ["/a", "/b"], "auth_scheme": "Basic", "auth_username": "ro bot", "token_env": "EGRESS_TOKEN_1" }),
             json!({ "host": "plain.example", "opened": true }),
-            json!({ "host": "spliced.example", "keep_authorization": true }),
+            json!({ "host": "spliced.example" }),
+            json!({ "host": "kept.example", "keep_authorization": true }),
         ]
     );
     let compiled = compile_text(&text);
@@ -137,13 +138,14 @@ fn wire_has_schemes_and_slots_and_neither_token_refs_nor_empty_fields() {
 
 #[test]
 fn a_manifest_route_narrows_a_provider_host_by_path() {
-    let text =
-        format!("{CODEX}egress:\n  routes:\n    - host: CHATGPT.com.\n      path_allowlist: [/backend-api/codex]\n");
+    let text = format!(
+        "{CODEX}egress:\n  routes:\n    - host: CHATGPT.com.\n      path_allowlist: [/backend-api/codex/responses, /backend-api/wham/accounts]\n"
+    );
     let compiled = compile_text(&text);
     assert!(compiled.codes.is_empty(), "{:?}", compiled.messages);
     assert_eq!(
         routes(&text)[1],
-        json!({ "host": "chatgpt.com", "path_allowlist": ["/backend-api/codex"], "auth_scheme": "Bearer", "token_env": "EGRESS_TOKEN_0" })
+        json!({ "host": "chatgpt.com", "path_allowlist": ["/backend-api/codex/responses", "/backend-api/wham/accounts"], "auth_scheme": "Bearer", "token_env": "EGRESS_TOKEN_0" })
     );
     let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
     assert_eq!(
@@ -159,7 +161,13 @@ fn a_manifest_route_narrows_a_provider_host_by_path() {
 
 #[test]
 fn any_other_difference_from_a_provider_route_is_a_conflict() {
-    let narrowed = "      path_allowlist: [/v1]\n";
+    let narrowed = |host: &str| match host {
+        "api.anthropic.com" => "/v1/messages",
+        "platform.claude.com" => "/v1/oauth/token",
+        "auth.openai.com" => "/api/accounts/deviceauth, /oauth/token",
+        _ => "/v1/responses",
+    };
+    let bare = "agent_provider: { template: claude }\n";
     for (provider, host, own, codes) in [
         (CLAUDE, "api.anthropic.com", "auth: { scheme: Bearer, token_ref: AGENT }", &[] as &[&str]),
         (CLAUDE, "api.anthropic.com", "auth: { scheme: Bearer, token_ref: OTHER }", &["BTL401 6:23"]),
@@ -167,12 +175,11 @@ fn any_other_difference_from_a_provider_route_is_a_conflict() {
         (CLAUDE, "api.anthropic.com", "pipelock: { tls_passthrough: true }", &[]),
         (CLAUDE, "api.anthropic.com", "pipelock: { tls_passthrough: false }", &["BTL401 6:36"]),
         (CLAUDE, "api.anthropic.com", "pipelock: { ssrf_ip_allowlist: [10.0.0.0/24] }", &["BTL401 6:39"]),
-        (
-            "agent_provider: { template: claude }\n",
-            "platform.claude.com",
-            "auth: { scheme: Bearer, token_ref: T }",
-            &["BTL401 6:23"],
-        ),
+        (CLAUDE, "api.anthropic.com", "keep_authorization: true", &["BTL401 6:27"]),
+        (CLAUDE, "api.anthropic.com", "keep_authorization: false", &[]),
+        (bare, "api.anthropic.com", "keep_authorization: true", &[]),
+        (bare, "platform.claude.com", "keep_authorization: false", &["BTL401 6:27"]),
+        (bare, "platform.claude.com", "auth: { scheme: Bearer, token_ref: T }", &["BTL401 6:23"]),
         (
             "agent_provider: { template: codex }\n",
             "auth.openai.com",
@@ -181,8 +188,10 @@ fn any_other_difference_from_a_provider_route_is_a_conflict() {
         ),
         (CODEX, "api.openai.com", "auth: { scheme: Bearer, token_ref: OPENAI_KEY }", &["BTL401 6:23"]),
     ] {
-        let compiled =
-            compile_text(&format!("{provider}egress:\n  routes:\n    - host: {host}\n{narrowed}      {own}\n"));
+        let compiled = compile_text(&format!(
+            "{provider}egress:\n  routes:\n    - host: {host}\n      path_allowlist: [{}]\n      {own}\n",
+            narrowed(host)
+        ));
         assert_eq!(compiled.codes, codes, "{host} {own} {:?}", compiled.messages);
         assert_eq!(compiled.tree.is_none(), !codes.is_empty(), "{host} {own}");
         assert!(codes.is_empty() || compiled.messages[0].contains("its rule `"), "{:?}", compiled.messages);
@@ -198,10 +207,42 @@ fn a_route_that_repeats_the_providers_is_reported() {
 }
 
 #[test]
-fn a_host_that_a_provider_no_longer_owns_is_the_manifests() {
-    // With forwarded credentials the login host is closed; a manifest that opens it says so itself.
+fn a_host_that_a_provider_keeps_closed_is_opened_by_a_manifest_alone_and_reported() {
     let text = format!("{CODEX}egress:\n  routes:\n    - host: auth.openai.com\n");
     assert_eq!(routes(&text)[2], json!({ "host": "auth.openai.com", "opened": true }));
+    assert_eq!(compile_text(&text).codes, ["BTL413 4:13"]);
+}
+
+#[test]
+fn a_providers_own_paths_count_until_a_manifest_writes_others() {
+    let paths = |text: &str| routes(text)[0]["path_allowlist"].clone();
+    let with = |list: &str| format!("{CLAUDE}egress:\n  routes:\n    - host: api.anthropic.com\n{list}");
+    let own = json!(["/v1/messages", "/api/claude_code"]);
+    assert_eq!(paths(CLAUDE), own);
+    assert_eq!(paths(&with("")), own, "a route that repeats the provider's takes nothing away and adds nothing");
+    for (list, codes) in [
+        ("/v1/messages", &[] as &[&str]),
+        ("/v1/messages, /v1/files", &["BTL412 5:38"]),
+        ("/", &["BTL412 5:24"]),
+        ("/v1/messages/count_tokens", &["BTL411 4:13"]),
+        ("/v1/files", &["BTL411 4:13", "BTL412 5:24"]),
+    ] {
+        let text = with(&format!("      path_allowlist: [{list}]\n"));
+        assert_eq!(compile_text(&text).codes, codes, "{list}");
+        assert_eq!(paths(&text), json!(list.split(", ").collect::<Vec<_>>()));
+    }
+}
+
+#[test]
+fn a_login_inside_the_bottle_needs_its_paths() {
+    let narrowed = |list: &str| {
+        let text = format!(
+            "agent_provider: {{ template: codex }}\negress:\n  routes:\n    - host: auth.openai.com\n      path_allowlist: [{list}]\n"
+        );
+        compile_text(&text).codes
+    };
+    assert_eq!(narrowed("/api/accounts/deviceauth/"), ["BTL411 4:13"]);
+    assert!(narrowed("/api/accounts/deviceauth, /oauth/token").is_empty());
 }
 
 #[test]
@@ -227,5 +268,5 @@ fn merging_is_judged_in_the_same_run_as_everything_else() {
         "{CLAUDE}env: {{ HTTPS_PROXY: x }}\negress:\n  routes:\n    - host: api.anthropic.com\n      pipelock: {{ tls_passthrough: false }}\n    - host: \"*.example\"\n"
     );
     let compiled = compile_with(&text, &HostFacts::hermetic(), &support::BOTH);
-    assert_eq!(compiled.codes, ["BTL211 2:8", "BTL217 5:13", "BTL401 6:36", "BTL203 7:13"]);
+    assert_eq!(compiled.codes, ["BTL211 2:8", "BTL401 6:36", "BTL203 7:13"]);
 }

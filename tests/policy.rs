@@ -301,16 +301,17 @@ fn the_first_rule_that_is_broken_is_the_one_that_is_named() {
 #[test]
 fn authorization_is_injected_kept_or_stripped_by_route() {
     let reach = support::model(
-        "agent_provider: { template: claude, auth_token: T }\negress:\n  routes:\n    - host: spliced.example\n      pipelock: { tls_passthrough: true }\n    - host: plain.example\n",
+        "agent_provider: { template: claude, auth_token: T }\negress:\n  routes:\n    - host: spliced.example\n      pipelock: { tls_passthrough: true }\n    - host: kept.example\n      keep_authorization: true\n      pipelock: { tls_passthrough: true }\n    - host: plain.example\n",
     )
     .reach;
     let slot = reach.routes[0].credential.as_ref().unwrap().slot;
     for (host, expected) in [
         ("api.anthropic.com", Authorization::Injected(slot)),
-        ("spliced.example", Authorization::Kept),
+        ("spliced.example", Authorization::Stripped),
+        ("kept.example", Authorization::Kept),
         ("plain.example", Authorization::Stripped),
     ] {
-        let request = Request::new(host, "GET", "/");
+        let request = Request::new(host, "GET", "/v1/messages");
         let Verdict::Allowed { route, authorization } = judge(&reach.routes, &request, |_| true) else {
             panic!("{host}")
         };

@@ -173,6 +173,7 @@ egress:
       pipelock: { tls_passthrough: true, ssrf_ip_allowlist: [10.0.1.0/24] }
     - host: c.example
       pipelock: { tls_passthrough: true }
+      keep_authorization: true
 ";
 
 #[test]
@@ -190,7 +191,7 @@ fn each_part_of_a_file_is_traced_to_what_decides_it() {
         ("egress/routes.yaml", "/routes/2/auth_scheme", "bottle.yaml:11:23", Some("bottle.yaml:11:23")),
         ("egress/routes.yaml", "/routes/2/auth_username", "bottle.yaml:11:40", Some("bottle.yaml:11:40")),
         ("egress/routes.yaml", "/routes/2/token_env", "bottle.yaml:11:58", Some("bottle.yaml:11:58")),
-        ("egress/routes.yaml", "/routes/4/keep_authorization", "bottle.yaml:17:36", Some("bottle.yaml:17:36")),
+        ("egress/routes.yaml", "/routes/4/keep_authorization", "bottle.yaml:18:27", Some("bottle.yaml:18:27")),
         // Sorted in the file, another order than in the manifest.
         ("pipelock/pipelock.yaml", "/api_allowlist/0", "bottle.yaml:13:13", Some("bottle.yaml:13:13")),
         ("pipelock/pipelock.yaml", "/api_allowlist/2", "bottle.yaml:10:13", Some("bottle.yaml:10:13")),

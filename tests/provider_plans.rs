@@ -86,6 +86,37 @@ fn codex_without_can_sign_in_inside_the_bottle() {
 }
 
 #[test]
+fn a_provider_refuses_its_own_credentials_beside_a_sign_in() {
+    for provider in bottlec::provider::ALL {
+        let sign_in = if provider.takes_auth_token() { "auth_token: T" } else { "forward_host_credentials: true" };
+        for variable in provider.credential_variables() {
+            let with = |sign_in: &str| {
+                let name = provider.name();
+                compile_text(&format!("agent_provider: {{ template: {name}{sign_in} }}\nenv: {{ {variable}: x }}\n"))
+                    .codes
+            };
+            assert_eq!(with(&format!(", {sign_in}")), ["BTL302 2:8"], "{variable}");
+            assert!(with("").is_empty(), "{variable}");
+        }
+    }
+}
+
+#[test]
+fn what_a_provider_cannot_do_without_is_among_its_paths() {
+    use bottlec::diagnostic::Findings;
+    use bottlec::facts::HostFacts;
+    use bottlec::provider::{ALL, Settings};
+    for provider in ALL {
+        let plan = provider.plan(&Settings::default(), &HostFacts::hermetic(), &mut Findings::default()).unwrap();
+        for route in plan.egress_routes {
+            assert!(!route.path_allowlist.is_empty(), "{}", route.host);
+            let is_there = |path| route.path_allowlist.iter().any(|own| own.covers(path));
+            assert!(route.essential_paths.iter().all(is_there), "{}", route.host);
+        }
+    }
+}
+
+#[test]
 fn codex_is_always_quiet_and_trusts_egress() {
     for text in [
         "agent_provider: { template: codex }\n",

@@ -77,6 +77,7 @@ struct Wish {
 struct RouteWish {
     prefixes: BTreeSet<usize>,
     auth: Option<(usize, usize)>,
+    keep: bool,
     spliced: bool,
     range: Option<usize>,
 }
@@ -87,8 +88,10 @@ const PROVIDERS: [&str; 4] = [
     "template: codex",
     "template: codex\n  forward_host_credentials: true",
 ];
-/// The first is a provider's, which a manifest can only narrow.
+/// The first is a provider's, of which a manifest can choose the paths.
 const HOSTS: [&str; 5] = ["api.anthropic.com", "a.example", "b.example", "git.example", "docs.b.example"];
+/// The first provider's own paths at its host, and those of a login inside the bottle.
+const OWNED: [&str; 4] = ["/v1/messages", "/api/claude_code", "/api/oauth/profile", "/api/oauth/claude_cli/roles"];
 /// None covers another, except that of the same letter.
 const PREFIXES: [&str; 5] = ["/a", "/a/b", "/c", "/d/e", "/d/e/f"];
 const SCHEMES: [&str; 3] = ["scheme: Bearer", "scheme: token", "scheme: Basic\n        username: me"];
@@ -135,6 +138,9 @@ impl Wish {
             if let Some((scheme, token)) = route.auth.filter(|_| !owned) {
                 keys.push(format!("auth:\n        {}\n        token_ref: TOKEN_{token}\n", SCHEMES[scheme]));
             }
+            if route.keep && route.auth.is_none() && !owned {
+                keys.push("keep_authorization: true\n".to_owned());
+            }
             let mut pipelock = String::new();
             if route.spliced && !owned {
                 pipelock += "        tls_passthrough: true\n";
@@ -179,13 +185,15 @@ impl Wish {
     fn allows(&self, host: &str, path: &str) -> bool {
         let at = HOSTS.iter().position(|other| *other == host).unwrap();
         let is_owned = at == 0 && self.provider < 2;
-        let prefixes = match self.routes.get(&at) {
-            Some(route) => &route.prefixes,
-            None if is_owned => return true,
-            None => return false,
+        let prefixes: Vec<&str> = match self.routes.get(&at) {
+            Some(route) if !is_owned || !route.prefixes.is_empty() => {
+                route.prefixes.iter().map(|prefix| PREFIXES[*prefix]).collect()
+            }
+            _ if is_owned => OWNED[..if self.provider == 0 { 4 } else { 2 }].to_vec(),
+            _ => return false,
         };
         let path = path.split('?').next().unwrap();
-        let is_below = |prefix: &usize| format!("{path}/").starts_with(&format!("{}/", PREFIXES[*prefix]));
+        let is_below = |prefix: &&str| format!("{path}/").starts_with(&format!("{prefix}/"));
         prefixes.is_empty() || (!path.contains("..") && prefixes.iter().any(is_below))
     }
 
@@ -203,9 +211,11 @@ fn route() -> impl Strategy<Value = RouteWish> {
         });
     let auth = proptest::option::of((0..SCHEMES.len(), 0..2_usize));
     let range = proptest::option::weighted(0.3, 0..RANGES.len());
-    (prefixes, auth, proptest::bool::ANY, range).prop_map(|(prefixes, auth, spliced, range)| RouteWish {
+    let flags = (proptest::bool::weighted(0.3), proptest::bool::ANY);
+    (prefixes, auth, flags, range).prop_map(|(prefixes, auth, (keep, spliced), range)| RouteWish {
         prefixes,
         auth,
+        keep,
         spliced,
         range,
     })
@@ -221,7 +231,7 @@ fn wish() -> impl Strategy<Value = Wish> {
 
 /// Two manifests, mostly with little between them.
 fn two() -> impl Strategy<Value = (Wish, Wish)> {
-    let near = (wish(), wish(), 0..9_usize, any::<Index>()).prop_map(|(wish, other, part, at)| {
+    let near = (wish(), wish(), 0..10_usize, any::<Index>()).prop_map(|(wish, other, part, at)| {
         let mut near = wish.clone();
         let key = wish.routes.keys().nth(at.index(wish.routes.len().max(1))).copied();
         let route = key.and_then(|key| near.routes.get_mut(&key));
@@ -236,6 +246,7 @@ fn two() -> impl Strategy<Value = (Wish, Wish)> {
             (6, Some(route), Some(donor)) => route.auth = donor.auth,
             (7, Some(route), _) => route.spliced = !route.spliced,
             (8, Some(route), Some(donor)) => route.range = donor.range,
+            (9, Some(route), _) => route.keep = !route.keep,
             _ => near.pipelock_3 = !near.pipelock_3,
         }
         (wish, near)
@@ -255,7 +266,19 @@ fn gravest(changes: &[Change]) -> Grade {
 }
 
 /// Requests that a bottle may admit.
-const PATHS: [&str; 9] = ["/", "/a", "/a/b/x", "/ab", "/c?q=1", "/d/e", "/d/e/f/g", "/c/../a", "/x%2fy/z"];
+const PATHS: [&str; 11] = [
+    "/v1/messages?beta=true",
+    "/api/oauth/profile",
+    "/",
+    "/a",
+    "/a/b/x",
+    "/ab",
+    "/c?q=1",
+    "/d/e",
+    "/d/e/f/g",
+    "/c/../a",
+    "/x%2fy/z",
+];
 
 fn requests() -> Vec<Request> {
     let hosts = HOSTS.into_iter().chain(["chatgpt.com", "auth.openai.com", "platform.claude.com", "other.example"]);
@@ -324,7 +347,7 @@ proptest! {
             let mut wider = wish.clone();
             let at = HOSTS.iter().position(|other| *other == host).unwrap();
             let text = wider.routes.remove(&at).map_or_else(|| wish.text(&PLAIN), |_| wider.text(&PLAIN));
-            let old = wish.routes.get(&at).filter(|route| route.auth.is_some() || route.spliced || route.range.is_some());
+            let old = wish.routes.get(&at).filter(|route| route.auth.is_some() || route.keep || route.spliced || route.range.is_some());
             // A route that has more than prefixes is not written anew here.
             if old.is_none() || (at == 0 && wish.provider < 2) {
                 let item = edit.yaml.trim_start_matches("egress:\n  routes:\n");

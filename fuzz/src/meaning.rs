@@ -124,7 +124,7 @@ fn routes(text: &str, egress: &Egress) {
             auth.scheme.username().into_iter().for_each(|user| {
                 entry.insert("auth_username".to_owned(), json!(user));
             });
-        } else if route.tls_passthrough {
+        } else if route.keep_authorization {
             entry.insert("keep_authorization".to_owned(), json!(true));
         }
         Value::Object(entry)

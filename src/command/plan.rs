@@ -153,7 +153,7 @@ fn report<'p>(name: &'p str, plan: &'p AgentProvisionPlan, egress: &'p Egress, s
 }
 
 fn merged<'p>(route: &'p Route, sources: &Sources) -> MergedRoute<'p> {
-    let Route { host, path_allowlist, auth, tls_passthrough, ssrf_ip_allowlist, origin, .. } = route;
+    let Route { host, path_allowlist, auth, keep_authorization, tls_passthrough, ssrf_ip_allowlist, origin } = route;
     let origin: &Origin = origin;
     MergedRoute {
         host: host.as_str(),
@@ -165,7 +165,7 @@ fn merged<'p>(route: &'p Route, sources: &Sources) -> MergedRoute<'p> {
             slot: slot.to_string(),
         }),
         tls_passthrough: *tls_passthrough,
-        keep_authorization: route.keeps_authorization(),
+        keep_authorization: *keep_authorization,
         ssrf_ip_allowlist: ssrf_ip_allowlist.iter().map(ToString::to_string).collect(),
         from: Provenance::of(origin, sources),
     }

@@ -121,6 +121,8 @@ codes! {
     NoEffect = "BTL217" Warning,
     /// An image that is neither a reference nor a local archive.
     Image = "BTL218" Error,
+    /// `keep_authorization` beside `auth`.
+    KeepAuthorization = "BTL220" Error,
 
     // Providers.
     /// A setting that this provider does not take.
@@ -145,6 +147,12 @@ codes! {
     NoRoutes = "BTL403" Error,
     /// An address exception that holds for more than its route.
     SharedSsrfException = "BTL404" Warning,
+    /// A provider's host without a path that the agent cannot do without.
+    NarrowedTooFar = "BTL411" Warning,
+    /// A provider's host with more paths than the provider asks for.
+    WiderThanProvider = "BTL412" Warning,
+    /// A host that the provider keeps closed.
+    ClosedHost = "BTL413" Warning,
 
     // Backends and output.
     /// A backend cannot express this.
@@ -171,6 +179,10 @@ codes! {
     OtherProvidersCredential = "BTL608" Warning,
     /// A tool that reads its roots from a variable that is not set.
     ToolCertificate = "BTL609" Warning,
+    /// A package registry that pipelock opens.
+    OpenedRegistry = "BTL620" Warning,
+    /// A host at which any account can be used.
+    OwnAccount = "BTL621" Warning,
     /// A credential of the host, handed to the agent by `env`.
     CredentialInEnv = "BTL630" Warning,
     /// An allow comment that allows nothing.

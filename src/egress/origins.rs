@@ -38,6 +38,12 @@ impl Route {
         own.map_or(self.origin.unnarrowed(), |own| Origin::Manifest(own.span))
     }
 
+    /// Who decides that the agent's own `Authorization` goes through.
+    fn keep_origin(&self, manifest: &Written) -> Origin {
+        let own = self.owned_by_manifest(manifest).and_then(|own| own.keep_authorization.as_ref());
+        own.map_or(self.origin.unnarrowed(), |own| Origin::Manifest(own.span))
+    }
+
     /// Who decides how egress signs: the scheme, its user and the token.
     fn auth_origins(&self, manifest: &Written) -> [Origin; 3] {
         let provider = self.origin.unnarrowed();
@@ -67,8 +73,8 @@ impl Egress {
                 }
                 origins.set(format!("{pointer}/token_env"), token);
             }
-            if route.keeps_authorization() {
-                origins.set(format!("{pointer}/keep_authorization"), route.passthrough_origin(manifest));
+            if route.keep_authorization {
+                origins.set(format!("{pointer}/keep_authorization"), route.keep_origin(manifest));
             }
             if !route.tls_passthrough {
                 origins.set(format!("{pointer}/opened"), route.passthrough_origin(manifest));

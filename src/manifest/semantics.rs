@@ -188,10 +188,20 @@ fn check_routes(routes: &[Route], findings: &mut Findings) -> Vec<ManifestRoute>
     let mut checked: Vec<ManifestRoute> = Vec::new();
     let mut seen: BTreeMap<Host, Span> = BTreeMap::new();
     for route in routes {
-        let Route { host, path_allowlist, auth, pipelock } = route;
+        let Route { host, path_allowlist, auth, keep_authorization, pipelock } = route;
         let RoutePipelock { tls_passthrough, ssrf_ip_allowlist } = pipelock.clone().unwrap_or_default();
         let errors = findings.error_count();
         let written_auth = auth.is_some();
+        if let Some(keep) = keep_authorization.as_ref().filter(|keep| keep.value)
+            && let Some(scheme) = auth.as_ref().and_then(|auth| auth.scheme.as_ref())
+        {
+            findings.push(
+                Diagnostic::new(Code::KeepAuthorization, "`keep_authorization` and `auth` exclude each other")
+                    .at(keep.span, "the agent's own `Authorization`")
+                    .and(scheme.span, "egress's, in its place")
+                    .help("keep one of the two"),
+            );
+        }
         let auth = auth.as_ref().and_then(|auth| check_auth(auth, findings));
         let paths = path_allowlist.as_ref().map(|paths| check_paths(paths, findings)).unwrap_or_default();
         let mut ssrf = Vec::new();
@@ -217,6 +227,7 @@ fn check_routes(routes: &[Route], findings: &mut Findings) -> Vec<ManifestRoute>
             host: Spanned { value: host, span: written.span },
             path_allowlist: paths,
             auth,
+            keep_authorization: keep_authorization.clone(),
             tls_passthrough,
             ssrf_ip_allowlist: ssrf,
             is_partial,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{PLACEHOLDER, Provider};
+use super::{PLACEHOLDER, Provider, prefixes};
 use crate::credential::Auth;
 use crate::credential::Scheme;
 use crate::diagnostic::Findings;
@@ -33,6 +33,16 @@ const DISPLACING: [(&str, &str); 5] = [
     ("CLAUDE_CODE_OAUTH_TOKEN", "the plan sets it to the placeholder"),
     ("CLAUDE_CONFIG_DIR", "the client would not find the prepared `.claude.json`"),
 ];
+
+/// What the client asks `api.anthropic.com` for: messages and the count of their tokens; its organisation's
+/// settings and limits, which are the employer's policy.
+const MODEL_PATHS: [&str; 2] = ["/v1/messages", "/api/claude_code"];
+
+/// What it asks there for besides when it has a login of its own: whose it is.
+const ACCOUNT_PATHS: [&str; 2] = ["/api/oauth/profile", "/api/oauth/claude_cli/roles"];
+
+/// Where a login gets its token and renews it, at `platform.claude.com`.
+const LOGIN_PATHS: [&str; 1] = ["/v1/oauth"];
 
 /// Switches that keep the client from calling anything but its model.
 const QUIET: [&str; 3] = [
@@ -66,12 +76,15 @@ agent_provider:
 
     fn plan(&self, settings: &Settings, _: &HostFacts, _: &mut Findings) -> Result<AgentProvisionPlan, RenderError> {
         let variable = |name: &str| VariableName::parse(name).expect("a name of letters");
-        let route = |host: &str, auth: Option<Auth>, rule: &'static str| ProviderRoute {
+        let route = |host: &str, paths: &[&str], essential: &[&str], auth: Option<Auth>, rule| ProviderRoute {
             host: Host::parse(host).expect("a DNS name"),
+            path_allowlist: prefixes(paths),
+            essential_paths: prefixes(essential),
             auth,
             tls_passthrough: true,
             rule,
         };
+        let model = |paths: &[&str], auth| route("api.anthropic.com", paths, &["/v1/messages"], auth, "model-api");
         let mut guest_env: BTreeMap<VariableName, String> =
             QUIET.iter().map(|name| (variable(name), "1".to_owned())).collect();
         // Bypass mode as root, which a microVM's agent is, needs this word that root is contained.
@@ -81,14 +94,13 @@ agent_provider:
         match &settings.auth_token {
             Some(token) => {
                 let auth = Auth { scheme: Scheme::Bearer, token_ref: token.value.clone() };
-                egress_routes.push(route("api.anthropic.com", Some(auth), "model-api"));
+                egress_routes.push(model(&MODEL_PATHS, Some(auth)));
                 guest_env.insert(variable("CLAUDE_CODE_OAUTH_TOKEN"), PLACEHOLDER.to_owned());
                 hidden_env_names.insert(variable("CLAUDE_CODE_OAUTH_TOKEN"));
             }
             None => {
-                egress_routes.push(route("api.anthropic.com", None, "model-api"));
-                // Where a login inside the bottle gets its token.
-                egress_routes.push(route("platform.claude.com", None, "login"));
+                egress_routes.push(model(&[MODEL_PATHS, ACCOUNT_PATHS].concat(), None));
+                egress_routes.push(route("platform.claude.com", &LOGIN_PATHS, &["/v1/oauth/token"], None, "login"));
             }
         }
         // Without this file the first start probes two hosts and exits when one is refused, and
@@ -102,6 +114,7 @@ agent_provider:
             asked_at: settings.template,
             credential_asked_at: settings.auth_token.as_ref().map(|token| token.span),
             egress_routes,
+            closed_hosts: Vec::new(),
             guest_env,
             hidden_env_names,
             provisioned_env: BTreeMap::new(),

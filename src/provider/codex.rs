@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use askama::Template;
 use serde::Deserialize;
 
-use super::{LaunchToken, Provider};
+use super::{LaunchToken, Provider, prefixes};
 use crate::credential::Auth;
 use crate::credential::Scheme;
 use crate::credential_file::CredentialFile;
@@ -46,8 +46,28 @@ const DUMMY: &str = ".codex/auth.json";
 /// Names the host's access token among the token refs. It is no host variable.
 const HOST_TOKEN: &str = "BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN";
 
-/// Each beats the dummy auth file, hides it, or sends its placeholder elsewhere.
-const DISPLACING: [(&str, &str); 4] = [
+/// What the client asks `chatgpt.com` for: the model, and the account, its limits and its policy.
+const CHATGPT_PATHS: [&str; 2] = ["/backend-api/codex", "/backend-api/wham"];
+
+/// Of these, what no turn does without.
+const TURN_PATHS: [&str; 2] = ["/backend-api/codex/responses", "/backend-api/wham/accounts/check"];
+
+/// What it asks `api.openai.com` for. A ChatGPT login never calls that host; an API key asks for
+/// nothing but responses there.
+const API_PATHS: [&str; 2] = ["/v1/responses", "/v1/models"];
+
+/// A login by device code, its renewal and its end, at `auth.openai.com`. What a browser asks for is the host's.
+const LOGIN_PATHS: [&str; 3] = ["/api/accounts/deviceauth", "/oauth/token", "/oauth/revoke"];
+
+/// Of these, what no login does without.
+const DEVICE_PATHS: [&str; 3] = ["/api/accounts/deviceauth/usercode", "/api/accounts/deviceauth/token", "/oauth/token"];
+
+/// Where a login happens.
+const LOGIN_HOST: &str = "auth.openai.com";
+
+/// Each beats the dummy auth file, hides it, sends its placeholder elsewhere, or is a second account.
+const DISPLACING: [(&str, &str); 5] = [
+    ("OPENAI_API_KEY", "the agent would hold a key, which its client does not use beside the prepared `auth.json`"),
     ("CODEX_API_KEY", "the client would use it in place of the prepared `auth.json`"),
     ("CODEX_ACCESS_TOKEN", "the client would use it in place of the prepared `auth.json`"),
     ("CODEX_HOME", "the client would not find the prepared `auth.json`"),
@@ -129,13 +149,20 @@ agent_provider:
     ) -> Result<AgentProvisionPlan, RenderError> {
         let token_ref = TokenRef::parse(HOST_TOKEN).expect("a name of letters");
         let forwarded = settings.forward_host_credentials;
-        let route = |host: &str, rule: &'static str| ProviderRoute {
+        let login_host = Host::parse(LOGIN_HOST).expect("a DNS name");
+        let route = |host: &str, paths: &[&str], essential: &[&str], rule| ProviderRoute {
             host: Host::parse(host).expect("a DNS name"),
+            path_allowlist: prefixes(paths),
+            essential_paths: prefixes(essential),
             auth: forwarded.map(|_| Auth { scheme: Scheme::Bearer, token_ref: token_ref.clone() }),
             tls_passthrough: true,
             rule,
         };
-        let mut egress_routes = vec![route("api.openai.com", "model-api"), route("chatgpt.com", "model-api")];
+        let mut egress_routes = vec![
+            route("api.openai.com", &API_PATHS, &[], "model-api"),
+            route("chatgpt.com", &CHATGPT_PATHS, &TURN_PATHS, "model-api"),
+        ];
+        let mut closed_hosts = Vec::new();
         let mut files =
             vec![HomeFile { path: CONFIG, content: render::toml(CONFIG, &Config::quiet())?, private: true }];
         let mut provisioned_env = BTreeMap::new();
@@ -143,14 +170,13 @@ agent_provider:
         match forwarded {
             Some(asked) => {
                 provisioned_env.insert(token_ref.clone(), Provision { file: &CREDENTIAL_FILE });
+                closed_hosts.push((login_host, "its 401 for the placeholder would sign the agent out"));
                 if let Some((content, of_host)) = dummy::build(host, asked, findings)? {
                     files.push(HomeFile { path: DUMMY, content, private: true });
                     withheld = of_host;
                 }
             }
-            // Where a login inside the bottle happens. With forwarded credentials the host must
-            // stay closed: its 401 for a placeholder would sign the agent out.
-            None => egress_routes.push(route("auth.openai.com", "login")),
+            None => egress_routes.push(route(LOGIN_HOST, &LOGIN_PATHS, &DEVICE_PATHS, "login")),
         }
         // Added to the client's roots. It does not read NODE_EXTRA_CA_CERTS, and SSL_CERT_FILE
         // would replace the public roots.
@@ -160,6 +186,7 @@ agent_provider:
             asked_at: settings.template,
             credential_asked_at: forwarded,
             egress_routes,
+            closed_hosts,
             guest_env: BTreeMap::from([(ca, guest::EGRESS_CA.to_owned())]),
             hidden_env_names: BTreeSet::new(),
             provisioned_env,

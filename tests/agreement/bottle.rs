@@ -95,6 +95,8 @@ pub(crate) fn manifest(random: &mut Random) -> String {
             let scheme =
                 random.of(&["Bearer", "token", "Basic, username: x-access-token", "Basic, username: \"ro bot\""]);
             text += &format!("      auth: {{ scheme: {scheme}, token_ref: T{token} }}\n");
+        } else if random.percent(40) {
+            text += "      keep_authorization: true\n";
         }
         if random.percent(50) {
             text += "      pipelock: { tls_passthrough: true }\n";

@@ -63,7 +63,7 @@ fn refused(place: &str, (what, plant): (&str, Plant), words: &str, codes: [i32; 
         &check,
         &["exec", "--print-env-names", "out/review"],
         &["diff", "out/review", "review.yaml"],
-        &["why", "out/review", "https://chatgpt.com/"],
+        &["why", "out/review", "https://chatgpt.com/backend-api/codex"],
     ];
     for (arguments, code) in commands.into_iter().zip(codes) {
         let run = at_once(folder.path(), arguments);
@@ -162,7 +162,7 @@ fn the_folder_that_the_user_names_may_be_a_link_and_a_pipe_is_none() {
         &["exec", "--print-env-names", "pipe"] as &[&str],
         &["build", "review.yaml", "--hermetic", "-o", "pipe"],
         &["diff", "pipe", "review.yaml"],
-        &["why", "pipe", "https://chatgpt.com/"],
+        &["why", "pipe", "https://chatgpt.com/backend-api/codex"],
     ] {
         let run = at_once(folder.path(), arguments);
         assert_eq!(run.status.code(), Some(2), "{arguments:?} {}", screen(&run));

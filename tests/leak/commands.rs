@@ -82,7 +82,7 @@ const RUNS: [&[&str]; 41] = [
     &["diff", "other.yaml", "T", "--format", "sarif", "--fail-on", "high"],
     &["diff", "--rev", "HEAD", "M", "-v"],
     &["why", "M", "https://api.openai.com/v1/models"],
-    &["why", "T", "https://chatgpt.com/backend-api", "-X", "POST", "--format", "json", "-v"],
+    &["why", "T", "https://chatgpt.com/backend-api/codex", "-X", "POST", "--format", "json", "-v"],
     &["why", "T", "https://nowhere.example/a?b=c", "-H", "Authorization: Bearer x"],
     &["exec", "--print-env-names", "T"],
     &["exec", "-v", "T", "--", "true"],

@@ -28,7 +28,7 @@ const RUNS: [&[&str]; 11] = [
     &["build", "review.yaml", "-o", "out", "--check"],
     &["check", "review.yaml", "--format", "json"],
     &["diff", "review.yaml", "out/review", "--format", "json"],
-    &["why", "out/review", "https://api.openai.com/"],
+    &["why", "out/review", "https://api.openai.com/v1/responses"],
     &["plan", "review.yaml"],
     &["exec", "out/review", "--", "true"],
     &["exec", "--print-env-names", "out/review"],
@@ -193,7 +193,7 @@ fn outputs_that_are_in_the_way_make_nothing_known() {
         &["diff", "review.yaml", "out/review", "-v"],
         &["diff", "out/review", "review.yaml", "--format", "json"],
         &["diff", "out/review", "review.yaml", "--format", "markdown"],
-        &["why", "out/review", "https://api.openai.com/"],
+        &["why", "out/review", "https://api.openai.com/v1/responses"],
         &["exec", "out/review", "--", "true"],
         &["build", "review.yaml", "-o", "out", "-v"],
     ] {

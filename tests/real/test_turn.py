@@ -146,6 +146,31 @@ def test_turn(client, release, engine, images, far_end, host, tmp_path, row):
         assert not [text for text in texts if text.decode() in bottle.logs("egress") + bottle.logs("pipelock")], "the logs"
 
 
+LOGIN = {"claudeAiOauth": {"accessToken": "own-login", "refreshToken": "own-refresh", "expiresAt": 0, "scopes": ["user:inference", "user:profile"]}}
+# What a client does with a login of its own, and what must arrive where.
+OWN_LOGINS = {
+    "codex": (["sh", "-c", "timeout 20 PROGRAM login --device-auth; true"], [("auth.openai.com", "/api/accounts/deviceauth/usercode")]),
+    "claude": (
+        ["sh", "-c", f"mkdir -p ~/.claude && echo '{json.dumps(LOGIN)}' > ~/.claude/.credentials.json && PROGRAM -p hi; true"],
+        [("platform.claude.com", "/v1/oauth/token"), ("api.anthropic.com", "/v1/messages")],
+    ),
+}
+
+
+@pytest.mark.parametrize("client, release", releases())
+def test_login_inside_the_bottle(client, release, engine, images, far_end, tmp_path, row):
+    row("login inside the bottle: what it asks for arrives", client, release)
+    far_end.configure({"text": TEXT})
+    folder = compile_bottle(tmp_path / client, f"agent_provider: {{ template: {client} }}\n")
+    command, wanted = OWN_LOGINS[client]
+    with Bottle(engine, images, folder, {}, up=False) as bottle:
+        done = bottle.run(*[word.replace("PROGRAM", f"/opt/{client}-{release}/bin/{client}") for word in command])
+        log = bottle.logs("egress")
+    arrived = {(entry["host"], entry["target"].split("?")[0]) for entry in far_end.events("request")}
+    assert set(wanted) <= arrived, (arrived, done.stdout, done.stderr, log)
+    assert '"rule": "path"' not in log, log
+
+
 TUI = """
 import fcntl, os, pty, select, struct, sys, termios, time
 pid, terminal = pty.fork()
@@ -197,8 +222,10 @@ def test_failure_refresh_and_sign_in(release, engine, images, far_end, host, tmp
     wire = (broken / "egress/routes.yaml").read_text()
     (broken / "egress/routes.yaml").write_text(wire + '  - host: "auth.openai.com"\n')
     pipelock = (broken / "pipelock/pipelock.yaml").read_text()
-    assert pipelock.count('  - "chatgpt.com"\n') == 2
-    (broken / "pipelock/pipelock.yaml").write_text(pipelock.replace('  - "chatgpt.com"\n', '  - "auth.openai.com"\n  - "chatgpt.com"\n'))
+    both, listed = re.subn(r'( +)- "chatgpt.com"\n', r'\1- "auth.openai.com"\n\1- "chatgpt.com"\n', pipelock)
+    assert listed == 2
+    (broken / "pipelock/pipelock.yaml").write_text(both)
+    patch(broken, "compose.yaml", [])
 
     refusal = subprocess.run([BOTTLEC, "exec", broken, "--", "/bin/true"], env=values, capture_output=True, text=True)
     assert refusal.returncode == 1 and "build" in refusal.stderr, "exec notices such a dummy"

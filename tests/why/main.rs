@@ -27,6 +27,7 @@ egress:
     - host: gitea.example
       pipelock: { ssrf_ip_allowlist: [10.1.2.3/32] }
     - host: own.example
+      keep_authorization: true
       pipelock: { tls_passthrough: true }
     - host: chatgpt.com
       path_allowlist: [/backend-api]
