@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use crate::credential_file::CredentialFile;
 use crate::diagnostic::Refusal;
 use crate::facts::HostFacts;
+use crate::guest;
 use crate::index::{LaunchSource, LaunchVariable, Token};
 use crate::output::Verified;
 use crate::provider::{self, LaunchToken};
@@ -53,7 +54,7 @@ pub struct Launch {
 /// The names of all that a launch adds to the environment, sorted.
 pub fn names(bottle: &Verified) -> Vec<String> {
     let slots = bottle.index.tokens().map(|token| token.slot.to_string());
-    let variables = bottle.index.launch_variables().map(|variable| variable.name.as_str().to_owned());
+    let variables = bottle.index.launch_variables().map(|variable| guest::carrier(variable.name.as_str()));
     let mut names: Vec<String> = slots.chain(variables).chain(OWNER.map(str::to_owned)).collect();
     names.sort();
     names.dedup();
@@ -93,7 +94,7 @@ pub fn resolve(bottle: &Verified, host: &Host) -> Launch {
                 };
                 let found = Secret::new(found.into_vec());
                 match value::check_variable(found.expose()) {
-                    Ok(()) => launch.values.push((name.as_str().to_owned(), found)),
+                    Ok(()) => launch.values.push((guest::carrier(name.as_str()), found)),
                     Err((problem, help)) => launch
                         .problems
                         .push(Refusal::new(format!("the value of {variable} {problem}; it is {purpose}"), help)),

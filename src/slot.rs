@@ -7,6 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// How the names of slots begin. No other variable's does.
 pub const PREFIX: &str = "EGRESS_TOKEN_";
 
+/// The variable of the egress process that says which slots its tokens are for.
+pub const BINDING: &str = "EGRESS_SLOTS";
+
 /// The variable of the egress process that holds one token: `EGRESS_TOKEN_<n>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(pub usize);
