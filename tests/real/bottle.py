@@ -1,9 +1,11 @@
 """A compiled bottle in the engine: `docker-compose up` by way of `bottlec exec`, as a user starts it."""
 
+import json
 import os
 from pathlib import Path
 
 from egress import BOTTLEC
+from ruamel.yaml import YAML
 
 # As if a user had built the tree who is nobody in the image; root's agent would be root.
 OWNER = 1001
@@ -11,30 +13,36 @@ OWNER = 1001
 
 class Bottle:
     """Comes up with the block and goes with it. `values` are the host's variables. Without `up`, only
-    the proxies come up, and `run` starts the agent. Without `launcher`, `bottlec exec` is left out and
-    `values` are what compose gets, with the owner's ids, which `exec` takes from the tree."""
+    the proxies come up, and `run` starts the agent. Without `launcher`, `bottlec exec` is left out, which
+    would refuse a tree that was edited, and compose gets what `exec` would give it."""
 
-    def __init__(self, engine, images, folder: Path, values: dict, up: bool = True, launcher: bool = True):
-        self.engine, self.folder, self.services = engine, folder, [] if up else ["egress"]
+    def __init__(self, engine, images, folder: Path, values: dict, up: bool = True, launcher: bool = True, program: str | None = None):
+        self.engine, self.folder, self.services, self.program = engine, folder, [] if up else ["egress"], program
         self.launcher = [BOTTLEC, "exec", self.folder, "--"] if launcher else []
-        ids = {} if launcher else {"BOTTLE_UID": str(OWNER), "BOTTLE_GID": str(OWNER)}
-        self.environment = {**images.environment, **ids, **values}
+        self.environment = {**images.environment, **({} if launcher else as_by_exec(folder, values)), **values}
 
     def __enter__(self):
         for path in [self.folder, *self.folder.rglob("*")]:
             os.chown(path, OWNER, OWNER)
-        self.compose("up", "--detach", *self.services)
-        self.engine.wait_healthy(self.container("egress"), 90)
+        try:
+            self.compose("up", "--detach", *self.services)
+            self.engine.wait_healthy(self.container("egress"), 90)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
         self.compose("down", "--volumes", "--timeout", "1", check=False)
 
     def compose(self, *words, check=True, **more):
-        return self.engine.compose(self.folder, *words, env=self.environment, check=check, by=self.launcher, **more)
+        files = () if self.launcher else ("compose.yaml",)
+        return self.engine.compose(
+            self.folder, *words, env=self.environment, check=check, by=self.launcher, files=files, program=self.program, **more
+        )
 
     def container(self, service):
-        return self.engine.container(self.folder, service, env=self.environment)
+        return self.compose("ps", "--quiet", service).stdout.strip()
 
     def logs(self, service):
         return self.engine.logs(self.container(service))
@@ -46,3 +54,12 @@ class Bottle:
     def run(self, *command, **more):
         """Runs the agent's service anew with another command, its entrypoint included."""
         return self.compose("run", "--rm", "-T", "agent", *command, check=False, **more)
+
+
+def as_by_exec(folder: Path, values: dict) -> dict:
+    """What `bottlec exec` gives the proxies: tokens, what they are for, the owner's ids, the checkout."""
+    index = json.loads((folder / "bottle.json").read_text())
+    tokens = {entry["slot"]: values[entry["token_ref"]] for entry in index["slots"] if entry["token_ref"] in values}
+    slots = YAML(typ="safe").load((folder / "egress/routes.yaml").read_text()).get("slots")
+    binding = {"EGRESS_SLOTS": slots} if slots else {}
+    return {"BOTTLE_UID": str(OWNER), "BOTTLE_GID": str(OWNER), "BOTTLE_CHECKOUT": "edited", **tokens, **binding}

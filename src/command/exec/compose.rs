@@ -84,7 +84,8 @@ impl Compose {
     pub(super) fn recognise(command: &[OsString]) -> Option<Result<Compose, Refusal>> {
         let name = Path::new(command.first()?).file_name()?.to_str()?;
         let start = match name {
-            "docker-compose" => 1,
+            // Releases lie beside each other as `docker-compose-v2` and the like.
+            name if name.starts_with("docker-compose") => 1,
             "docker" | "podman" => after_docker(command)?,
             _ => return None,
         };
