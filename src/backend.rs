@@ -29,6 +29,17 @@ pub enum Backend {
     Smolmachines,
 }
 
+/// How a bottle's agent is a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agent {
+    /// It is none: it runs in a microVM.
+    Absent,
+    /// Its image follows from the tree.
+    Given,
+    /// Its image is built from the user's own Dockerfile.
+    BuiltFromOwn,
+}
+
 /// What the backends are given.
 pub struct Job<'j> {
     /// The manifest, checked.
@@ -41,6 +52,8 @@ pub struct Job<'j> {
     pub environment: &'j Environment,
     /// The backends that are asked for.
     pub backends: &'j [Backend],
+    /// The hashes of the files that the proxies read, by path.
+    pub hashes: &'j BTreeMap<String, String>,
 }
 
 impl Job<'_> {
@@ -88,6 +101,14 @@ pub fn made_at_run_time(backends: &[Backend]) -> Vec<&'static str> {
 
 /// Reads the walls out of a file's text; the other files are there for what the file names.
 type Reader = fn(&Files, &str) -> Result<Walls, String>;
+
+/// The file of the containers.
+pub const CONTAINERS: &str = docker::COMPOSE;
+
+/// How the agent is started by what this text of [`CONTAINERS`] says.
+pub fn agent(text: &[u8]) -> Agent {
+    docker::agent_of(text)
+}
 
 /// What the backends' files in a tree say of the agent's walls. `addresses` are texts that differ from
 /// bottle to bottle and mean the same, with a name for each.

@@ -12,6 +12,9 @@ use serde::de::DeserializeOwned;
 
 use crate::digest;
 
+/// The variable that says which checkout a bottle is started from.
+pub const VARIABLE: &str = "BOTTLE_CHECKOUT";
+
 /// One bottle's folder on this machine. Another clone of the same repository has another.
 pub struct Checkout {
     /// The folder, links resolved.
@@ -83,4 +86,42 @@ pub fn config_folder() -> Result<PathBuf> {
     let config = absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")));
     let config = config.ok_or_else(|| anyhow!("neither HOME nor XDG_CONFIG_HOME is set to an absolute path"))?;
     Ok(config.join("bottlec"))
+}
+
+/// What is kept of every checkout under a name, with the file that it is in. What cannot be read as it
+/// is left out: it is another checkout's, and its own start says so.
+///
+/// # Errors
+/// I/O errors, with the path.
+pub fn all<T: DeserializeOwned>(name: &str) -> Result<Vec<(PathBuf, T)>> {
+    let folder = config_folder()?.join("checkouts");
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", folder.display())),
+    };
+    let mut paths: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path().join(name).with_extension("json")).collect();
+    paths.sort();
+    let read = |path: PathBuf| {
+        let value = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
+        Some((path, value))
+    };
+    Ok(paths.into_iter().filter_map(read).collect())
+}
+
+/// A file without anything in it, for programs that read one unless they are given another.
+///
+/// # Errors
+/// I/O errors, with the path.
+pub fn empty_file() -> Result<PathBuf> {
+    let folder = config_folder()?;
+    let path = folder.join("empty");
+    let write = || -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }

@@ -70,18 +70,19 @@ impl Linked<'_> {
         let Linked { bottle, plan, egress, backends, hermetic } = self;
         let Some(filter) = Pipelock::of(&bottle.name, egress, bottle.pipelock) else { return Ok(None) };
         let environment = Environment::of(bottle, plan, bottle.subnet.egress());
-        let job = Job { bottle, plan, egress, environment: &environment, backends };
-        let mut artifacts = backend::render(&job)?;
+        let mut artifacts =
+            vec![Artifact::public(egress::WIRE, egress.wire()?), Artifact::public(pipelock::FILE, filter.render()?)];
+        artifacts.extend(egress::FIXED.map(Artifact::fixed));
+        let hashes = artifacts.iter().map(|file| (file.path.clone(), file.sha256())).collect();
+        let job = Job { bottle, plan, egress, environment: &environment, backends, hashes: &hashes };
+        artifacts.extend(backend::render(&job)?);
         artifacts.push(Artifact::private(environment::FILE, environment.file()?));
         artifacts.push(Artifact::public("agent/ca/.gitignore", guest::IGNORED_CERTIFICATES.to_owned()));
         for file in &plan.files {
             let path = format!("agent/home/{}", file.path);
             artifacts.push(Artifact::new(path, file.content.clone(), file.private));
         }
-        artifacts.push(Artifact::public(egress::WIRE, egress.wire()?));
         artifacts.push(Artifact::public(environment::EGRESS_FILE, environment::egress_file(egress)?));
-        artifacts.extend([&egress::ADDON, &egress::PREPARE].map(Artifact::fixed));
-        artifacts.push(Artifact::public(pipelock::FILE, filter.render()?));
         artifacts.sort_by(|a, b| a.path.cmp(&b.path));
 
         let mut origins = backend::origins(&job);

@@ -64,19 +64,18 @@ impl Environment {
     /// Who decides the variables of `agent/agent.env`.
     pub fn file_origins(&self) -> Origins {
         let mut origins = Origins::of(TRUST);
-        for name in self.literal.keys().chain(&self.bound_at_launch) {
+        for name in self.literal.keys() {
             origins.set(format!("/{name}"), self.origin(name));
         }
         origins
     }
 
-    /// `agent/agent.env`, for `docker run --env-file`.
+    /// `agent/agent.env`, for `docker run --env-file`: the variables with a text.
     ///
     /// # Errors
     /// When a value does not fit on a line: a defect of bottlec, which checks before.
     pub fn file(&self) -> Result<String, RenderError> {
-        let bound_at_launch = self.bound_at_launch.iter().map(VariableName::as_str).collect();
-        render::unchecked(FILE, &EnvFile { literal: &self.literal, bound_at_launch })
+        render::unchecked(FILE, &EnvFile { literal: &self.literal, bound_at_launch: Vec::new() })
     }
 }
 

@@ -12,6 +12,7 @@ use crate::credential_file::CredentialFile;
 use crate::diagnostic::Refusal;
 use crate::egress::{self, Wire};
 use crate::facts::HostFacts;
+use crate::guest;
 use crate::index::{LaunchSource, LaunchVariable, Token};
 use crate::output::Verified;
 use crate::provider::{self, LaunchToken};
@@ -60,7 +61,7 @@ pub struct Launch {
 pub fn names(bottle: &Verified) -> Vec<String> {
     let binding = bottle.index.binding().map(|_| slot::BINDING.to_owned());
     let slots = bottle.index.tokens().map(|token| token.slot.to_string()).chain(binding);
-    let variables = bottle.index.launch_variables().map(|variable| variable.name.as_str().to_owned());
+    let variables = bottle.index.launch_variables().map(|variable| guest::carrier(variable.name.as_str()));
     let mut names: Vec<String> = slots.chain(variables).chain(OWNER.map(str::to_owned)).collect();
     names.sort();
     names.dedup();
@@ -109,7 +110,7 @@ pub fn resolve(bottle: &Verified, host: &Host) -> Launch {
                 };
                 let found = Secret::new(found.into_vec());
                 match value::check_variable(found.expose()) {
-                    Ok(()) => launch.values.push((name.as_str().to_owned(), found)),
+                    Ok(()) => launch.values.push((guest::carrier(name.as_str()), found)),
                     Err((problem, help)) => launch
                         .problems
                         .push(Refusal::new(format!("the value of {variable} {problem}; it is {purpose}"), help)),

@@ -43,7 +43,12 @@ impl Subnet {
     /// The subnet of a bottle that names none: one of 16,384 between 10.192.0.0 and 10.255.255.0,
     /// by the hash of its name. Away from the ranges that container engines and home routers take.
     pub fn of_name(name: &BottleName) -> Subnet {
-        let hash = Sha256::digest(name.as_str());
+        Subnet::of_key(name.as_str())
+    }
+
+    /// One of the same by the hash of a text.
+    pub fn of_key(key: &str) -> Subnet {
+        let hash = Sha256::digest(key);
         let address = Ipv4Addr::new(10, 192 | (hash[0] & 63), hash[1], 0);
         Subnet(Ipv4Net::new_assert(address, 24))
     }
@@ -51,6 +56,12 @@ impl Subnet {
     /// The range, `a.b.c.0/24`.
     pub fn range(self) -> Ipv4Net {
         self.0
+    }
+
+    /// The first three numbers of each address in it, with the dots between them.
+    pub fn prefix(self) -> String {
+        let [a, b, c, _] = self.0.network().octets();
+        format!("{a}.{b}.{c}")
     }
 
     /// The half that an agent in a container shares with egress; the host has no address in it.

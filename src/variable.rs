@@ -165,29 +165,3 @@ fn carriable(value: &str) -> Result<(), Refusal> {
     }
     Ok(())
 }
-
-/// Why a variable that is bound at launch may not have this name, if it may not. At launch it is in
-/// the environment of `docker compose` or `smolvm` on the *host*, where such a name changes what
-/// those programs do.
-pub fn steers_launcher(name: &VariableName) -> bool {
-    const NAMES: [&str; 14] = [
-        "PATH",
-        "HOME",
-        "SHELL",
-        "IFS",
-        "ENV",
-        "BASH_ENV",
-        "TMPDIR",
-        "XDG_CONFIG_HOME",
-        "XDG_RUNTIME_DIR",
-        "GODEBUG",
-        "GIT_SSH_COMMAND",
-        "SSH_AUTH_SOCK",
-        "NODE_OPTIONS",
-        "PERL5OPT",
-    ];
-    const PREFIXES: [&str; 10] =
-        ["LD_", "DYLD_", "DOCKER_", "COMPOSE_", "BUILDKIT_", "BUILDX_", "BOTTLE_", "SMOLVM_", "SMOL_", "PYTHON"];
-    let name = name.as_str();
-    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-}

@@ -50,11 +50,16 @@ fn the_smolfile_crate_sees_what_we_mean() {
         let late = bottle.ends_with("smolvm-1-33") || bottle.ends_with("extends");
         assert_eq!(machine.net_backend.as_deref(), late.then_some("virtio-net"), "{}", bottle.display());
 
-        // Every variable has a value or comes from the host under its own name; none is bare, which
-        // would copy the host's.
+        // Every variable has a value or comes from its carrier; none is bare, which would copy the host's.
         let text = fs::read_to_string(bottle.join("agent/agent.env")).unwrap();
-        let lines: Vec<&str> = text.split_terminator('\n').skip(1).collect();
-        let (literal, bound): (Vec<&str>, Vec<&str>) = lines.into_iter().partition(|line| line.contains('='));
+        let literal: Vec<&str> = text.split_terminator('\n').skip(1).collect();
+        assert!(literal.iter().all(|line| line.contains('=')), "{}", bottle.display());
+        let variables = index["env"].as_array().unwrap().iter();
+        let mut bound: Vec<&str> = variables
+            .filter(|variable| variable["source"] != "literal")
+            .map(|variable| variable["name"].as_str().unwrap())
+            .collect();
+        bound.sort_unstable();
         // A container and a microVM find egress at different addresses; all else is the same.
         let container = index["network"]["egress"].as_str().unwrap();
         let literal: Vec<String> = literal
@@ -64,7 +69,7 @@ fn the_smolfile_crate_sees_what_we_mean() {
         assert_eq!(machine.env, literal, "{}", bottle.display());
         assert_eq!(machine.secrets.keys().map(String::as_str).collect::<Vec<_>>(), bound);
         for (name, reference) in &machine.secrets {
-            assert_eq!(serde_json::to_value(reference).unwrap()["from_env"], Value::from(name.as_str()));
+            assert_eq!(serde_json::to_value(reference).unwrap()["from_env"], Value::from(format!("BOTTLE_ENV_{name}")));
         }
     }
 }
@@ -153,23 +158,30 @@ fn compose_separates_and_hardens_the_services() {
             file["services"][service]["networks"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
         };
         assert_eq!(networks("agent"), ["inside"]);
-        assert_eq!(networks("egress"), ["inside", "machine", "uplink"]);
+        assert_eq!(networks("egress"), ["inside", "uplink"]);
+        assert_eq!(networks("machine-egress"), ["machine", "uplink"]);
+        assert_eq!(file["services"]["machine-egress"]["profiles"], serde_json::json!(["machine"]));
         assert_eq!(networks("pipelock"), ["outside", "uplink"]);
         for (network, internal, host_has_address) in
             [("inside", true, false), ("uplink", true, false), ("machine", true, true), ("outside", false, true)]
         {
             let network = &file["networks"][network];
             assert_eq!(network["internal"], internal, "{network}");
+            assert_eq!(network["enable_ipv6"], false, "{network}");
             let inhibited = &network["driver_opts"]["com.docker.network.bridge.inhibit_ipv4"];
             assert_eq!(inhibited == "true", !host_has_address, "{network}");
         }
-        for (service, network, address) in
-            [("agent", "inside", "agent"), ("egress", "inside", "egress"), ("egress", "machine", "machine_egress")]
-        {
-            assert_eq!(
-                file["services"][service]["networks"][network]["ipv4_address"], index["network"][address],
-                "a fixed address"
-            );
+        // The numbers of the index, unless a checkout gives its own; a microVM's file cannot.
+        let prefix = index["network"]["subnet"].as_str().unwrap().trim_end_matches(".0/24");
+        let default = format!("${{BOTTLE_NET:-{prefix}}}");
+        for (service, network, address) in [
+            ("agent", "inside", "agent"),
+            ("egress", "inside", "egress"),
+            ("machine-egress", "machine", "machine_egress"),
+        ] {
+            let fixed = file["services"][service]["networks"][network]["ipv4_address"].as_str().unwrap();
+            assert_eq!(fixed.replace(&default, prefix), index["network"][address].as_str().unwrap());
+            assert!(network == "inside" || !fixed.contains('$'), "{fixed}");
         }
         for (name, service) in file["services"].as_object().unwrap() {
             assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
@@ -177,13 +189,19 @@ fn compose_separates_and_hardens_the_services() {
             assert!(service["pids_limit"].is_u64() && service["mem_limit"].is_string(), "{name}");
             assert!(service["ports"].is_null() && service["privileged"].is_null(), "{name}");
             // What handles private keys of two proxies, or makes them, has no network and ends.
-            let once = ["prepare", "pipelock-ca"].contains(&name.as_str());
+            let once = ["prepare", "pipelock-ca", "volumes"].contains(&name.as_str());
+            assert_eq!(service["ulimits"]["core"], 0, "{name}");
             assert_eq!(service["network_mode"] == "none", once, "{name}");
             assert_eq!(service["networks"].is_null(), once, "{name}");
-            let capabilities =
-                if name == "prepare" { serde_json::json!(["CHOWN", "DAC_OVERRIDE"]) } else { Value::Null };
+            let capabilities = match name.as_str() {
+                "prepare" => serde_json::json!(["CHOWN", "DAC_OVERRIDE"]),
+                "volumes" => serde_json::json!(["CHOWN"]),
+                _ => Value::Null,
+            };
             assert_eq!(service["cap_add"], capabilities, "{name}");
-            assert!(service["image"].as_str().unwrap().starts_with("${BOTTLE_"), "{name}");
+            let image = service["image"].as_str().unwrap();
+            let own = "bottle-own-dockerfile-agent:${BOTTLE_CHECKOUT:-latest}";
+            assert!(image.starts_with("${BOTTLE_") || image == own, "{name}");
             let own_image = bottle.ends_with("own-dockerfile") || bottle.ends_with("image-reference");
             assert_eq!(service["read_only"], !(own_image && name == "agent"), "{name}");
         }
@@ -201,16 +219,20 @@ fn compose_separates_and_hardens_the_services() {
             "agent writes home",
             "agent writes workspace",
             "egress reads ./egress",
+            "egress reads ./pipelock",
             "egress reads egress-ca",
+            "machine-egress reads ./egress",
+            "machine-egress reads ./pipelock",
+            "machine-egress reads egress-ca",
             "pipelock reads ./pipelock",
             "pipelock reads pipelock-ca",
             "pipelock-ca writes pipelock-ca",
             "prepare reads ./egress",
             "prepare writes ./agent/ca",
             "prepare writes egress-ca",
-            "prepare writes home",
             "prepare writes pipelock-ca",
-            "prepare writes workspace",
+            "volumes writes home",
+            "volumes writes workspace",
         ];
         assert_eq!(mounts, expected, "{}", bottle.display());
         assert!(file["services"]["pipelock"]["environment"].is_null(), "pipelock takes any variable for a secret");
@@ -224,18 +246,23 @@ fn compose_separates_and_hardens_the_services() {
             |service: &str| file["services"][service]["environment"].as_object().cloned().unwrap_or_default();
         assert_eq!(environment("egress").keys().map(String::as_str).collect::<BTreeSet<_>>(), slots);
         assert!(environment("egress").values().all(Value::is_null));
+        assert_eq!(environment("egress"), environment("machine-egress"));
         assert!(!environment("agent").keys().any(|name| name.starts_with("EGRESS_")));
         assert_eq!(file["services"]["agent"]["depends_on"]["egress"]["condition"], "service_healthy");
         assert_eq!(file["services"]["egress"]["depends_on"]["pipelock"]["condition"], "service_healthy");
         for service in ["egress", "pipelock"] {
             assert_eq!(file["services"][service]["healthcheck"]["test"][0], "CMD", "{service}");
         }
+        for (service, script) in [("egress", "healthcheck"), ("prepare", "entrypoint")] {
+            let words = file["services"][service][script].to_string();
+            assert!(words.contains("\"python3\",\"-I\","), "nothing is imported from beside the script: {words}");
+        }
     }
 }
 
 #[test]
 fn the_index_has_the_hash_of_every_other_file() {
-    let (_copy, trees) = goldens::whole_trees();
+    let (_folder, trees) = goldens::whole_trees();
     for bottle in trees {
         let index = index(&bottle);
         let mut listed = BTreeSet::from([PathBuf::from("bottle.json")]);

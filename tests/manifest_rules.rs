@@ -291,11 +291,17 @@ fn variables_that_displace_the_placeholder_are_refused_beside_it() {
 }
 
 #[test]
-fn variables_bound_at_launch_do_not_steer_the_launcher() {
-    for name in ["PATH", "LD_PRELOAD", "DOCKER_HOST", "COMPOSE_FILE", "BOTTLE_AGENT_IMAGE", "PYTHONPATH", "BASH_ENV"] {
-        assert_eq!(compile_text(&format!("env:\n  {name}: ${{X}}\n")).codes, ["BTL212 2:3"], "{name}");
-        assert_eq!(compile_text(&format!("env:\n  {name}: \"?\"\n")).codes, ["BTL212 2:3"], "{name}");
-        taken(&[&format!("env:\n  {name}: x\n")]);
+fn variables_bound_at_launch_may_have_any_name_and_travel_under_bottlecs_own() {
+    for name in ["PATH", "LD_PRELOAD", "DOCKER_HOST", "COMPOSE_FILE", "GIT_DIR", "BASH_ENV"] {
+        for binding in ["${X}", "\"?\"", "x"] {
+            taken(&[&format!("env:\n  {name}: {binding}\n")]);
+        }
+        let compiled = compile_text(&format!("env:\n  {name}: ${{X}}\n"));
+        let entry = format!("\"{name}\": \"${{BOTTLE_ENV_{name}-}}\"");
+        assert!(compiled.file("compose.yaml").contains(&entry), "{}", compiled.file("compose.yaml"));
+        let entry = format!("\"{name}\" = {{ from_env = \"BOTTLE_ENV_{name}\" }}");
+        assert!(compiled.file("Smolfile").contains(&entry), "{}", compiled.file("Smolfile"));
+        assert!(!compiled.file("agent/agent.env").contains(name), "{}", compiled.file("agent/agent.env"));
     }
 }
 

@@ -112,7 +112,8 @@ fn expected(index: &Value, file: &str, pointer: &str, value: &Value) -> String {
         ("egress/routes.yaml", ["routes", _, "opened"]) => "false".to_owned(),
         ("pipelock/pipelock.yaml", ["default_agent_identity"]) => word(value).replace("bottle/", ""),
         ("pipelock/pipelock.yaml", ["forward_proxy", "sni_require_tls"]) => "3\"".to_owned(),
-        ("egress/egress.env", [slot]) | ("compose.yaml", ["services", "egress", "environment", slot]) => token_of(slot),
+        ("egress/egress.env", [slot])
+        | ("compose.yaml", ["services", "egress" | "machine-egress", "environment", slot]) => token_of(slot),
         ("agent/agent.env", [name])
         | ("compose.yaml", ["services", "agent", "environment", name])
         | ("Smolfile", ["secrets", name]) => format!("{name}:"),

@@ -164,7 +164,8 @@ fn interpolated(text: &str) -> String {
             after
         } else {
             let (inside, after) = after.strip_prefix('{').and_then(|after| after.split_once('}')).expect("a variable");
-            let (name, default) = inside.split_once(":-").expect("a default");
+            let default = inside.split_once(":-").or_else(|| inside.split_once('-'));
+            let (name, default) = default.expect("a default");
             assert!(name.starts_with("BOTTLE_"), "compose would take {name} from its environment");
             out.push_str(default);
             after
@@ -180,10 +181,17 @@ fn compose(text: &str, environment: &Environment, egress: &Egress, bottle: &Bott
         entries.into_iter().map(|(name, value)| (name, value.as_deref().map(interpolated))).collect()
     };
     let literal = environment.literal.iter().map(|(name, value)| (name.to_string(), Some(value.clone())));
-    let bound = environment.bound_at_launch.iter().map(|name| (name.to_string(), None));
     let agent = &file["services"]["agent"];
+    for name in &environment.bound_at_launch {
+        assert_eq!(agent["environment"][name.as_str()], format!("${{BOTTLE_ENV_{name}-}}"));
+    }
+    let bound = environment.bound_at_launch.iter().map(|name| (name.to_string(), Some(String::new())));
     assert_eq!(each(&agent["environment"]), literal.chain(bound).collect());
-    let slots: BTreeMap<String, Option<String>> = egress.slots.keys().map(|slot| (slot.to_string(), None)).collect();
+    let mut slots: BTreeMap<String, Option<String>> =
+        egress.slots.keys().map(|slot| (slot.to_string(), None)).collect();
+    if !slots.is_empty() {
+        slots.insert("EGRESS_SLOTS".to_owned(), None);
+    }
     assert_eq!(each(file["services"]["egress"].get("environment").unwrap_or(&json!({}))), slots);
     let own = format!("bottle-{}-agent", bottle.name.as_str());
     let image = interpolated(agent["image"].as_str().expect("a text"));
@@ -195,14 +203,19 @@ fn compose(text: &str, environment: &Environment, egress: &Egress, bottle: &Bott
         Some(ImageChoice::Dockerfile(path)) => {
             let part = |key: &str| interpolated(agent["build"][key].as_str().expect("a text"));
             assert_eq!(format!("{}/{}", part("context"), part("dockerfile")), format!("../../{path}"));
-            assert_eq!(image, own);
+            assert_eq!(image, format!("{own}:latest"));
         }
         Some(ImageChoice::Archive(_)) => panic!("compose starts no archive"),
-        None => assert_eq!((image, &agent["build"]["context"]), (own, &json!("./image"))),
+        None => {
+            assert!(image.strip_prefix(&format!("{own}:")).is_some_and(|tag| tag.len() == 12), "{image}");
+            assert_eq!(agent["build"]["context"], "./image");
+        }
     }
-    assert_eq!(agent["networks"]["inside"]["ipv4_address"], bottle.subnet.agent().to_string());
+    let address = agent["networks"]["inside"]["ipv4_address"].as_str().expect("an address");
+    assert_eq!(interpolated(address), bottle.subnet.agent().to_string());
     let names: BTreeSet<&str> = file["services"].as_object().expect("services").keys().map(String::as_str).collect();
-    assert_eq!(names, BTreeSet::from(["agent", "egress", "pipelock", "pipelock-ca", "prepare"]));
+    let meant = ["agent", "egress", "machine-egress", "pipelock", "pipelock-ca", "prepare", "volumes"];
+    assert_eq!(names, BTreeSet::from(meant));
     everywhere(&file, &mut |text| drop(interpolated(text)));
 }
 
@@ -234,7 +247,7 @@ fn smolfile(text: &str, bottle: &Bottle, plan: &bottlec::plan::AgentProvisionPla
     let bound: Vec<&str> = environment.bound_at_launch.iter().map(|name| name.as_str()).collect();
     assert_eq!(machine.secrets.keys().map(String::as_str).collect::<Vec<_>>(), bound);
     for (name, source) in &machine.secrets {
-        assert_eq!(serde_json::to_value(source).expect("JSON")["from_env"], json!(name));
+        assert_eq!(serde_json::to_value(source).expect("JSON")["from_env"], json!(format!("BOTTLE_ENV_{name}")));
     }
     let network = machine.network.expect("a network");
     assert_eq!(network.allow_cidrs, [format!("{}/32", bottle.subnet.machine_egress())]);
@@ -257,8 +270,7 @@ fn env_files(agent: &str, slots: &str, environment: &Environment, egress: &Egres
         read
     };
     let literal = environment.literal.iter().map(|(name, value)| (name.to_string(), Some(value.clone())));
-    let bound = environment.bound_at_launch.iter().map(|name| (name.to_string(), None));
-    assert_eq!(lines(agent), literal.chain(bound).collect());
+    assert_eq!(lines(agent), literal.collect());
     assert!(!agent.contains(['\r', '\0']));
     assert_eq!(lines(slots), egress.slots.keys().map(|slot| (slot.to_string(), None)).collect());
 }

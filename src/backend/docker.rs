@@ -1,27 +1,29 @@
 //! Docker: `compose.yaml` and the agent's Dockerfile.
 
+mod agent;
 mod compose;
 mod origins;
 mod walls;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use askama::Template;
 use compose::{
-    Attachment, Build, Compose, Condition, Healthcheck, Interpolated, Logging, Mount, Network, Service, Volume, after,
+    Attachment, Compose, Condition, Healthcheck, Interpolated, Logging, Mount, Network, Service, Volume, after,
     literals,
 };
 
 pub(super) use origins::origins;
 
-use super::{Backend, Job};
+use super::{Agent, Backend, Job};
 use crate::artifact::Artifact;
 use crate::bottle::Bottle;
 use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::digest;
+use crate::egress;
 use crate::environment;
 use crate::guest;
 use crate::pipelock;
-use crate::plan::AgentImage;
 use crate::provider::ImageChoice;
 use crate::release::PipelockTarget;
 use crate::render::{self, RenderError};
@@ -33,19 +35,52 @@ pub(super) const COMPOSE: &str = "compose.yaml";
 /// How the agent's image is made, when the manifest does not say.
 const DOCKERFILE: &str = "image/Dockerfile";
 
-/// What is chosen in a generated Dockerfile.
-#[derive(Template)]
-#[template(path = "image.dockerfile")]
-struct Image<'i> {
-    package: &'i str,
-    version: &'i str,
-    workspace: &'i str,
-    home: &'i str,
-}
-
 /// Stock mitmproxy, the release that the clients were measured with.
 const EGRESS_IMAGE: &str = "mitmproxy/mitmproxy:11.0.2";
 const PIPELOCK_IMAGE: &str = "ghcr.io/luckypipewrench/pipelock";
+
+/// The profile of what only a microVM needs.
+const MACHINE: &str = "machine";
+
+/// The label with the fingerprint of the files that a service reads. compose does not see into files:
+/// without it `up` would leave a service running that goes by the old ones.
+const FILES_LABEL: &str = "bottlec.files";
+
+/// The files that each service reads and that a build may change.
+fn reads(service: &str) -> Vec<&'static str> {
+    match service {
+        "egress" | "machine-egress" => vec![egress::WIRE, egress::ADDON.path, egress::PROBE.path, pipelock::FILE],
+        "pipelock" => vec![pipelock::FILE],
+        "prepare" => vec![egress::PREPARE.path],
+        _ => Vec::new(),
+    }
+}
+
+/// One text for all files that a service reads, by their hashes.
+fn fingerprint<'h>(service: &str, hash: impl Fn(&str) -> Option<Cow<'h, str>>) -> BTreeMap<String, Interpolated> {
+    let line = |path: &&str| format!("{path} {}\n", hash(path).unwrap_or_default());
+    let lines: String = reads(service).iter().map(line).collect();
+    if lines.is_empty() {
+        return BTreeMap::new();
+    }
+    BTreeMap::from([(FILES_LABEL.to_owned(), Interpolated::literal(&digest::hash(lines.as_bytes())))])
+}
+
+/// Says which checkout a bottle runs from, by its id. Only `bottlec exec` sets it.
+const CHECKOUT: &str = crate::checkout::VARIABLE;
+
+/// The first three numbers of the addresses that agent and egress share.
+const NETWORK: &str = "BOTTLE_NET";
+
+/// mitmproxy loads a script again when its file changes and drops one that does not load; the copy
+/// cannot change. What lies beside the script can be imported and what lies beside the authority is
+/// read as settings, so both get a folder of their own, which is new at each start. The image's own
+/// entrypoint changes users, which takes capabilities.
+const EGRESS_START: &str = r#"mkdir -m 700 /tmp/egress && cp /etc/egress/addon.py /egress-ca/mitmproxy-ca.pem /tmp/egress/ && cp /etc/egress/probe.py /tmp/ && exec mitmdump "$@""#;
+
+/// Isolated (`-I`): Python would import what lies beside a script in place of its own modules.
+const PROBE: [&str; 4] = ["CMD", "python3", "-I", "/tmp/probe.py"];
+const PREPARE: [&str; 3] = ["python3", "-I", "/etc/egress/prepare.py"];
 
 /// A user that owns nothing else.
 const NOBODY: &str = "65534:65534";
@@ -65,36 +100,33 @@ pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
 
 /// `compose.yaml`, and `image/Dockerfile` when the manifest names none.
 pub(super) fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
-    let mut artifacts = vec![Artifact::public(COMPOSE, render::yaml(COMPOSE, &compose(job))?)];
-    if let AgentImage::Generated(recipe) = &job.plan.image {
-        let image = Image {
-            package: recipe.package,
-            version: recipe.version,
-            workspace: guest::WORKSPACE,
-            home: job.plan.home,
-        };
-        artifacts.push(Artifact::public(DOCKERFILE, render::unchecked(DOCKERFILE, &image)?));
-    }
+    let dockerfile = agent::dockerfile(job)?;
+    let mut artifacts = vec![Artifact::public(COMPOSE, render::yaml(COMPOSE, &compose(job, dockerfile.as_deref()))?)];
+    artifacts.extend(dockerfile.map(|text| Artifact::public(DOCKERFILE, text)));
     Ok(artifacts)
 }
 
-fn compose(job: &Job) -> Compose {
-    let mut services = BTreeMap::from([
-        ("egress", egress(job)),
-        ("pipelock", pipelock(job)),
-        ("pipelock-ca", pipelock_ca(job)),
-        ("prepare", prepare(job)),
-    ]);
-    let subnet = job.bottle.subnet;
+fn compose(job: &Job, dockerfile: Option<&str>) -> Compose {
+    let mut services =
+        BTreeMap::from([("pipelock", pipelock(job)), ("pipelock-ca", pipelock_ca(job)), ("prepare", prepare())]);
     let mut networks = BTreeMap::from([("uplink", Network::isolated(None)), ("outside", Network::bridge(false, None))]);
     let mut volumes = vec!["egress-ca", "pipelock-ca"];
     if job.wants(Backend::Docker) {
-        services.insert("agent", agent(job));
-        networks.insert("inside", Network::isolated(Some(subnet.inside())));
+        services.extend([
+            ("agent", agent::agent(job, dockerfile)),
+            ("egress", egress(job)),
+            ("volumes", agent::volumes(job)),
+        ]);
+        networks.insert("inside", Network::isolated(Some(address(job, "0/25"))));
         volumes.extend(["home", "workspace"]);
     }
     if job.wants(Backend::Smolmachines) {
-        networks.insert("machine", Network::bridge(true, Some(subnet.machine())));
+        services.insert("machine-egress", machine_egress(job));
+        let range = Interpolated::literal(&job.bottle.subnet.machine().to_string());
+        networks.insert("machine", Network::bridge(true, Some(range)));
+    }
+    for (name, service) in &mut services {
+        service.labels = fingerprint(name, |path| job.hashes.get(path).map(Cow::from));
     }
     Compose {
         services: services.into_iter().map(|(name, service)| (name.to_owned(), service)).collect(),
@@ -103,11 +135,23 @@ fn compose(job: &Job) -> Compose {
     }
 }
 
+/// How the agent is a service of a compose file, if it is.
+pub(super) fn agent_of(text: &[u8]) -> Agent {
+    let compose: Option<Compose> = serde_yaml::from_slice(text).ok();
+    match compose.and_then(|mut compose| compose.services.remove("agent")) {
+        None => Agent::Absent,
+        Some(Service { build: Some(build), .. }) if build.context.0 != "./image" => Agent::BuiltFromOwn,
+        Some(_) => Agent::Given,
+    }
+}
+
 /// A service without any privilege; who makes one says the rest.
 fn hardened(image: Interpolated) -> Service {
     Service {
         image,
         build: None,
+        profiles: Vec::new(),
+        labels: BTreeMap::new(),
         user: None,
         entrypoint: Vec::new(),
         command: Vec::new(),
@@ -124,6 +168,11 @@ fn hardened(image: Interpolated) -> Service {
         security_opt: literals(["no-new-privileges:true"]),
         pids_limit: 256,
         mem_limit: Interpolated::literal("1g"),
+        // What every machine has. egress is one Python process; more would be taken from its user.
+        cpus: Interpolated::literal("1.0"),
+        // A core file of egress would hold tokens. Descriptors are for some thousand connections. How many
+        // processes there are is limited by `pids_limit`: `nproc` counts those of the host's user, too.
+        ulimits: [("core", 0), ("nofile", 65_536)].map(|(name, value)| (name.to_owned(), value)).into(),
         tmpfs: literals(["/tmp"]),
         volumes: Vec::new(),
         network_mode: None,
@@ -134,89 +183,45 @@ fn hardened(image: Interpolated) -> Service {
     }
 }
 
-fn agent_user() -> Interpolated {
-    Interpolated::variable("BOTTLE_UID", "1000")
+fn at(address: Interpolated) -> Attachment {
+    Attachment { ipv4_address: Some(address) }
 }
 
-fn agent_group() -> Interpolated {
-    Interpolated::variable("BOTTLE_GID", "1000")
-}
-
-fn at(address: std::net::Ipv4Addr) -> Attachment {
-    Attachment { ipv4_address: Some(Interpolated::literal(&address.to_string())) }
-}
-
-fn agent(job: &Job) -> Service {
-    let generated = format!("bottle-{}-agent", job.bottle.name.as_str());
-    let built = |context, dockerfile: &str| Some(Build { context, dockerfile: Interpolated::literal(dockerfile) });
-    let (image, build) = match &job.plan.image {
-        AgentImage::Generated(_) => (generated.as_str(), built(Interpolated::literal("./image"), "Dockerfile")),
-        AgentImage::Chosen(ImageChoice::Reference(reference)) => (reference.as_str(), None),
-        AgentImage::Chosen(ImageChoice::Archive(_)) => (generated.as_str(), None),
-        AgentImage::Chosen(ImageChoice::Dockerfile(path)) => {
-            let (folder, file) = path.rsplit_once('/').map_or(("", path.as_str()), |(folder, file)| (folder, file));
-            let manifest_folder = Interpolated::variable("BOTTLE_MANIFEST_DIR", "../..");
-            let context =
-                if folder.is_empty() { manifest_folder } else { manifest_folder.followed_by(&format!("/{folder}")) };
-            (generated.as_str(), built(context, file))
-        }
-    };
-    let literal =
-        job.environment.literal.iter().map(|(name, text)| (name.to_string(), Some(Interpolated::literal(text))));
-    let bound = job.environment.bound_at_launch.iter().map(|name| (name.to_string(), None));
-    let words = |words: &[String]| words.iter().map(|word| Interpolated::literal(word)).collect::<Vec<_>>();
-    Service {
-        build,
-        // The owner of `agent/`, whose private files the agent must be able to read.
-        user: Some(agent_user().followed_by(":").joined(agent_group())),
-        entrypoint: literals(["/bin/sh", "-c", guest::START, "bottle"]),
-        command: words(&job.plan.command),
-        working_dir: Some(Interpolated::literal(guest::WORKSPACE)),
-        environment: literal.chain(bound).collect(),
-        stdin_open: true,
-        tty: true,
-        restart: Interpolated::literal("no"),
-        // An image of somebody else's may need to write elsewhere.
-        read_only: matches!(job.plan.image, AgentImage::Generated(_)),
-        pids_limit: 1024,
-        mem_limit: Interpolated::literal("4g"),
-        volumes: vec![
-            Mount::bind("./agent", guest::MOUNT),
-            Mount::volume("home", job.plan.home, false),
-            Mount::volume("workspace", guest::WORKSPACE, false),
-        ],
-        networks: BTreeMap::from([("inside".to_owned(), at(job.bottle.subnet.agent()))]),
-        // Nobody answers there. Engines before 25.0.5 ask the host's resolver for a container in an
-        // internal network; egress is called by its address.
-        dns: literals(["127.0.0.1"]),
-        depends_on: after([("egress", Condition::Healthy)]),
-        ..hardened(Interpolated::variable("BOTTLE_AGENT_IMAGE", image))
+/// What comes first of the addresses of `inside`. A subnet that the manifest does not name is another
+/// one in each checkout, so that two can run; `bottlec exec` sets it.
+fn prefix(job: &Job) -> Interpolated {
+    let prefix = job.bottle.subnet.prefix();
+    if job.bottle.places.subnet.is_some() {
+        Interpolated::literal(&prefix)
+    } else {
+        Interpolated::variable(NETWORK, &prefix)
     }
+}
+
+/// An address or a range of `inside`, by its last number.
+fn address(job: &Job, last: impl std::fmt::Display) -> Interpolated {
+    prefix(job).followed_by(&format!(".{last}"))
+}
+
+fn last(address: std::net::Ipv4Addr) -> u8 {
+    address.octets()[3]
 }
 
 fn egress(job: &Job) -> Service {
     let port = guest::EGRESS_PORT.to_string();
     let upstream = format!("upstream:http://pipelock:{}", pipelock::PORT);
-    let probe = format!("import socket; socket.create_connection(('127.0.0.1', {port}), 2).close()");
-    let mut networks = BTreeMap::from([("uplink".to_owned(), Attachment::default())]);
-    if job.wants(Backend::Docker) {
-        networks.insert("inside".to_owned(), at(job.bottle.subnet.egress()));
-    }
-    if job.wants(Backend::Smolmachines) {
-        networks.insert("machine".to_owned(), at(job.bottle.subnet.machine_egress()));
-    }
+    let address = at(address(job, last(job.bottle.subnet.egress())));
+    let networks = [("inside".to_owned(), address), ("uplink".to_owned(), Attachment::default())];
     Service {
         user: Some(Interpolated::literal(NOBODY)),
-        // mitmproxy loads a script again when its file changes and drops one that does not load; the
-        // copy cannot change. The image's own entrypoint changes users, which takes capabilities.
-        entrypoint: literals(["/bin/sh", "-ec", "cp /etc/egress/addon.py /tmp/ && exec mitmdump \"$@\"", "egress"]),
+        entrypoint: literals(["/bin/sh", "-ec", EGRESS_START, "egress"]),
         command: literals([
             "--mode",
             &upstream,
             "--listen-port",
             &port,
             "--set",
-            "confdir=/egress-ca",
+            "confdir=/tmp/egress",
             "--set",
             "ssl_verify_upstream_trusted_ca=/egress-ca/upstream.pem",
             "--set",
@@ -224,36 +229,48 @@ fn egress(job: &Job) -> Service {
             "--set",
             "termlog_verbosity=error",
             "--scripts",
-            "/tmp/addon.py",
+            "/tmp/egress/addon.py",
         ]),
         environment: environment::egress_names(job.egress).into_iter().map(|name| (name, None)).collect(),
-        volumes: vec![Mount::bind("./egress", "/etc/egress"), Mount::volume("egress-ca", "/egress-ca", true)],
-        networks,
-        healthcheck: Some(Healthcheck::of(["CMD", "python3", "-c", &probe])),
+        volumes: vec![
+            Mount::bind("./egress", "/etc/egress"),
+            Mount::bind("./pipelock", "/etc/pipelock"),
+            Mount::volume("egress-ca", "/egress-ca", true),
+        ],
+        networks: networks.into(),
+        healthcheck: Some(Healthcheck::of(PROBE)),
         depends_on: after([("pipelock", Condition::Healthy), ("prepare", Condition::Done)]),
         ..hardened(Interpolated::variable("BOTTLE_EGRESS_IMAGE", EGRESS_IMAGE))
     }
 }
 
-/// Runs `prepare.py` and ends.
-fn prepare(job: &Job) -> Service {
-    let mut volumes = vec![
-        Mount::bind("./egress", "/etc/egress"),
-        Mount { read_only: false, ..Mount::bind("./agent/ca", "/agent-ca") },
-        Mount::volume("egress-ca", "/egress-ca", false),
-        Mount::volume("pipelock-ca", "/pipelock-ca", false),
-    ];
-    if job.wants(Backend::Docker) {
-        volumes.push(Mount::volume("home", "/agent-home", false));
-        volumes.push(Mount::volume("workspace", "/agent-workspace", false));
-    }
+/// The same for an agent in a microVM, whose connections come from the host: whoever is there can use
+/// it, so it runs only when it is asked for.
+fn machine_egress(job: &Job) -> Service {
+    let subnet = job.bottle.subnet;
+    let address = at(Interpolated::literal(&subnet.machine_egress().to_string()));
+    let networks = [("machine".to_owned(), address), ("uplink".to_owned(), Attachment::default())];
+    let mut healthcheck = Healthcheck::of(PROBE);
+    healthcheck.test.push(Interpolated::literal(&subnet.machine().to_string()));
+    Service { profiles: literals([MACHINE]), networks: networks.into(), healthcheck: Some(healthcheck), ..egress(job) }
+}
+
+/// Runs `prepare.py` and ends. Has both authorities and nothing of the agent's but the folder for
+/// public certificates.
+fn prepare() -> Service {
     Service {
         user: Some(Interpolated::literal("0:0")),
-        entrypoint: literals(["python3", "/etc/egress/prepare.py"]),
-        command: vec![agent_user(), agent_group()],
-        // To give volumes to their owners, and to write into a folder of the host's user.
+        entrypoint: literals(PREPARE),
+        // Unset, it was not `bottlec exec` that started this.
+        environment: BTreeMap::from([(CHECKOUT.to_owned(), None)]),
+        // To give the authority to egress, and to write into a folder of the host's user.
         cap_add: literals(["CHOWN", "DAC_OVERRIDE"]),
-        volumes,
+        volumes: vec![
+            Mount::bind("./egress", "/etc/egress"),
+            Mount { read_only: false, ..Mount::bind("./agent/ca", "/agent-ca") },
+            Mount::volume("egress-ca", "/egress-ca", false),
+            Mount::volume("pipelock-ca", "/pipelock-ca", false),
+        ],
         depends_on: after([("pipelock-ca", Condition::Done)]),
         ..once(Interpolated::variable("BOTTLE_EGRESS_IMAGE", EGRESS_IMAGE))
     }

@@ -132,7 +132,7 @@ fn smolfile(job: &Job) -> Smolfile {
         secrets: environment
             .bound_at_launch
             .iter()
-            .map(|name| (name.to_string(), Secret { from_env: name.to_string() }))
+            .map(|name| (name.to_string(), Secret { from_env: guest::carrier(name.as_str()) }))
             .collect(),
     }
 }
@@ -181,8 +181,8 @@ pub(super) fn walls(_: &Files, text: &str) -> Result<Walls, String> {
             ),
             guard("a microVM has no SSH agent of the host (`auth`)", !file.auth.ssh_agent),
             guard(
-                "a microVM gets each launch-time value under its own name (`secrets`)",
-                file.secrets.iter().all(|(name, secret)| *name == secret.from_env),
+                "a microVM gets each launch-time value from its own carrier (`secrets`)",
+                file.secrets.iter().all(|(name, secret)| secret.from_env == guest::carrier(name)),
             ),
         ],
     })

@@ -1,7 +1,12 @@
 //! `bottlec exec`: binds what a compiled bottle leaves open and becomes the program that runs it. The
 //! one command that reads tokens.
 
+mod compose;
+mod inherited;
+mod machine;
 mod program;
+mod project;
+mod starting;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -14,31 +19,31 @@ use std::process;
 
 use annotate_snippets::{Group, Level, Renderer};
 use anyhow::{Context as _, Result};
+use starting::Start;
 
 use super::{Screen, Status, consent, say, unfit};
+use crate::backend::{self, Agent};
 use crate::diagnostic::Refusal;
 use crate::facts::HostFacts;
+use crate::guest;
 use crate::launch::{self, Host, Launch, OWNER};
-use crate::output::{self, Unfit};
+use crate::output::{self, Unfit, Verified};
 use crate::secret::Secret;
-use crate::slot;
 use crate::terminal::{Terminal, Unanswered};
 
-/// Start a program with a bottle's tokens and launch-time variables
+/// Start a bottle's agent, or a program with its tokens and launch-time variables
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Exec {
     /// The bottle's folder, which has bottle.json; the command runs there
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// The command and its arguments
-    #[arg(
-        last = true,
-        value_name = "COMMAND",
-        required_unless_present = "print_env_names",
-        conflicts_with = "print_env_names"
-    )]
+    /// The command and its arguments; without one, the agent is started in its container
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "print_env_names")]
     command: Vec<OsString>,
+    /// Take over the volumes of this project, such as those of a folder that was moved
+    #[arg(long, value_name = "NAME", conflicts_with = "print_env_names")]
+    project: Option<String>,
     /// Read the agent's credentials from this file instead of its usual place
     #[arg(long, value_name = "FILE", conflicts_with = "print_env_names")]
     host_credentials: Option<PathBuf>,
@@ -49,13 +54,15 @@ pub(super) struct Exec {
 
 const EXAMPLES: &str = "\
 Examples:
-  bottlec exec out/review -- docker compose up
+  bottlec exec out/review
   bottlec exec out/review -- docker compose run --rm agent
+  bottlec exec out/review -- docker compose down
   bottlec exec out/review -- smolvm machine create -s Smolfile
   bottlec exec --print-env-names out/review
 
 Tokens come from the host variables that the manifest names, or from the agent's own login on
 the host; questions are asked on the terminal. The command gets all of it in its environment.
+What starts nothing (`down`, `logs`, `ps`, `stop`, `build`, ...) is not given any.
 Which token goes to which host has to be agreed to once in the bottle's folder, before any is read:
 on the terminal, or by `bottlec allow DIR`.
 
@@ -75,22 +82,35 @@ impl Exec {
             }
         };
         if self.print_env_names {
-            let names: String = launch::names(&bottle).into_iter().map(|name| name + "\n").collect();
+            let mut names = launch::names(&bottle);
+            names.extend(inherited::OWN.map(str::to_owned));
+            names.sort();
+            let names: String = names.into_iter().map(|name| name + "\n").collect();
             std::io::stdout().write_all(names.as_bytes()).context("cannot write to stdout")?;
             return Ok(Status::Clean);
         }
         if self.host_credentials.is_some() && !launch::needs_credential_file(&bottle) {
             screen.note(format_args!("bottlec: --host-credentials is not used: no token comes from a login file"));
         }
+        let (start, program) = match self.what(&bottle)? {
+            Ok(what) => what,
+            Err((code, refusal)) => {
+                show(&Level::ERROR, &refusal);
+                return Ok(Status::Exit(code));
+            }
+        };
         // Nothing of the host is looked at before its owner agreed to what becomes of it.
-        if let Some(status) = consent::consent(&bottle, &self.folder, screen)? {
+        if start.needs_values()
+            && let Some(status) = consent::consent(&bottle, &self.folder, screen)?
+        {
             return Ok(status);
         }
         let host = Host {
             variable: &|name| std::env::var_os(name),
             facts: &|file| HostFacts::read(Some(file), self.host_credentials.as_deref()),
         };
-        let Launch { mut values, questions, warnings, mut problems } = launch::resolve(&bottle, &host);
+        let launch = if start.needs_values() { launch::resolve(&bottle, &host) } else { Launch::default() };
+        let Launch { mut values, questions, warnings, mut problems } = launch;
         let terminal = if questions.is_empty() { None } else { Terminal::open() };
         if terminal.is_none() {
             problems.extend(questions.iter().map(|question| {
@@ -111,51 +131,68 @@ impl Exec {
             screen.note(format_args!("bottlec: nothing was started"));
             return Ok(Status::Findings);
         }
-        let here = std::env::current_dir().context("cannot tell the current folder")?;
-        let Some(command) = self.command.first() else { return Ok(Status::Exit(2)) };
-        let program = match program::find(command, std::env::var_os("PATH"), &here) {
-            Ok(program) => program,
-            Err((code, refusal)) => {
-                show(&Level::ERROR, &refusal);
-                return Ok(Status::Exit(code));
-            }
-        };
         values.extend(self.owner()?);
         for question in questions {
             let Some(terminal) = &terminal else { break };
             match terminal.ask(&question.prompt) {
-                Ok(answer) => values.push((question.name, answer)),
+                Ok(answer) => values.push((guest::carrier(&question.name), answer)),
                 Err(Unanswered::Interrupted) => return Ok(Status::Exit(INTERRUPTED)),
                 Err(Unanswered::Failed(error)) => return Err(error).context("cannot ask on the terminal"),
             }
         }
-        Ok(self.start(&program, values))
+        self.start(&start, &program, &values, screen)
     }
 
-    /// Becomes the program; comes back only if that fails.
-    fn start(&self, program: &Path, values: Vec<(String, Secret)>) -> Status {
-        let (name, arguments) =
-            self.command.split_first().map_or((OsStr::new(""), &[][..]), |(n, a)| (n.as_os_str(), a));
-        let mut child = process::Command::new(program);
-        child.arg0(name).args(arguments).current_dir(&self.folder);
-        // What egress of another bottle is given, in whose environment this one was started.
-        for (inherited, _) in
-            std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(slot::FAMILY.as_bytes()))
+    /// What is to be started, and the program's file.
+    fn what(&self, bottle: &Verified) -> Result<Result<(Start, PathBuf), (u8, Refusal)>> {
+        if let Some(name) = &self.project
+            && let Err(refusal) = project::check_name(name)
         {
-            child.env_remove(inherited);
+            return Ok(Err((2, refusal)));
         }
-        for (name, value) in values {
-            child.env(name, OsStr::from_bytes(value.expose()));
+        let agent = bottle.file(backend::CONTAINERS).map_or(Agent::Absent, backend::agent);
+        let (name, subnet) = (bottle.index.name(), bottle.index.subnet());
+        Start::of(&self.command, &starting::Bottle { name, subnet, agent }, &self.folder, self.project.as_deref())
+    }
+
+    /// Becomes the program; comes back only if that fails, or something that goes before it.
+    fn start(&self, start: &Start, program: &Path, values: &[(String, Secret)], screen: &Screen) -> Result<Status> {
+        for note in start.notes() {
+            screen.note(format_args!("bottlec: {note}"));
         }
-        let error = child.exec();
+        if let Err(refusal) = start.claim()? {
+            show(&Level::ERROR, &refusal);
+            screen.note(format_args!("bottlec: nothing was started"));
+            return Ok(Status::Findings);
+        }
+        let commands = start.commands()?;
+        let child = |words: &[OsString]| {
+            let mut child = process::Command::new(program);
+            child.arg0(start.name()).args(words).current_dir(&self.folder);
+            inherited::set(&mut child, start);
+            for (name, value) in values {
+                child.env(name, OsStr::from_bytes(value.expose()));
+            }
+            child
+        };
+        for words in &commands.first {
+            // What comes before must not mix with what the command prints.
+            let status = child(words).stdin(process::Stdio::null()).stdout(std::io::stderr()).status();
+            let status = status.with_context(|| format!("cannot run {}", program.display()))?;
+            if !status.success() {
+                screen.note(format_args!("bottlec: the agent was not started"));
+                return Ok(Status::Exit(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)));
+            }
+        }
+        let error = child(&commands.last).exec();
         show(
             &Level::ERROR,
             &Refusal::new(
-                format!("{} cannot be executed: {error}", Path::new(name).display()),
+                format!("{} cannot be executed: {error}", Path::new(start.name()).display()),
                 program.display().to_string(),
             ),
         );
-        Status::Exit(program::NOT_EXECUTABLE)
+        Ok(Status::Exit(program::NOT_EXECUTABLE))
     }
 
     /// The owner of the files that the agent reads, unless the user says who the agent is.

@@ -107,8 +107,6 @@ codes! {
     EnvValue = "BTL210" Error,
     /// A variable that the plan sets.
     OwnedVariable = "BTL211" Error,
-    /// A variable that would steer the programs that start the bottle.
-    LauncherVariable = "BTL212" Error,
     /// A credential on its way into the agent.
     ForwardedCredential = "BTL213" Error,
     /// Not the name of a host variable.

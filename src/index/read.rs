@@ -9,7 +9,7 @@ use crate::name::BottleName;
 use crate::network::Subnet;
 use crate::origin;
 use crate::slot::{Binding, Slot};
-use crate::variable::{TokenRef, VariableName, steers_launcher};
+use crate::variable::{TokenRef, VariableName};
 
 /// Why a text is no index.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,10 +78,8 @@ impl Index {
             return Err(NotAnIndex::OtherFormat(format));
         }
         let index: Index = serde_json::from_slice(text).map_err(|_| NotAnIndex::Malformed)?;
-        // The names become variables of a program on the host: none that the compiler would refuse.
-        let is_sound = |name: &VariableName| {
-            VariableName::parse(name.as_str()).is_ok() && !steers_launcher(name) && !is_reserved(name)
-        };
+        // The names become parts of those of variables on the host: none that the compiler would refuse.
+        let is_sound = |name: &VariableName| VariableName::parse(name.as_str()).is_ok() && !is_reserved(name);
         let sound = index.tokens().all(|token| TokenRef::parse(token.token_ref.as_str()).is_ok())
             && index.launch_variables().all(|variable| {
                 is_sound(variable.name)
@@ -119,7 +117,12 @@ impl Index {
     pub fn addresses(&self) -> Vec<(String, &'static str)> {
         let mut addresses = Vec::new();
         if let Ok(subnet) = Subnet::parse(&self.network.subnet) {
+            // In each checkout the half of containers is another, unless the manifest names it.
+            let variable = |last: &str| format!("${{BOTTLE_NET:-{}}}.{last}", subnet.prefix());
             addresses.extend([
+                (variable("0/25"), "<inside>"),
+                (variable("3"), "<agent>"),
+                (variable("2"), "<egress>"),
                 (subnet.inside().to_string(), "<inside>"),
                 (subnet.machine().to_string(), "<machine>"),
                 (subnet.machine_egress().to_string(), "<machine egress>"),

@@ -17,7 +17,7 @@ use crate::provider::ImageChoice;
 use crate::provider::Settings;
 use crate::provider::{self, Provider};
 use crate::source::{SourceId, Sources, Span};
-use crate::variable::{Binding, TokenRef, VariableName, steers_launcher};
+use crate::variable::{Binding, TokenRef, VariableName};
 use crate::yaml::Spanned;
 
 /// Checks a manifest. What is out of form is reported and left out, so that the rest is judged in
@@ -172,13 +172,6 @@ fn check_env(
         let key = take(VariableName::parse(&name.value), Code::EnvName, name.span, findings);
         let binding = take(Binding::parse(&value.value), Code::EnvValue, value.span, findings);
         let (Some(key), Some(binding)) = (key, binding) else { continue };
-        if !matches!(binding, Binding::Literal(_)) && steers_launcher(&key) {
-            findings.push(
-                Diagnostic::new(Code::LauncherVariable, format!("`{key}` may not be bound at launch"))
-                    .at(name.span, "")
-                    .help("at launch the variable is set for the program that starts the bottle, on the host, and this name would steer it; choose another name and set this one inside the bottle"),
-            );
-        }
         checked.insert(key, Variable { binding, name_span: name.span, value_span: value.span });
     }
     checked

@@ -200,6 +200,11 @@ impl Reach {
                     holds: file(egress::ADDON.path)? == egress::ADDON.text,
                 },
                 Guard {
+                    says: "the walls are probed as this release of bottlec does (`egress/probe.py`)",
+                    purpose: Purpose::Enforce,
+                    holds: file(egress::PROBE.path)? == egress::PROBE.text,
+                },
+                Guard {
                     says: "certificates are handed out as this release of bottlec does (`egress/prepare.py`)",
                     purpose: Purpose::Enforce,
                     holds: file(egress::PREPARE.path)? == egress::PREPARE.text,

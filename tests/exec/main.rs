@@ -1,5 +1,6 @@
 //! `bottlec exec`: what the command gets, where it runs, and where no value goes.
 
+mod compose;
 mod consent;
 mod login;
 #[path = "../support/mod.rs"]
@@ -106,6 +107,13 @@ impl Bottle {
     }
 }
 
+/// The id of the checkout in this folder.
+fn checkout_id(folder: &Path) -> String {
+    use sha2::Digest as _;
+    let hash = sha2::Sha256::digest(folder.canonicalize().unwrap().as_os_str().as_bytes());
+    hash[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The files below a folder, links not followed.
 fn walk(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -119,24 +127,37 @@ fn the_command_gets_slots_and_launch_variables_and_keeps_the_rest() {
         ("KEPT", "kept"),
         ("EGRESS_TOKEN_0", "old"),
         ("EGRESS_TOKEN_9", "old"),
+        ("BOTTLE_ENV_OTHER", "old"),
         ("EGRESS_SLOTS", "old"),
         ("EGRESS_OTHER", "old"),
         ("BOTTLE_GID", "77"),
+        ("COMPOSE_FILE", "docker-compose.yml"),
+        ("COMPOSE_PROFILES", "machine"),
+        ("COMPOSE_PROJECT_NAME", "other"),
     ];
     let run = bottle.exec(&[&VALUES[..], &inherited].concat(), &["--", "env"]);
     assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
     let mut found: Vec<String> = stdout(&run).lines().map(str::to_owned).collect();
     found.sort();
     let owner = fs::metadata(bottle.tree().join("agent")).unwrap().uid();
+    let id = checkout_id(&bottle.tree());
+    let net = found.iter().find_map(|line| line.strip_prefix("BOTTLE_NET=")).unwrap().to_owned();
+    assert_eq!(net.split('.').count(), 3, "{net}");
     let mut expected = [
         format!("API_TOKEN={API}"),
+        format!("BOTTLE_CHECKOUT={id}"),
+        format!("BOTTLE_ENV_FROM_HOST={REVIEWER}"),
         "BOTTLE_GID=77".to_owned(),
+        format!("BOTTLE_NET={net}"),
+        "COMPOSE_DISABLE_ENV_FILE=1".to_owned(),
+        "COMPOSE_FILE=compose.yaml".to_owned(),
+        format!("COMPOSE_PROJECT_NAME=review-{id}"),
+        format!("SMOLVM_MACHINE_NAME=review-{id}"),
         format!("BOTTLE_UID={owner}"),
         format!("EGRESS_SLOTS={}", bottle.binding()),
         format!("EGRESS_TOKEN_0={FORGE}"),
         format!("EGRESS_TOKEN_1={API}"),
         format!("FORGE_TOKEN={FORGE}"),
-        format!("FROM_HOST={REVIEWER}"),
         format!("HOME={}", bottle.path().display()),
         "KEPT=kept".to_owned(),
         format!("PATH={}", std::env::var("PATH").unwrap()),
@@ -260,7 +281,8 @@ fn no_value_is_in_an_argument_a_file_or_a_message() {
 fn names_are_printed_without_a_value_or_a_question() {
     let bottle = Bottle::new(&MANIFEST.replace("env:\n", "env:\n  SECRET: ?Which\n"));
     let run = bottle.exec(&[], &["--print-env-names"]);
-    let names = "BOTTLE_GID\nBOTTLE_UID\nEGRESS_SLOTS\nEGRESS_TOKEN_0\nEGRESS_TOKEN_1\nFROM_HOST\nSECRET\n";
+    let names = "BOTTLE_CHECKOUT\nBOTTLE_ENV_FROM_HOST\nBOTTLE_ENV_SECRET\nBOTTLE_GID\nBOTTLE_NET\nBOTTLE_UID\n\
+        COMPOSE_DISABLE_ENV_FILE\nCOMPOSE_FILE\nCOMPOSE_PROJECT_NAME\nEGRESS_SLOTS\nEGRESS_TOKEN_0\nEGRESS_TOKEN_1\nSMOLVM_MACHINE_NAME\n";
     assert_eq!((run.status.code(), stdout(&run).as_str(), screen(&run).as_str()), (Some(0), names, ""));
 }
 
@@ -269,8 +291,6 @@ fn usage_errors_exit_with_2() {
     let bottle = Bottle::new(MANIFEST);
     for arguments in [
         &["exec"] as &[&str],
-        &["exec", "out/review"],
-        &["exec", "out/review", "--"],
         &["exec", "out/review", "true"],
         &["exec", "--", "true"],
         &["exec", "--print-env-names", "out/review", "--", "true"],
@@ -303,7 +323,9 @@ fn arguments_reach_the_command_as_they_are() {
 fn compose_gives_each_service_its_part() {
     let bottle = Bottle::new(MANIFEST);
     for compose in programs("BOTTLEC_COMPOSE_BINS") {
-        let run = bottle.exec(&VALUES, &["--", compose.to_str().unwrap(), "config"]);
+        // Through a shell: bottlec gives `compose config` no value.
+        let script = format!("{} config", compose.display());
+        let run = bottle.exec(&VALUES, &["--", "sh", "-c", &script]);
         assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
         let read: serde_json::Value = serde_yaml::from_slice(&run.stdout).unwrap();
         let services = &read["services"];

@@ -16,7 +16,7 @@ use super::support::{screen, stdout};
 use super::values::assert_hidden;
 
 const MANIFEST: &str = "name: review\nenv:\n  FIRST: ?Which ticket\n  SECOND: \"?\"\n";
-const PRINT: [&str; 4] = ["--", "sh", "-c", "printf '%s|%s' \"$FIRST\" \"$SECOND\""];
+const PRINT: [&str; 4] = ["--", "sh", "-c", "printf '%s|%s' \"$BOTTLE_ENV_FIRST\" \"$BOTTLE_ENV_SECOND\""];
 
 /// A terminal, and bottlec in a session of its own on it. Its stdout and stderr are pipes.
 pub(super) struct Session {

@@ -51,7 +51,6 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
             1,
             &["not what a build writes"],
         ),
-        ("the agent's name that does", &renamed("FROM_HOST", "LD_PRELOAD"), 1, &["not what a build writes"]),
         ("no name", &renamed("FROM_HOST", "A=B"), 1, &["not what a build writes"]),
         ("a slot for the agent", &renamed("FROM_HOST", "EGRESS_TOKEN_0"), 1, &["not what a build writes"]),
         ("a token in a name's place", &renamed("FORGE_TOKEN", "ghp_0123456789"), 1, &["not what a build writes"]),

@@ -104,7 +104,7 @@ fn a_variable_of_the_agent_is_one_line_of_text() {
     }
     for value in ["", "  two blanks\t", "grüße 日本 🦀", "$(touch ../../started) `x` \"'\\"] {
         let variables = [&VALUES[..], &[("REVIEWER", value)]].concat();
-        let run = bottle.exec(&variables, &["--", "sh", "-c", "printf %s \"$FROM_HOST\""]);
+        let run = bottle.exec(&variables, &["--", "sh", "-c", "printf %s \"$BOTTLE_ENV_FROM_HOST\""]);
         assert_eq!((run.status.code(), stdout(&run).as_str()), (Some(0), value), "{}", screen(&run));
     }
 }
@@ -112,6 +112,6 @@ fn a_variable_of_the_agent_is_one_line_of_text() {
 #[test]
 fn variables_are_read_before_any_is_set() {
     let bottle = Bottle::new("name: review\nenv: { A: \"${B}\", B: \"${A}\" }\n");
-    let run = bottle.exec(&[("A", "of A"), ("B", "of B")], &["--", "sh", "-c", "echo $A, $B"]);
+    let run = bottle.exec(&[("A", "of A"), ("B", "of B")], &["--", "sh", "-c", "echo $BOTTLE_ENV_A, $BOTTLE_ENV_B"]);
     assert_eq!(stdout(&run), "of B, of A\n", "{}", screen(&run));
 }

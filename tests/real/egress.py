@@ -131,7 +131,7 @@ class Egress:
         places = {
             "http://pipelock:8888": f"http://127.0.0.1:{far_end.front}",
             "/egress-ca": str(folder),
-            "/tmp/addon.py": str(folder / "addon.py"),
+            "/tmp/egress": str(folder),
             "9099": str(self.port),
         }
         command = [mitmdump, "--listen-host", "127.0.0.1", "--set", f"routes={bottle}/egress/routes.yaml"]

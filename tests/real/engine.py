@@ -30,6 +30,7 @@ FOLDER = pathlib.Path(__file__).parents[2] / "target" / "real"
 HOST_ADDRESS = "192.0.2.1"  # of the host that the engine runs on
 FAR_END_ADDRESS = "203.0.113.10"  # what every name resolves to
 NAME_SERVER = "203.0.113.53"  # the engine's; containers reach it only if they reach the internet
+COMPOSES = os.environ.get("BOTTLEC_COMPOSE_BINS", "docker-compose").split(":")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Runs as process 1 of the new namespaces. With a /run of its own it sees neither the machine's engine nor its
@@ -115,10 +116,10 @@ class Engine:
         command = ["docker", "--host", f"unix://{self.socket}", *words]
         return subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout
 
-    def compose(self, folder, *words, env=None, files=("compose.yaml",), check=True, timeout=300, by=(), **more):
+    def compose(self, folder, *words, env=None, files=("compose.yaml",), check=True, timeout=300, by=(), program=None, **more):
         """Runs docker-compose in a bottle's folder, with nothing in its environment but `env`; `by` a
-        program that starts it."""
-        program = os.environ.get("BOTTLEC_COMPOSE_BINS", "docker-compose").split(":")[0]
+        program that starts it. `program` is one of COMPOSES; the first, unless it is said."""
+        program = program or COMPOSES[0]
         named = [part for file in files for part in ("--file", file)]
         return self._run([*by, program, *named, *map(str, words)], check, False, timeout, env=env, cwd=folder, **more)
 

@@ -18,11 +18,13 @@ HERE = Path(__file__).parent
 SUBNET = "10.77.7"
 VALUES = {"API_TOKEN": "real-token-5d1e"}
 
-INTERNAL = (
-    '  "inside":\n    driver: "bridge"\n    internal: true\n    driver_opts:\n      "com.docker.network.bridge.inhibit_ipv4": "true"\n',
-    '  "inside":\n    driver: "bridge"\n    internal: false\n',
-)
-ISOLATED = (INTERNAL[0], INTERNAL[1].replace("false", "true"))
+INSIDE = '  "inside":\n    driver: "bridge"\n    internal: true\n    enable_ipv6: false\n'
+INHIBIT = '    driver_opts:\n      "com.docker.network.bridge.inhibit_ipv4": "true"\n'
+INTERNAL = (INSIDE + INHIBIT, INSIDE.replace("internal: true", "internal: false"))
+ISOLATED = (INSIDE + INHIBIT, INSIDE)
+# What looks at the walls before the agent starts: egress's healthcheck, and the agent's own start.
+PROBE = ('        - "-I"\n        - "/tmp/probe.py"\n      interval', '        - "-c"\n        - "pass"\n      interval')
+ROUTE = ('\\"$$mask\\" = 00000000', '\\"$$mask\\" = never')
 ON_THE_INSIDE = f'      "inside":\n        ipv4_address: "{SUBNET}.3"\n'
 UPLINK = (ON_THE_INSIDE, ON_THE_INSIDE + '      "uplink": {}\n')
 ENVIRONMENT = ('      "CURL_CA_BUNDLE": "/bottle/ca/bundle.pem"\n', '      "CURL_CA_BUNDLE": "/bottle/ca/bundle.pem"\n      "EGRESS_TOKEN_0":\n')
@@ -40,14 +42,14 @@ def connect(address, port):
 
 # name: (command in the agent's container, its output when it has worked, the guards' changes in compose.yaml)
 NETWORK = {
-    "direct connection": (connect(FAR_END_ADDRESS, 443), "connected", [INTERNAL]),
-    "cloud metadata, directly": (connect("169.254.169.254", 443), "connected", [INTERNAL]),
-    "service of the host, by the network's gateway": (connect(f"{SUBNET}.1", 8000), "connected", [ISOLATED]),
-    "service of the host, by its own address": (connect(HOST_ADDRESS, 8000), "connected", [INTERNAL]),
+    "direct connection": (connect(FAR_END_ADDRESS, 443), "connected", [INTERNAL, PROBE, ROUTE]),
+    "cloud metadata, directly": (connect("169.254.169.254", 443), "connected", [INTERNAL, PROBE, ROUTE]),
+    "service of the host, by the network's gateway": (connect(f"{SUBNET}.1", 8000), "connected", [ISOLATED, PROBE]),
+    "service of the host, by its own address": (connect(HOST_ADDRESS, 8000), "connected", [INTERNAL, PROBE, ROUTE]),
     "pipelock, around egress": (connect("pipelock", 8888), "connected", [UPLINK]),
     "reading a token from the environment": (["sh", "-c", "echo tried; cat /proc/*/environ"], "real-token", [ENVIRONMENT]),
     "changing what is mounted": (["sh", "-c", "echo tried; echo x > /bottle/agent.env && echo changed"], "changed", [MOUNT]),
-    "data in a DNS lookup": (LOOK_UP, FAR_END_ADDRESS, [INTERNAL, DNS]),
+    "data in a DNS lookup": (LOOK_UP, FAR_END_ADDRESS, [INTERNAL, DNS, PROBE, ROUTE]),
 }
 
 
@@ -69,7 +71,7 @@ def test_network_attack(name, engine, images, far_end, compiled, tmp_path, row):
         with Bottle(engine, images, tmp_path / "guarded/target", VALUES, up=False) as bottle:
             done = bottle.run(*command)
             assert "tried" in done.stdout and sign not in done.stdout, done.stdout + done.stderr
-        with Bottle(engine, images, tmp_path / "unguarded/target", VALUES, up=False) as bottle:
+        with Bottle(engine, images, tmp_path / "unguarded/target", VALUES, up=False, launcher=False) as bottle:
             done = bottle.run(*command)
             assert sign in done.stdout, "without its guard the attack should have worked: " + done.stdout + done.stderr
 
@@ -78,8 +80,8 @@ def test_a_lookup_is_not_answered_even_where_there_is_a_way_out(engine, images, 
     # Engines before 25.0.5 forward lookups from internal networks when the host's resolver is local.
     row("attack on the container's walls", "data in a DNS lookup, where the network is not what stops it")
     shutil.copytree(compiled, tmp_path / "target")
-    patch(tmp_path / "target", "compose.yaml", [INTERNAL])
-    with Bottle(engine, images, tmp_path / "target", VALUES, up=False) as bottle:
+    patch(tmp_path / "target", "compose.yaml", [INTERNAL, PROBE, ROUTE])
+    with Bottle(engine, images, tmp_path / "target", VALUES, up=False, launcher=False) as bottle:
         done = bottle.run(*LOOK_UP)
         assert "tried" in done.stdout and not far_end.events("name", name="secret-in-a-name.evil.example"), done.stdout
 
@@ -124,7 +126,7 @@ def test_only_their_owners_have_the_private_keys(standing, row):
         for service in ("agent", "egress", "pipelock")
     }
     assert volumes["agent"] == {"/bottle", "/home/node", "/workspace"}
-    assert volumes["egress"] == {"/etc/egress", "/egress-ca"}
+    assert volumes["egress"] == {"/etc/egress", "/etc/pipelock", "/egress-ca"}
     assert volumes["pipelock"] == {"/config", "/pipelock-ca"}
     key = engine.inside(bottle.container("egress"), "stat", "-c", "%u %a", "/egress-ca/mitmproxy-ca.pem").stdout.split()
     assert key == ["65534", "600"]
@@ -152,6 +154,7 @@ def test_egress_reads_its_routes_again_when_compose_is_asked_to(standing, row):
     row("container", "`docker compose kill -s HUP egress` reads the routes again")
     bottle, _ = standing
     # Into the mounted folder as a build does it: beside the file and renamed over it.
+    egress = bottle.container("egress")
     routes = bottle.folder / "egress/routes.yaml"
     text = routes.read_text()
     ask = lambda: bottle.agent("curl", "--silent", f"https://{attacks.FOREIGN}/").stdout
@@ -162,21 +165,26 @@ def test_egress_reads_its_routes_again_when_compose_is_asked_to(standing, row):
         new.rename(routes)
         assert ask() == ""
         # Not by way of `bottlec exec`, which refuses the edited tree.
-        bottle.engine.compose(bottle.folder, "kill", "-s", "HUP", "egress", env=bottle.environment)
+        bottle.engine.docker("kill", "--signal", "HUP", egress)
         # Egress lets it through now; pipelock, whose file is the old one, does not.
         wait_for(lambda: "refused HTTP CONNECT request: 403" in ask(), "the new route", 10)
     finally:
         routes.write_text(text)
-        bottle.engine.compose(bottle.folder, "kill", "-s", "HUP", "egress", env=bottle.environment)
+        bottle.engine.docker("kill", "--signal", "HUP", egress)
         wait_for(lambda: ask() == "", "the old routes", 10)
 
 
 def test_the_microvm_side_of_egress_answers_the_host(standing, row):
-    row("container", "a microVM's way: the host reaches egress at its machine address, and nothing else of the bottle")
+    row("container", "a microVM's way: the host reaches egress at its machine address once it is asked for, and nothing else of the bottle")
     bottle, _ = standing
     run = lambda address: bottle.engine.run("host", *connect(address, 9099), check=False).stdout
+    assert "connected" not in run(f"{SUBNET}.130")
+    bottle.compose("up", "--detach", "machine-egress")
+    bottle.engine.wait_healthy(bottle.container("machine-egress"), 90)
     assert "connected" in run(f"{SUBNET}.130")
     assert "connected" not in run(f"{SUBNET}.2")
+    bottle.compose("stop", "machine-egress")
+    assert "connected" not in run(f"{SUBNET}.130")
 
 
 def test_a_second_start_keeps_the_authorities(standing, row):

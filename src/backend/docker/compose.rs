@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use askama::Template;
-use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::render::filters;
@@ -31,6 +30,11 @@ impl Interpolated {
     pub(super) fn variable(name: &str, default: &str) -> Self {
         debug_assert!(!default.contains(['$', '}']));
         Interpolated(format!("${{{name}:-{default}}}"))
+    }
+
+    /// A variable of the compose process with nothing as its default.
+    pub(super) fn empty_variable(name: &str) -> Self {
+        Interpolated(format!("${{{name}-}}"))
     }
 
     pub(super) fn followed_by(self, text: &str) -> Self {
@@ -62,6 +66,10 @@ pub(super) struct Service {
     pub(super) image: Interpolated,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) build: Option<Build>,
+    /// Only started when it is named, or its profile is.
+    pub(super) profiles: Vec<Interpolated>,
+    /// What compose compares beside the rest: a service with another label is created again.
+    pub(super) labels: BTreeMap<String, Interpolated>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) user: Option<Interpolated>,
     pub(super) entrypoint: Vec<Interpolated>,
@@ -81,6 +89,9 @@ pub(super) struct Service {
     pub(super) security_opt: Vec<Interpolated>,
     pub(super) pids_limit: u32,
     pub(super) mem_limit: Interpolated,
+    /// In processors; 0 sets no limit.
+    pub(super) cpus: Interpolated,
+    pub(super) ulimits: BTreeMap<String, u32>,
     pub(super) tmpfs: Vec<Interpolated>,
     pub(super) volumes: Vec<Mount>,
     /// `none`, in the place of networks.
@@ -126,18 +137,32 @@ pub(super) struct Mount {
     pub(super) source: Interpolated,
     pub(super) target: Interpolated,
     pub(super) read_only: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) volume: Option<VolumeOptions>,
 }
 
 impl Mount {
     pub(super) fn bind(source: &str, target: &str) -> Self {
         let [kind, source, target] = ["bind", source, target].map(Interpolated::literal);
-        Mount { kind, source, target, read_only: true }
+        Mount { kind, source, target, read_only: true, volume: None }
     }
 
     pub(super) fn volume(source: &str, target: &str, read_only: bool) -> Self {
         let [kind, source, target] = ["volume", source, target].map(Interpolated::literal);
-        Mount { kind, source, target, read_only }
+        Mount { kind, source, target, read_only, volume: None }
     }
+
+    /// A volume that stays as it is. The engine would copy the image's folder over an empty one, with
+    /// its owner and mode, after the volume was handed to the agent's user.
+    pub(super) fn own(source: &str, target: &str) -> Self {
+        Mount { volume: Some(VolumeOptions { nocopy: true }), ..Mount::volume(source, target, false) }
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VolumeOptions {
+    pub(super) nocopy: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -197,19 +222,21 @@ pub(super) fn after<const N: usize>(services: [(&str, Condition); N]) -> BTreeMa
 pub(super) struct Network {
     pub(super) driver: Interpolated,
     pub(super) internal: bool,
+    pub(super) enable_ipv6: bool,
     pub(super) driver_opts: BTreeMap<String, Interpolated>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ipam: Option<Ipam>,
 }
 
 impl Network {
-    pub(super) fn bridge(internal: bool, subnet: Option<Ipv4Net>) -> Self {
-        let range = |subnet: Ipv4Net| Range { subnet: Interpolated::literal(&subnet.to_string()) };
+    /// Without IPv6, whatever the engine's default is: the guards of these networks are for IPv4.
+    pub(super) fn bridge(internal: bool, subnet: Option<Interpolated>) -> Self {
         Network {
             driver: Interpolated::literal("bridge"),
             internal,
+            enable_ipv6: false,
             driver_opts: BTreeMap::new(),
-            ipam: subnet.map(|subnet| Ipam { config: vec![range(subnet)] }),
+            ipam: subnet.map(|subnet| Ipam { config: vec![Range { subnet }] }),
         }
     }
 
@@ -217,7 +244,7 @@ impl Network {
     /// services of the host that listen on all addresses would answer on the bridge's. The option is
     /// as old as engine 20.10; in an internal network it does what engines from 28 on call the
     /// gateway mode `isolated` (moby/moby pull request 49262).
-    pub(super) fn isolated(subnet: Option<Ipv4Net>) -> Self {
+    pub(super) fn isolated(subnet: Option<Interpolated>) -> Self {
         let inhibit = ("com.docker.network.bridge.inhibit_ipv4".to_owned(), Interpolated::literal("true"));
         Network { driver_opts: BTreeMap::from([inhibit]), ..Network::bridge(true, subnet) }
     }

@@ -11,7 +11,7 @@ const PINNED: &str = "pinned-image";
 
 pub(in crate::backend) fn origins(job: &Job) -> Origins {
     let mut origins = Origins::of("container-hardening");
-    for service in ["egress", "prepare"] {
+    for service in ["egress", "machine-egress", "prepare", "volumes"] {
         origins.set(format!("/services/{service}/image"), Origin::BuiltIn(PINNED));
     }
     for service in ["pipelock", "pipelock-ca"] {
@@ -19,7 +19,9 @@ pub(in crate::backend) fn origins(job: &Job) -> Origins {
         origins.set(format!("/services/{service}/image"), target);
     }
     for (slot, origin) in job.egress.slot_origins(&job.bottle.routes) {
-        origins.set(format!("/services/egress/environment/{slot}"), origin);
+        for service in egresses(job) {
+            origins.set(format!("/services/{service}/environment/{slot}"), origin);
+        }
     }
     let subnet = job.bottle.subnet_origin();
     if job.wants(Backend::Docker) {
@@ -30,10 +32,16 @@ pub(in crate::backend) fn origins(job: &Job) -> Origins {
         origins.set("/networks/inside/ipam", subnet);
     }
     if job.wants(Backend::Smolmachines) {
-        origins.set("/services/egress/networks/machine/ipv4_address", subnet);
+        origins.set("/services/machine-egress/networks/machine/ipv4_address", subnet);
         origins.set("/networks/machine/ipam", subnet);
     }
     origins
+}
+
+/// The services that run the addon.
+fn egresses(job: &Job) -> impl Iterator<Item = &'static str> {
+    let all = [("egress", Backend::Docker), ("machine-egress", Backend::Smolmachines)];
+    all.into_iter().filter(|(_, backend)| job.wants(*backend)).map(|(name, _)| name)
 }
 
 fn agent(job: &Job, origins: &mut Origins) {

@@ -2,21 +2,20 @@
 
 use serde::Serialize;
 
-use super::COMPOSE;
-use super::compose::{Compose, Interpolated, Mount, Network, Service};
+use super::compose::{Compose, Condition, Interpolated, Mount, Network, Service};
+use super::{CHECKOUT, COMPOSE, EGRESS_START, MACHINE, PREPARE, PROBE, fingerprint};
 use crate::digest::hash;
 use crate::guest;
 use crate::policy::{Files, Guard, Part, Purpose, Walls, settings};
+use crate::slot::{BINDING, Slot};
 
-const SERVICES: [&str; 5] = ["agent", "egress", "pipelock", "pipelock-ca", "prepare"];
+const SERVICES: [&str; 7] = ["agent", "egress", "machine-egress", "pipelock", "pipelock-ca", "prepare", "volumes"];
 
-/// The volumes that are made ready before the proxies start, and where.
-const PREPARED: [(&str, &str); 4] = [
-    ("egress-ca", "/egress-ca"),
-    ("pipelock-ca", "/pipelock-ca"),
-    ("home", "/agent-home"),
-    ("workspace", "/agent-workspace"),
-];
+/// Services that do their work before the others start.
+const ONE_SHOTS: [&str; 3] = ["pipelock-ca", "prepare", "volumes"];
+
+/// Services that run the addon.
+const EGRESSES: [&str; 2] = ["egress", "machine-egress"];
 
 /// What the file says.
 ///
@@ -24,7 +23,7 @@ const PREPARED: [(&str, &str); 4] = [
 /// What is not such a file, in the words of the YAML reader.
 pub(in crate::backend) fn walls(files: &Files, text: &str) -> Result<Walls, String> {
     let compose: Compose = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
-    let mut walls = Walls { guards: guards(&compose), ..Walls::default() };
+    let mut walls = Walls { guards: guards(&compose, files), ..Walls::default() };
     for (name, service) in &compose.services {
         let at = format!("/services/{name}");
         let image_at = format!("{at}/{}", if service.build.is_some() { "build" } else { "image" });
@@ -33,15 +32,21 @@ pub(in crate::backend) fn walls(files: &Files, text: &str) -> Result<Walls, Stri
     walls.parts.insert("networks".to_owned(), part("/networks", &compose.networks));
     walls.parts.insert("volumes".to_owned(), part("/volumes", &compose.volumes));
     if let Some(agent) = compose.services.get("agent") {
-        let plain = |text: &Interpolated| text.0.replace("$$", "$");
-        walls.environment =
-            agent.environment.iter().map(|(name, text)| (name.clone(), text.as_ref().map(plain))).collect();
+        let plain = |name: &str, text: &Interpolated| {
+            (*text != Interpolated::empty_variable(&guest::carrier(name))).then(|| text.0.replace("$$", "$"))
+        };
+        let entry = |(name, text): (&String, &Option<Interpolated>)| {
+            (name.clone(), text.as_ref().and_then(|text| plain(name, text)))
+        };
+        walls.environment = agent.environment.iter().map(entry).collect();
     }
     Ok(walls)
 }
 
 fn part(at: &str, what: &impl Serialize) -> Part {
-    let value = serde_json::to_value(what).unwrap_or_default();
+    let mut value = serde_json::to_value(what).unwrap_or_default();
+    // They follow from the files, which a guard compares.
+    value.as_object_mut().map(|entries| entries.remove("labels"));
     let mut settings = settings(at, &value);
     settings.retain(|pointer, _| {
         let steps: Vec<&str> = pointer.split('/').skip(1).collect();
@@ -50,9 +55,10 @@ fn part(at: &str, what: &impl Serialize) -> Part {
             steps.as_slice(),
             ["services", _, "image" | "build", ..]
                 | ["services", "agent", "environment" | "command" | "read_only", ..]
-                | ["services", "egress", "environment", ..]
-                | ["services", "prepare", "volumes", ..]
-                | ["services", "egress", "networks", "inside" | "machine", ..]
+                | ["services", "egress" | "machine-egress", "environment", ..]
+                | ["services", "prepare" | "volumes", "volumes", ..]
+                | ["services", "egress" | "machine-egress", "networks", "inside" | "machine", ..]
+                | ["services", "machine-egress", "healthcheck", "test", ..]
                 | ["networks", "inside" | "machine", ..]
                 | ["volumes", "home" | "workspace", ..]
         )
@@ -81,7 +87,7 @@ fn with_defaults(text: &str) -> String {
         .map_or_else(|| text.to_owned(), |(default, rest)| format!("{default}{rest}"))
 }
 
-fn guards(compose: &Compose) -> Vec<Guard> {
+fn guards(compose: &Compose, files: &Files) -> Vec<Guard> {
     let services = || compose.services.iter();
     let every = |holds: fn(&Service) -> bool| services().all(|(_, service)| holds(service));
     let joins = |name: &str, allowed: &[&str]| {
@@ -101,14 +107,22 @@ fn guards(compose: &Compose) -> Vec<Guard> {
     let is = |name: &str, meant: Network, range: Option<&str>| {
         compose.networks.get(name).is_none_or(|network| {
             let ranges = network.ipam.iter().flat_map(|ipam| &ipam.config).map(|range| range.subnet.0.as_str());
-            let Network { driver, internal: _, driver_opts, ipam: _ } = network;
-            ranges.eq(range) && (driver, driver_opts) == (&meant.driver, &meant.driver_opts)
+            let Network { driver, internal: _, enable_ipv6, driver_opts, ipam: _ } = network;
+            let same = (driver, driver_opts) == (&meant.driver, &meant.driver_opts);
+            ranges.eq(range) && same && !enable_ipv6
         })
     };
-    let attached = |network: &str, address: &str| {
-        let attachment = compose.services.get("egress").and_then(|egress| egress.networks.get(network));
-        attachment.is_none_or(|at| at.ipv4_address.as_ref().is_some_and(|own| own.0 == address))
+    let attached = |service: &str, network: &str, address: &str| {
+        compose.services.get(service).is_none_or(|service| {
+            let at = service.networks.get(network).and_then(|at| at.ipv4_address.as_ref());
+            at.is_some_and(|own| own.0 == address)
+        })
     };
+    let each = |names: &[&str], holds: &dyn Fn(&Service) -> bool| {
+        names.iter().all(|name| compose.services.get(*name).is_none_or(holds))
+    };
+    let runs =
+        |name: &str, meant: &[&str]| each(&[name], &|service| texts(&service.entrypoint).eq(meant.iter().copied()));
     let agent = compose.services.get("agent");
     let says = |service: Option<&Service>, holds: &dyn Fn(&Service) -> bool| service.is_none_or(holds);
     let enforce = |says, holds| Guard { says, purpose: Purpose::Enforce, holds };
@@ -118,7 +132,11 @@ fn guards(compose: &Compose) -> Vec<Guard> {
         enforce(
             "no running service gets a capability back (`cap_add`)",
             services().all(|(name, service)| {
-                let allowed: &[&str] = if name == "prepare" { &["CHOWN", "DAC_OVERRIDE"] } else { &[] };
+                let allowed: &[&str] = match name.as_str() {
+                    "prepare" => &["CHOWN", "DAC_OVERRIDE"],
+                    "volumes" => &["CHOWN"],
+                    _ => &[],
+                };
                 service.cap_add.iter().all(|capability| allowed.contains(&capability.0.as_str()))
             }),
         ),
@@ -137,7 +155,14 @@ fn guards(compose: &Compose) -> Vec<Guard> {
         ),
         enforce(
             "egress is where the agent looks for it",
-            attached("inside", "<egress>") && attached("machine", "<machine egress>"),
+            attached("egress", "inside", "<egress>") && attached("machine-egress", "machine", "<machine egress>"),
+        ),
+        enforce(
+            "the host finds no egress unless a microVM is asked for (`profiles`)",
+            services().all(|(name, service)| {
+                !service.networks.contains_key("machine")
+                    || (name == "machine-egress" && is_only(&service.profiles, MACHINE))
+            }),
         ),
         enforce(
             "an image that bottlec wrote is read-only (`read_only`)",
@@ -147,13 +172,15 @@ fn guards(compose: &Compose) -> Vec<Guard> {
         ),
         enforce(
             "egress reaches pipelock alone (`uplink`)",
-            joins("egress", &["inside", "machine", "uplink"]) && internal("uplink"),
+            joins("egress", &["inside", "uplink"])
+                && joins("machine-egress", &["machine", "uplink"])
+                && internal("uplink"),
         ),
         enforce("only pipelock reaches the internet (`outside`)", joins("pipelock", &["outside", "uplink"])),
         enforce(
             "one-shot services have no network (`network_mode`)",
             services().all(|(name, service)| {
-                let is_one_shot = ["prepare", "pipelock-ca"].contains(&name.as_str());
+                let is_one_shot = ONE_SHOTS.contains(&name.as_str());
                 let mode = service.network_mode.as_ref().map(|mode| mode.0.as_str());
                 if is_one_shot { mode == Some("none") && service.networks.is_empty() } else { mode.is_none() }
             }),
@@ -170,27 +197,76 @@ fn guards(compose: &Compose) -> Vec<Guard> {
         enforce(
             "the agent's texts are plain: no value of the host is put in",
             says(agent, &|agent| {
-                agent.environment.values().flatten().all(|text| !text.0.replace("$$", "").contains('$'))
+                let own =
+                    |name: &str, text: &Interpolated| *text == Interpolated::empty_variable(&guest::carrier(name));
+                let plain = |(name, text): (&String, &Option<Interpolated>)| {
+                    text.as_ref().is_some_and(|text| own(name, text) || !text.0.replace("$$", "").contains('$'))
+                };
+                agent.environment.iter().all(plain)
                     && agent.command.iter().all(|text| !text.0.replace("$$", "").contains('$'))
             }),
         ),
         enforce("the agent asks no name server (`dns`)", says(agent, &|agent| is_only(&agent.dns, "127.0.0.1"))),
         enforce(
-            "the agent's start copies its home and no more",
+            "the agent's start looks for a way out, copies its home and no more",
             says(agent, &|agent| {
-                agent.entrypoint.get(2).is_some_and(|script| script.0.replace("$$", "$") == guest::START)
+                agent.entrypoint.get(2).is_some_and(|script| script.0.replace("$$", "$") == guest::start_in_container())
             }),
         ),
-        enforce("egress runs its addon and sends everything to pipelock", {
-            let words = words("egress");
-            words.contains(&"upstream:http://pipelock:8888") && words.contains(&"/tmp/addon.py")
-        }),
+        enforce(
+            "the agent starts behind a healthy egress, which has probed the walls (`depends_on`, `healthcheck`)",
+            says(agent, &|agent| {
+                agent.depends_on.get("egress").is_some_and(|other| other.condition == Condition::Healthy)
+            }) && EGRESSES.iter().all(|name| {
+                let with_host: &[&str] = if *name == "egress" { &[] } else { &["<machine>"] };
+                let test = |service: &Service| {
+                    let test = service.healthcheck.iter().flat_map(|check| texts(&check.test));
+                    test.eq(PROBE.iter().chain(with_host).copied())
+                };
+                each(&[name], &test)
+            }),
+        ),
+        enforce(
+            "egress runs its addon, in a folder of its own, and sends everything to pipelock",
+            EGRESSES.iter().filter(|name| compose.services.contains_key(**name)).all(|name| {
+                let words = words(name);
+                let script = words.get(2).is_some_and(|script| script.replace("$$", "$") == EGRESS_START);
+                let meant = ["upstream:http://pipelock:8888", "confdir=/tmp/egress", "/tmp/egress/addon.py"];
+                script && meant.iter().all(|word| words.contains(word))
+            }),
+        ),
+        enforce(
+            "egress is given its slots and no other variable",
+            each(&EGRESSES, &|egress| {
+                let slot = |name: &str| Slot::parse(name).is_some() || name == BINDING;
+                egress.environment.iter().all(|(name, text)| slot(name) && text.is_none())
+            }),
+        ),
+        enforce(
+            "what runs as root imports nothing of the tree and starts by way of `bottlec exec` alone",
+            runs("prepare", &PREPARE)
+                && runs("volumes", &["chown", "--"])
+                && each(&["prepare"], &|prepare| {
+                    prepare.environment.iter().map(|(name, text)| (name.as_str(), text)).eq([(CHECKOUT, &None)])
+                }),
+        ),
+        enforce(
+            "a service whose files change is created again (`labels`)",
+            services().all(|(name, service)| {
+                let hash = |path: &str| files.get(path).map(|text| hash(text.as_bytes()).into());
+                service.labels == fingerprint(name, hash)
+            }),
+        ),
         enforce("pipelock runs with its file", words("pipelock").contains(&"/config/pipelock.yaml")),
     ]
 }
 
+fn texts(list: &[Interpolated]) -> impl Iterator<Item = &str> {
+    list.iter().map(|text| text.0.as_str())
+}
+
 fn is_only(list: &[Interpolated], meant: &str) -> bool {
-    list.iter().map(|text| text.0.as_str()).eq([meant])
+    texts(list).eq([meant])
 }
 
 fn is_the_agents(mount: &Mount) -> bool {
@@ -202,23 +278,20 @@ fn is_the_agents(mount: &Mount) -> bool {
 }
 
 fn is_a_proxys(service: &str, mount: &Mount) -> bool {
-    let (source, target) = (mount.source.0.as_str(), mount.target.0.as_str());
-    match mount.kind.0.as_str() {
-        "bind" => match service {
-            "egress" => source == "./egress" && mount.read_only,
-            "pipelock" => source == "./pipelock" && mount.read_only,
-            "prepare" => {
-                (source == "./egress" && mount.read_only && target == "/etc/egress")
-                    || (source == "./agent/ca" && target == "/agent-ca")
-            }
-            _ => false,
-        },
-        "volume" => match service {
-            "egress" => source == "egress-ca",
-            "pipelock" | "pipelock-ca" => source == "pipelock-ca",
-            "prepare" => PREPARED.contains(&(source, target)),
-            _ => false,
-        },
-        _ => false,
-    }
+    let (kind, source, target) = (mount.kind.0.as_str(), mount.source.0.as_str(), mount.target.0.as_str());
+    let read_only = match (service, kind, source, target) {
+        ("egress" | "machine-egress", "bind", "./egress", "/etc/egress")
+        | ("egress" | "machine-egress", "bind", "./pipelock", "/etc/pipelock")
+        | ("egress" | "machine-egress", "volume", "egress-ca", "/egress-ca")
+        | ("pipelock", "bind", "./pipelock", "/config")
+        | ("pipelock", "volume", "pipelock-ca", "/pipelock-ca")
+        | ("prepare", "bind", "./egress", "/etc/egress") => true,
+        ("pipelock-ca" | "prepare", "volume", "pipelock-ca", "/pipelock-ca")
+        | ("prepare", "bind", "./agent/ca", "/agent-ca")
+        | ("prepare", "volume", "egress-ca", "/egress-ca")
+        | ("volumes", "volume", "home", guest::HOME)
+        | ("volumes", "volume", "workspace", guest::WORKSPACE) => false,
+        _ => return false,
+    };
+    mount.read_only || !read_only
 }
