@@ -23,7 +23,7 @@ impl Place {
         let context = || format!("cannot read the folder {}", shown.display());
         let Way::Folder(opened) = self.folder(Path::new(folder))? else { return Ok(()) };
         let mut folders = Vec::new();
-        for entry in Dir::read_from(&*opened).with_context(context)? {
+        for entry in Dir::read_from(opened).with_context(context)? {
             let entry = entry.with_context(context)?;
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
@@ -31,7 +31,7 @@ impl Place {
             }
             let kind = match entry.file_type() {
                 // Some file systems leave it to be asked for.
-                FileType::Unknown => statat(&*opened, name, AtFlags::SYMLINK_NOFOLLOW)
+                FileType::Unknown => statat(opened, name, AtFlags::SYMLINK_NOFOLLOW)
                     .map_or(FileType::Unknown, |found| FileType::from_raw_mode(found.st_mode)),
                 kind => kind,
             };
