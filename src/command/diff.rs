@@ -35,7 +35,7 @@ pub(super) struct Diff {
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
-    /// Exit with 0 unless a change of this grade or a graver one was not accepted
+    /// Exit with 0 unless a change of this grade or a higher one was not accepted
     #[arg(long, value_name = "GRADE")]
     fail_on: Option<Grade>,
     /// The day by which acceptances are judged [default: today, in UTC]

@@ -30,8 +30,11 @@ fn build(repository: &Repository, manifest: &str, out: &str) {
     assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
 }
 
-/// Path, grade and `CODE message` of each change, of what is reported against HEAD; and the exit code.
-fn since(repository: &Repository, more: &[&str]) -> (Vec<(String, String, Vec<String>)>, Option<i32>) {
+/// A path, its grade and `CODE message` of each change.
+type Told = (String, String, Vec<String>);
+
+/// What is reported against HEAD, and the exit code.
+fn since(repository: &Repository, more: &[&str]) -> (Vec<Told>, Option<i32>) {
     let run = diff(repository.root(), &[&["--rev", "HEAD", "--format", "json"], more].concat());
     let report: Value = serde_json::from_slice(&run.stdout).unwrap_or_else(|_| panic!("{}", screen(&run)));
     let told = report["bottles"].as_array().unwrap().iter().map(|bottle| {

@@ -8,7 +8,7 @@ use super::{CASES, FORMATS, bottlec, cases, diff, folder, pair, screen, stdout};
 const GRADES: [&str; 5] = ["info", "low", "medium", "high", "critical"];
 
 #[test]
-fn fail_on_asks_for_a_grade_or_a_graver_one() {
+fn fail_on_asks_for_a_grade_or_a_higher_one() {
     for (case, grade) in [
         ("39-literal-added", "info"),
         ("07-host-removed", "low"),
