@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bottle import Bottle
-from egress import BOTTLEC, compile_bottle, keep, patch, wait_for
+from egress import BOTTLEC, binding, compile_bottle, keep, patch, wait_for
 
 TEXT = "spoken by the far end"
 EMAIL = "somebody.real@example.com"
@@ -229,7 +229,7 @@ def test_failure_refresh_and_sign_in(release, engine, images, far_end, host, tmp
 
     refusal = subprocess.run([BOTTLEC, "exec", broken, "--", "/bin/true"], env=values, capture_output=True, text=True)
     assert refusal.returncode == 1 and "build" in refusal.stderr, "exec notices such a dummy"
-    for folder, values, refreshes in ((fixed, values, False), (broken, {"EGRESS_TOKEN_0": tokens["codex"]}, True)):
+    for folder, values, refreshes in ((fixed, values, False), (broken, {"EGRESS_TOKEN_0": tokens["codex"], **binding(broken)}, True)):
         far_end.forget()
         with Bottle(engine, images, folder, values, up=False, launcher=not refreshes) as bottle:
             done = bottle.run(program, *TURNS["codex"])
