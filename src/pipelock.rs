@@ -1,6 +1,5 @@
-//! pipelock's configuration: a typed model of the keys that we write, and how routes become it. Keys
-//! and rules were read in pipelock 2.3.0's source and seen in runs of it; of 3.x its configuration guide
-//! was read. What is left to a default is what has no say in a bottle, and `media_policy` and `taint`, which are on.
+//! pipelock's configuration: a typed model of the keys that we write, and how routes become it. Keys and rules were read in 2.3.0's
+//! source and seen in runs of it; of 3.x its guide was read. `media_policy` and `taint`, which are on, are left to their defaults.
 
 mod limits;
 mod origins;

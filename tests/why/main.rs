@@ -34,10 +34,11 @@ egress:
 ";
 
 /// The golden text's name, the exit code, and what is asked.
-const CASES: [(&str, i32, &[&str]); 23] = [
+const CASES: [(&str, i32, &[&str]); 24] = [
     ("signed", 0, &["https://api.github.com/repos/me/x?ref=main"]),
     ("provider-narrowed", 0, &["https://chatgpt.com/backend-api/codex/responses", "-X", "POST"]),
-    ("provider-any-path", 0, &["https://api.openai.com/v1/models"]),
+    ("provider-own-path", 0, &["https://api.openai.com/v1/models"]),
+    ("provider-other-path", 1, &["https://api.openai.com/v1/files", "-X", "POST"]),
     ("scanned-with-range", 0, &["https://gitea.example/a"]),
     ("own-authorization", 0, &["https://own.example/", "-H", "Authorization: Bearer mine"]),
     ("upper-case", 0, &["https://API.GitHub.com/user"]),
