@@ -42,7 +42,7 @@ const OF_A_BOTTLE: [&str; 3] = ["EGRESS_", guest::CARRIER, "COMPOSE_"];
 pub(super) fn set(child: &mut Command, start: &Start) {
     for (name, _) in std::env::vars_os() {
         let is = |prefix: &&str| name.as_bytes().starts_with(prefix.as_bytes());
-        if OF_A_BOTTLE.iter().any(|prefix| is(prefix)) && !HARMLESS.iter().any(|harmless| name == *harmless) {
+        if OF_A_BOTTLE.iter().any(is) && !HARMLESS.iter().any(|harmless| name == *harmless) {
             child.env_remove(name);
         }
     }
