@@ -56,6 +56,7 @@ fn tree_has_the_layout_of_the_specification() {
             "review/egress/addon.py",
             "review/egress/egress.env",
             "review/egress/prepare.py",
+            "review/egress/probe.py",
             "review/egress/routes.yaml",
             "review/image/",
             "review/image/Dockerfile",
@@ -79,7 +80,7 @@ fn backends_choose_their_files() {
     let machines = build("smolmachines", "machines");
     assert!(machines.join("Smolfile").exists());
     let compose = fs::read_to_string(machines.join("compose.yaml")).unwrap();
-    assert!(compose.contains("\n  \"egress\":\n") && !compose.contains("\n  \"agent\":\n"));
+    assert!(compose.contains("\n  \"machine-egress\":\n") && !compose.contains("\n  \"agent\":\n"));
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn a_tree_of_an_older_release_is_built_over() {
     fs::write(root.join("bottle.json"), index.to_string()).unwrap();
     fs::write(root.join("compose.yaml"), "services: {}\n").unwrap();
     let run = bottlec(folder.path(), &BUILD);
-    assert!(screen(&run).contains("review: 2 written, 11 unchanged"), "{}", screen(&run));
+    assert!(screen(&run).contains("review: 2 written, 12 unchanged"), "{}", screen(&run));
 }
 
 #[test]

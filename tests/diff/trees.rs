@@ -217,7 +217,7 @@ fn an_edit_is_told_for_what_it_does() {
         (
             "volume-prepared-elsewhere",
             COMPOSE,
-            "target: \"/agent-home\"",
+            "target: \"/agent-ca\"",
             "target: \"/pipelock-ca\"",
             "critical",
             "803 804",
