@@ -99,7 +99,12 @@ pub fn restarts(old: (&Reach, &Files), new: (&Reach, &Files), changes: &[Change]
         signed.map(|(credential, host)| (credential.slot, credential.token_ref.clone(), host.clone())).collect()
     };
     // It lets nothing through while pipelock's file is not the one that both were started with.
-    if differs("egress") || is_other("egress/addon.py") || is_other(pipelock::FILE) || slots(old) != slots(new) {
+    if differs("egress")
+        || differs("machine-egress")
+        || is_other("egress/addon.py")
+        || is_other(pipelock::FILE)
+        || slots(old) != slots(new)
+    {
         all.push(Restart::RecreateEgress);
     } else if is_other(egress::WIRE) {
         all.push(Restart::ReloadEgress);

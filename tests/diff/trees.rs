@@ -84,7 +84,7 @@ fn an_edit_is_told_for_what_it_does() {
             PROXY,
             "      EGRESS_TOKEN_0:\n      \"HTTPS_PROXY\":",
             "critical",
-            "802 804",
+            "802 803 804",
             "recreate-agent",
         ),
         (
@@ -130,7 +130,7 @@ fn an_edit_is_told_for_what_it_does() {
             "enforce: true",
             "enforce: false",
             "critical",
-            "803 804 825",
+            "803x2 804 825",
             "restart-pipelock recreate-egress",
         ),
         (
@@ -139,7 +139,7 @@ fn an_edit_is_told_for_what_it_does() {
             "  include_defaults: true",
             "  include_defaults: false",
             "critical",
-            "804 816 825",
+            "803 804 816 825",
             "restart-pipelock recreate-egress",
         ),
         (
@@ -148,7 +148,7 @@ fn an_edit_is_told_for_what_it_does() {
             "internal:\n  - \"0.0.0.0/8\"\n",
             "internal:\n",
             "critical",
-            "803 804 825",
+            "803x2 804 825",
             "restart-pipelock recreate-egress",
         ),
         (
@@ -157,7 +157,7 @@ fn an_edit_is_told_for_what_it_does() {
             "trusted_domains: []",
             "trusted_domains: [docs.example.com]",
             "critical",
-            "803 804 825",
+            "803x2 804 825",
             "restart-pipelock recreate-egress",
         ),
         (
@@ -166,7 +166,7 @@ fn an_edit_is_told_for_what_it_does() {
             "  passthrough_domains:\n",
             "  passthrough_domains:\n    - docs.example.com\n",
             "critical",
-            "804 812",
+            "803 804 812",
             "restart-pipelock recreate-egress",
         ),
         (
@@ -175,7 +175,7 @@ fn an_edit_is_told_for_what_it_does() {
             "routes:\n",
             "routes:\n  - host: elsewhere.example\n",
             "critical",
-            "804",
+            "803 804",
             "reload-egress",
         ),
         (
@@ -184,8 +184,8 @@ fn an_edit_is_told_for_what_it_does() {
             "api_allowlist:\n",
             "api_allowlist:\n  - elsewhere.example\n",
             "critical",
-            "804",
-            "reload-pipelock recreate-egress",
+            "803 804",
+            "restart-pipelock recreate-egress",
         ),
         (
             "token-for-another-host",
@@ -193,7 +193,7 @@ fn an_edit_is_told_for_what_it_does() {
             "  - host: \"docs.example.com\"",
             "  - host: \"docs.example.com\"\n    auth_scheme: Bearer\n    token_env: EGRESS_TOKEN_0",
             "critical",
-            "801 803 804",
+            "801 803x2 804",
             "recreate-egress",
         ),
         (
@@ -232,7 +232,7 @@ fn an_edit_is_told_for_what_it_does() {
             "803 804",
             "recreate-egress",
         ),
-        ("addon-edited", "egress/addon.py", "import", "import os\nimport", "critical", "803 804", "recreate-egress"),
+        ("addon-edited", "egress/addon.py", "import", "import os\nimport", "critical", "803x2 804", "recreate-egress"),
         ("microvm-reaches-all", "Smolfile", "/32\"", "/32\", \"0.0.0.0/0\"", "critical", "803 804", "recreate-agent"),
         (
             "home-edited",
