@@ -26,7 +26,7 @@ from pip._vendor.certifi import where
 
 
 def copied(source: Path, target: Path) -> Path:
-    target.parent.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     return Path(shutil.copytree(source, target))
 
 
