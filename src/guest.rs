@@ -34,16 +34,6 @@ pub const EGRESS_PORT: u16 = 9099;
 /// they cannot be mounted; a fresh copy at each start brings the current placeholder.
 pub const START: &str = r#"cp -R /bottle/home/. "$HOME"/ && exec "$@""#;
 
-/// Refuses to go on in a container that has a way out. Says nothing of who else is in its network,
-/// which egress's healthcheck asks: what an image of somebody else's has is the shell alone. Destination,
-/// gateway, flags and three more stand before the mask in `/proc/net/route`.
-const WALLED: &str = r#"while read -r _ _ _ _ _ _ _ mask _; do if [ "$mask" = 00000000 ]; then echo "bottle: the agent is not started: the engine gave its container a route to the outside" >&2; exit 1; fi; done < /proc/net/route && "#;
-
-/// [`START`] for a container. A microVM has a route, and its network filters outside of it.
-pub fn start_in_container() -> String {
-    format!("{WALLED}{START}")
-}
-
 /// How the name of a variable begins in which `bottlec exec` carries a value for the agent to the
 /// program that starts the bottle. A manifest chooses what comes after it, so that it names no
 /// variable of a program of the host.

@@ -170,9 +170,10 @@ fn hardened(image: Interpolated) -> Service {
         mem_limit: Interpolated::literal("1g"),
         // What every machine has. egress is one Python process; more would be taken from its user.
         cpus: Interpolated::literal("1.0"),
-        // A core file of egress would hold tokens. Descriptors are for some thousand connections. How many
-        // processes there are is limited by `pids_limit`: `nproc` counts those of the host's user, too.
-        ulimits: [("core", 0), ("nofile", 65_536)].map(|(name, value)| (name.to_owned(), value)).into(),
+        // A core file of egress would hold tokens. No other limit is set: an engine without privileges
+        // starts nothing whose limit for files is above its own, and `nproc` counts what the host's user runs,
+        // which `pids_limit` does not.
+        ulimits: BTreeMap::from([("core".to_owned(), 0)]),
         tmpfs: literals(["/tmp"]),
         volumes: Vec::new(),
         network_mode: None,

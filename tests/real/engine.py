@@ -134,7 +134,7 @@ class Engine:
         text = {} if isinstance(more.get("input"), bytes) else {"text": True, "errors": "replace"}
         done = subprocess.run(command, env=env, capture_output=True, timeout=timeout, **text, **more)
         if check and done.returncode and not quiet:
-            raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+            raise RuntimeError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
     def wipe(self):

@@ -22,9 +22,8 @@ INSIDE = '  "inside":\n    driver: "bridge"\n    internal: true\n    enable_ipv6
 INHIBIT = '    driver_opts:\n      "com.docker.network.bridge.inhibit_ipv4": "true"\n'
 INTERNAL = (INSIDE + INHIBIT, INSIDE.replace("internal: true", "internal: false"))
 ISOLATED = (INSIDE + INHIBIT, INSIDE)
-# What looks at the walls before the agent starts: egress's healthcheck, and the agent's own start.
+# What looks at the walls before the agent starts.
 PROBE = ('        - "-I"\n        - "/tmp/probe.py"\n      interval', '        - "-c"\n        - "pass"\n      interval')
-ROUTE = ('\\"$$mask\\" = 00000000', '\\"$$mask\\" = never')
 ON_THE_INSIDE = f'      "inside":\n        ipv4_address: "{SUBNET}.3"\n'
 UPLINK = (ON_THE_INSIDE, ON_THE_INSIDE + '      "uplink": {}\n')
 ENVIRONMENT = ('      "CURL_CA_BUNDLE": "/bottle/ca/bundle.pem"\n', '      "CURL_CA_BUNDLE": "/bottle/ca/bundle.pem"\n      "EGRESS_TOKEN_0":\n')
@@ -42,14 +41,14 @@ def connect(address, port):
 
 # name: (command in the agent's container, its output when it has worked, the guards' changes in compose.yaml)
 NETWORK = {
-    "direct connection": (connect(FAR_END_ADDRESS, 443), "connected", [INTERNAL, PROBE, ROUTE]),
-    "cloud metadata, directly": (connect("169.254.169.254", 443), "connected", [INTERNAL, PROBE, ROUTE]),
+    "direct connection": (connect(FAR_END_ADDRESS, 443), "connected", [INTERNAL, PROBE]),
+    "cloud metadata, directly": (connect("169.254.169.254", 443), "connected", [INTERNAL, PROBE]),
     "service of the host, by the network's gateway": (connect(f"{SUBNET}.1", 8000), "connected", [ISOLATED, PROBE]),
-    "service of the host, by its own address": (connect(HOST_ADDRESS, 8000), "connected", [INTERNAL, PROBE, ROUTE]),
+    "service of the host, by its own address": (connect(HOST_ADDRESS, 8000), "connected", [INTERNAL, PROBE]),
     "pipelock, around egress": (connect("pipelock", 8888), "connected", [UPLINK]),
     "reading a token from the environment": (["sh", "-c", "echo tried; cat /proc/*/environ"], "real-token", [ENVIRONMENT]),
     "changing what is mounted": (["sh", "-c", "echo tried; echo x > /bottle/agent.env && echo changed"], "changed", [MOUNT]),
-    "data in a DNS lookup": (LOOK_UP, FAR_END_ADDRESS, [INTERNAL, DNS, PROBE, ROUTE]),
+    "data in a DNS lookup": (LOOK_UP, FAR_END_ADDRESS, [INTERNAL, DNS, PROBE]),
 }
 
 
@@ -80,7 +79,7 @@ def test_a_lookup_is_not_answered_even_where_there_is_a_way_out(engine, images, 
     # Engines before 25.0.5 forward lookups from internal networks when the host's resolver is local.
     row("attack on the container's walls", "data in a DNS lookup, where the network is not what stops it")
     shutil.copytree(compiled, tmp_path / "target")
-    patch(tmp_path / "target", "compose.yaml", [INTERNAL, PROBE, ROUTE])
+    patch(tmp_path / "target", "compose.yaml", [INTERNAL, PROBE])
     with Bottle(engine, images, tmp_path / "target", VALUES, up=False, launcher=False) as bottle:
         done = bottle.run(*LOOK_UP)
         assert "tried" in done.stdout and not far_end.events("name", name="secret-in-a-name.evil.example"), done.stdout

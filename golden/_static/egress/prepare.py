@@ -19,6 +19,8 @@ EGRESS_USER = 65534
 EGRESS_CA = Path("/egress-ca")
 PIPELOCK_CA = Path("/pipelock-ca")
 AGENT_CA = Path("/agent-ca")
+# What egress has of its volume. A running one may be reading the second.
+OWN = ("mitmproxy-ca.pem", "upstream.pem")
 
 
 def is_plain(path: Path) -> bool:
@@ -55,12 +57,12 @@ def main():
     if not os.environ.get("BOTTLE_CHECKOUT"):
         sys.exit("start the bottle by way of `bottlec exec`, which knows its volumes, networks and tokens")
     keep_first_authority()
-    keep(EGRESS_CA, "mitmproxy-ca.pem")
+    keep(EGRESS_CA, *OWN)
     # mitmproxy makes its authority if there is none.
     egress = CertStore.from_store(EGRESS_CA, "mitmproxy", 2048).default_ca.to_pem()
     public_roots = Path(certifi.where()).read_bytes()
     write(EGRESS_CA / "upstream.pem", public_roots + b"\n" + (PIPELOCK_CA / "ca.pem").read_bytes())
-    keep(EGRESS_CA, "mitmproxy-ca.pem", "upstream.pem")
+    keep(EGRESS_CA, *OWN)
     for path in [EGRESS_CA, *EGRESS_CA.iterdir()]:
         os.chown(path, EGRESS_USER, EGRESS_USER)
     write(AGENT_CA / "egress.pem", egress)

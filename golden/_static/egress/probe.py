@@ -3,8 +3,9 @@
 
 The engine runs it every other second, and starts no agent while it fails. Some engines take a network
 for internal and give the host an address in it all the same; what listens there on all addresses
-would answer the agent. So whoever has the first address of a network must not answer, and there
-must be no way out but the proxies. The range of a microVM, which is reached from the host, is left out.
+would answer the agent. So nobody may be at the first address of a network, or where a route leads to:
+some engines set a route to a gateway that is not there. The range of a microVM, which is reached from
+the host, is left out.
 """
 
 import http.client
@@ -25,16 +26,20 @@ def address(hexadecimal: str) -> ipaddress.IPv4Address:
     return ipaddress.IPv4Address(struct.pack("=I", int(hexadecimal, 16)))
 
 
-def networks():
-    """The networks that egress is in. A way out of them is an error."""
+def gateways(with_host: list) -> set[str]:
+    """Where the host would be in the networks of egress."""
+    found, left_out = set(), set()
     for line in (NET / "route").read_text().splitlines()[1:]:
         _, destination, gateway, _, _, _, _, mask, *_ = line.split()
-        if int(mask, 16) == 0 or int(gateway, 16) != 0:
-            sys.exit("the engine gave egress a route that leads out of its networks")
-        yield ipaddress.IPv4Network((address(destination), str(address(mask))))
+        if int(gateway, 16) != 0:
+            found.add(address(gateway))
+            continue
+        network = ipaddress.IPv4Network((address(destination), str(address(mask))))
+        (left_out if network in with_host else found).add(network[1])
     for line in (NET / "if_inet6").read_text().splitlines() if (NET / "if_inet6").exists() else ():
         if line.split()[3] not in ("10", "20"):  # of this machine alone, of the link alone
             sys.exit("the engine gave egress an IPv6 address")
+    return {str(one) for one in found - left_out}
 
 
 def answering() -> set[str]:
@@ -44,17 +49,17 @@ def answering() -> set[str]:
 
 def main():
     with_host = [ipaddress.IPv4Network(text) for text in sys.argv[1:]]
-    gateways = {str(network[1]) for network in networks() if network not in with_host}
+    asked = gateways(with_host)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
-        for gateway in gateways:
+        for gateway in asked:
             try:
                 sock.sendto(b"", (gateway, 9))
             except OSError:
                 pass  # it was asked for, which is what counts
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        if there := gateways & answering():
+        if there := asked & answering():
             sys.exit(f"the host answers in a network that must not have it, at {', '.join(sorted(there))}")
         time.sleep(0.05)
     connection = http.client.HTTPConnection(*EGRESS, timeout=2)

@@ -81,7 +81,7 @@ pub(super) fn agent(job: &Job, dockerfile: Option<&str>) -> Service {
     Service {
         build,
         user: Some(agent_owner()),
-        entrypoint: literals(["/bin/sh", "-c", &guest::start_in_container(), "bottle"]),
+        entrypoint: literals(["/bin/sh", "-c", guest::START, "bottle"]),
         command: words(&job.plan.command),
         working_dir: Some(Interpolated::literal(guest::WORKSPACE)),
         environment: literal.chain(bound).collect(),

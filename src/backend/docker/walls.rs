@@ -208,9 +208,9 @@ fn guards(compose: &Compose, files: &Files) -> Vec<Guard> {
         ),
         enforce("the agent asks no name server (`dns`)", says(agent, &|agent| is_only(&agent.dns, "127.0.0.1"))),
         enforce(
-            "the agent's start looks for a way out, copies its home and no more",
+            "the agent's start copies its home and no more",
             says(agent, &|agent| {
-                agent.entrypoint.get(2).is_some_and(|script| script.0.replace("$$", "$") == guest::start_in_container())
+                agent.entrypoint.get(2).is_some_and(|script| script.0.replace("$$", "$") == guest::START)
             }),
         ),
         enforce(
