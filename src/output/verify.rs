@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::place::{self, Place, is_plain};
 use super::conflict;
+use super::place::{self, Place, is_plain};
 use crate::artifact::{INDEX, PENDING};
 use crate::digest::hash;
 use crate::index::{Index, NotAnIndex};
