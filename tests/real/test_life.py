@@ -21,7 +21,7 @@ PREPARE = ('      - "python3"\n      - "-I"\n      - "/etc/egress/prepare.py"\n'
 PLANTED = """\
 from pathlib import Path
 Path("/egress-ca/planted").write_text("code of the tree ran as root")
-from pip._vendor.certifi import where
+where = lambda: "/etc/ssl/certs/ca-certificates.crt"
 """
 
 

@@ -28,6 +28,7 @@ from egress import BOTTLEC, compile_bottle, rewrite
 SEQUENCES = int(os.environ.get("BOTTLEC_SLOT_SEQUENCES", 1000))
 SEED = int(os.environ.get("BOTTLEC_SLOT_SEED", 20261124))
 PROVIDER, HOSTS = "api.anthropic.com", ("a.example", "b.example")
+PATH = b"/v1/messages"  # one that the provider's route lets through
 REFS = ("TOKEN_A", "TOKEN_B")
 VALUES = {ref: f"the-value-of-{ref}" for ref in REFS}
 
@@ -90,8 +91,11 @@ class World:
         """The files that are built from a manifest, and the environment that `exec` makes with them."""
         folder = self.folder / f"builds/{abs(hash(manifest))}"
         bottle = compile_bottle(folder, manifest.text())
+        # What is agreed to holds for this folder; it is kept apart from the machine's own.
+        given = {**VALUES, "HOME": str(self.folder / "home")}
+        subprocess.run([BOTTLEC, "allow", "--yes", "--quiet", bottle], env=given, check=True)
         command = [BOTTLEC, "exec", bottle, "--", "/usr/bin/env"]
-        printed = subprocess.run(command, env=VALUES, check=True, capture_output=True, text=True).stdout
+        printed = subprocess.run(command, env=given, check=True, capture_output=True, text=True).stdout
         environment = dict(line.split("=", 1) for line in printed.splitlines())
         compose = YAML(typ="safe").load((bottle / "compose.yaml").read_text())
         return bottle, environment, list(compose["services"]["egress"].get("environment") or {})
@@ -130,7 +134,7 @@ class World:
 
     def sent(self, host: str) -> str | None:
         """The name of the token that a request to the host carries on."""
-        flow = tflow.tflow(req=tflow.treq(host=host, port=443, scheme=b"https", authority=b"", path=b"/"))
+        flow = tflow.tflow(req=tflow.treq(host=host, port=443, scheme=b"https", authority=b"", path=PATH))
         flow.request.headers.clear()
         flow.request.headers["Host"] = host
         flow.client_conn.sni = host
