@@ -279,7 +279,9 @@ fn env_files(agent: &str, slots: &str, environment: &Environment, egress: &Egres
     let literal = environment.literal.iter().map(|(name, value)| (name.to_string(), Some(value.clone())));
     assert_eq!(lines(agent), literal.collect());
     assert!(!agent.contains(['\r', '\0']));
-    assert_eq!(lines(slots), egress.slots.keys().map(|slot| (slot.to_string(), None)).collect());
+    let binding = egress.binding().map(|_| "EGRESS_SLOTS".to_owned());
+    let meant = egress.slots.keys().map(ToString::to_string).chain(binding).map(|name| (name, None));
+    assert_eq!(lines(slots), meant.collect());
 }
 
 /// The index lists every other file with its hash.
