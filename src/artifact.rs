@@ -9,6 +9,20 @@ use crate::name::BottleName;
 /// The file that lists the others; it is written last.
 pub const INDEX: &str = "bottle.json";
 
+/// The name of the index while its build runs. It lists what the build may have written, so that the
+/// next one knows its own files after a crash.
+pub const PENDING: &str = ".bottle.json.pending";
+
+/// The name that a file has while it is written.
+pub fn temporary(name: &str) -> String {
+    format!(".{name}.bottlec-new")
+}
+
+/// The name that a file will have when it is written whole, of its temporary one.
+pub fn final_name(temporary: &str) -> Option<&str> {
+    temporary.strip_prefix('.')?.strip_suffix(".bottlec-new")
+}
+
 /// One file.
 pub struct Artifact {
     /// The path from the bottle's output folder, with `/`.

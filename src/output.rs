@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::artifact::{Artifact, INDEX, Tree};
+use crate::artifact::{Artifact, INDEX, PENDING, Tree};
 use crate::rebuild::Closed;
 pub use inspect::{Inspection, inspect};
 pub use owned::OldIndex;
@@ -58,10 +58,6 @@ pub enum Overwrite {
     /// An index in which git left both sides of a merge, and the files that were its.
     Conflicted,
 }
-
-/// The name of the index while its build runs. It lists what the build may have written, so that the
-/// next one knows its own files after a crash.
-const PENDING: &str = ".bottle.json.pending";
 
 /// Where a bottle goes.
 pub fn folder(out: &Path, tree: &Tree) -> PathBuf {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::artifact::{INDEX, Tree};
+use crate::artifact::{INDEX, PENDING, Tree, final_name};
 use crate::backend;
 use crate::bottle::Bottle;
 use crate::compile::compile;
@@ -162,11 +162,20 @@ impl Closed {
         let is_below = |known: &str| known != path && Path::new(known).starts_with(path);
         match path {
             path if self.written.contains(path) => Standing::Written,
-            path if self.made.contains(&path) => Standing::MadeAtRunTime,
+            path if self.made.contains(&path) || self.is_left_over(path) => Standing::MadeAtRunTime,
             _ if self.written.iter().map(String::as_str).chain(self.made.iter().copied()).any(is_below) => {
                 Standing::Above
             }
             _ => Standing::Foreign,
         }
+    }
+
+    /// Whether it is what an interrupted build left of a file. The next build removes it, and nobody reads it.
+    fn is_left_over(&self, path: &str) -> bool {
+        let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
+        final_name(name).is_some_and(|name| match folder {
+            "" => name == PENDING || self.written.contains(name),
+            folder => self.written.contains(&format!("{folder}/{name}")),
+        })
     }
 }

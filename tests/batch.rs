@@ -218,12 +218,12 @@ fn a_list_names_a_path_a_line() {
 fn several_bottles_are_summed_up_and_one_is_told_in_detail() {
     let folder = folder(&[("a.yaml", "name: a\n"), ("b.yaml", "name: b\n")]);
     let build = |arguments: &[&str]| screen(&bottlec(folder.path(), &[&["build", "-o", "out"], arguments].concat()));
-    assert_eq!(build(&["a.yaml"]), "a: 12 written, 0 unchanged in out/a\n");
+    assert_eq!(build(&["a.yaml"]), "a: 13 written, 0 unchanged in out/a\n");
     assert_eq!(build(&["a.yaml", "b.yaml"]), "built 1, unchanged 1, failed 0\n");
     assert_eq!(build(&["a.yaml", "b.yaml", "--quiet"]), "");
     assert_eq!(
         build(&["a.yaml", "b.yaml", "--verbose"]),
-        "a: 0 written, 12 unchanged in out/a\nb: 0 written, 12 unchanged in out/b\nbuilt 0, unchanged 2, failed 0\n"
+        "a: 0 written, 13 unchanged in out/a\nb: 0 written, 13 unchanged in out/b\nbuilt 0, unchanged 2, failed 0\n"
     );
     assert_eq!(build(&["a.yaml", "b.yaml", "--check"]), "differing 0, unchanged 2, failed 0\n");
     fs::remove_file(folder.path().join("out/b/compose.yaml")).unwrap();

@@ -60,8 +60,12 @@ fn compose_reads_every_file_and_means_what_we_mean() {
     for compose in programs("BOTTLEC_COMPOSE_BINS") {
         for bottle in &bottles {
             // Bound variables take their value from compose's environment; nothing else does.
-            let run =
-                Command::new(&compose).arg("config").current_dir(bottle).env("FROM_HOST", "bound").output().unwrap();
+            let run = Command::new(&compose)
+                .arg("config")
+                .current_dir(bottle)
+                .env("BOTTLE_ENV_FROM_HOST", "bound")
+                .output()
+                .unwrap();
             assert!(run.status.success(), "{}: {}", bottle.display(), String::from_utf8_lossy(&run.stderr));
             let read: Value = serde_yaml::from_slice(&run.stdout).unwrap();
             let text = fs::read_to_string(bottle.join("agent/agent.env")).unwrap();
@@ -74,7 +78,7 @@ fn compose_reads_every_file_and_means_what_we_mean() {
             }
             if bottle.ends_with("env-modes") {
                 assert_eq!(read["services"]["agent"]["environment"]["FROM_HOST"], "bound");
-                assert_eq!(read["services"]["agent"]["environment"]["ASKED"], Value::Null);
+                assert_eq!(read["services"]["agent"]["environment"]["ASKED"], "");
             }
             if bottle.ends_with("own-dockerfile") {
                 let context = PathBuf::from(read["services"]["agent"]["build"]["context"].as_str().unwrap());

@@ -73,6 +73,7 @@ fn exec(repository: &Repository) -> (bool, Output) {
         .current_dir(repository.root())
         .env_clear()
         .envs([("PATH", std::env::var("PATH").unwrap().as_str()), ("AGENT_TOKEN", "agent-token")])
+        .env("HOME", repository.root())
         .envs([("API_TOKEN", "api-token"), ("REVIEWER", "r"), ("STOLEN", "s")])
         .output()
         .unwrap();
@@ -220,6 +221,8 @@ fn a_hostile_edit_with_a_mended_index_starts_nothing_and_is_graded() {
     mend(&tree);
     let run = bottlec(repository.root(), &["diff", "--rev", "HEAD"]);
     assert_eq!((run.status.code(), stdout(&run).as_str()), (Some(0), ""), "{}", screen(&run));
+    let run = bottlec(repository.root(), &["allow", "--yes", TREE]);
+    assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
     let (started, run) = exec(&repository);
     assert!(started, "{}", screen(&run));
     fs::remove_file(repository.path("started")).unwrap();

@@ -142,7 +142,7 @@ fn unchanged_files_are_not_touched_and_folders_stay() {
     let after = paths.map(state);
     for (index, path) in paths.iter().enumerate() {
         let changed = after[index].0 != before[index].0;
-        assert_eq!(changed, ["bottle.json", "egress/routes.yaml"].contains(path), "{path}");
+        assert_eq!(changed, ["bottle.json", "compose.yaml", "egress/routes.yaml"].contains(path), "{path}");
     }
 }
 

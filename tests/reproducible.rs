@@ -56,7 +56,7 @@ fn builds_are_byte_identical_wherever_whenever_and_whoever() {
     let expected = build(first.path(), inside, &|command| {
         command.env("LC_ALL", "C").env("TZ", "UTC").env("HOME", "/nowhere");
     });
-    assert_eq!(expected.len(), 13);
+    assert_eq!(expected.len(), 14);
 
     let second = fresh();
     let found = build(second.path(), &second.path().join(inside), &|command| {

@@ -127,9 +127,16 @@ fn routes(text: &str, egress: &Egress) {
         } else if route.keep_authorization {
             entry.insert("keep_authorization".to_owned(), json!(true));
         }
+        if !route.tls_passthrough {
+            entry.insert("opened".to_owned(), json!(true));
+        }
         Value::Object(entry)
     });
-    assert_eq!(read(text), json!({ "routes": meant.collect::<Vec<_>>() }));
+    let mut file = json!({ "routes": meant.collect::<Vec<_>>() });
+    if let Some(binding) = egress.binding() {
+        file["slots"] = json!(binding.as_str());
+    }
+    assert_eq!(read(text), file);
 }
 
 fn pipelock(text: &str, egress: &Egress, bottle: &Bottle) {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 
 use super::place::{Found, Place, is_plain};
-use super::{Overwrite, PENDING, conflict};
-use crate::artifact::{Artifact, INDEX, Tree};
+use super::{Overwrite, conflict};
+use crate::artifact::{Artifact, INDEX, PENDING, Tree};
 use crate::digest::hash;
 use crate::index::{FileEntry, Index, Listing};
 

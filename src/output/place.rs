@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, temporary};
 
 /// No file of a build is nearly as large; what is larger is not read.
 const MAX_BYTES: u64 = 64 << 20;
@@ -344,11 +344,6 @@ impl Place {
         }
         Ok(Way::Folder(self.folders.get(folder).unwrap_or(&self.root)))
     }
-}
-
-/// The name that a file has while it is written.
-fn temporary(name: &str) -> String {
-    format!(".{name}.bottlec-new")
 }
 
 /// The folder and the name in it.

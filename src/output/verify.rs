@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use super::conflict;
 use super::place::{self, Place, is_plain};
-use super::{PENDING, conflict};
-use crate::artifact::INDEX;
+use crate::artifact::{INDEX, PENDING};
 use crate::digest::hash;
 use crate::index::{Index, NotAnIndex};
 use crate::rebuild::{Rebuilt, rebuild};

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::change::Entry;
-use super::reach::{AGENT, Passage, Reach, Route};
+use super::reach::{AGENT, Passage, Reach, Route, Value};
 use crate::egress;
 use crate::environment;
 use crate::host::Host;
@@ -55,9 +55,17 @@ impl Reach {
         self.at_route(&route.host, "/token_env")
     }
 
-    /// A variable of the agent.
+    /// A variable of the agent. One that gets its value at launch is in no env file.
     pub fn at_variable(&self, name: &str) -> Option<Entry> {
-        self.variables.contains_key(name).then(|| Entry { file: environment::FILE, pointer: format!("/{name}") })
+        let is_literal = self.variables.get(name)?.iter().any(|value| matches!(value, Value::Literal(_)));
+        if is_literal {
+            return Some(Entry { file: environment::FILE, pointer: format!("/{name}") });
+        }
+        let (part, folder) = match self.parts.get(AGENT) {
+            Some(part) => (part, "/services/agent/environment"),
+            None => (self.parts.get("machine")?, "/secrets"),
+        };
+        Some(Entry { file: part.file, pointer: format!("{folder}/{name}") })
     }
 
     /// The bottle's name.

@@ -208,7 +208,8 @@ pub(crate) static PLACES: [Place; 26] = [
                     "pipelock.yaml",
                     text(&pipelock["default_agent_identity"]).strip_prefix("bottle/").unwrap().to_owned(),
                 ),
-                ("compose.yaml", image.strip_prefix("bottle-").unwrap().strip_suffix("-agent").unwrap().to_owned()),
+                // The tag follows the Dockerfile.
+                ("compose.yaml", image.strip_prefix("bottle-").unwrap().rsplit_once("-agent:").unwrap().0.to_owned()),
             ]
         },
         ..PLACE

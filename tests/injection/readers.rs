@@ -154,7 +154,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import addon
 from mitmproxy.net.http.url import parse_authority
-routes = addon.read_routes(Path(sys.argv[1], 'routes.yaml'))
+routes = addon.read_routes(Path(sys.argv[1], 'routes.yaml')).by_host
 said = {}
 for name, route in routes.items():
     said[name] = {'user': route.auth_username, 'prefixes': list(route.path_allowlist)}

@@ -20,7 +20,7 @@ const BARE: [(&[&str], &str); 19] = [
     (&["no-such-command"], "unrecognized"),
     (&["build"], "required"),
     (&["build", "--output"], "required"),
-    (&["exec", "--help"], "Start a program"),
+    (&["exec", "--help"], "Start a bottle's agent"),
     (&["allow", "--help"], "Allow a bottle"),
     (&["init", "-"], "agent_provider"),
     (&["init", "--template", "codex", "-"], "forward_host_credentials"),

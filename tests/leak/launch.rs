@@ -87,8 +87,8 @@ fn each_value_is_in_the_commands_environment_under_its_slot_and_nowhere_else() {
     expected.retain(|name, _| !name.starts_with("EGRESS_TOKEN_"));
     expected.insert("EGRESS_TOKEN_0", &token);
     expected.insert("EGRESS_TOKEN_1", &project.environment["FORGE_TOKEN"]);
-    expected.insert("FROM_HOST", &project.environment["REVIEWER"]);
-    expected.insert("ASKED", &answer);
+    expected.insert("BOTTLE_ENV_FROM_HOST", &project.environment["REVIEWER"]);
+    expected.insert("BOTTLE_ENV_ASKED", &answer);
     for (name, value) in &expected {
         assert!(found.get(name) == Some(value), "{name} is not what it should be");
     }

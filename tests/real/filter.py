@@ -22,14 +22,15 @@ HOST = "localhost"
 
 
 class Filter:
-    """pipelock with the bottle's file, in which `host` is the far end. `changes` are (old, new) texts."""
+    """pipelock with the bottle's file, in which `host` is the far end. `changes` are (old, new) texts. Without
+    `trusts`, the far end's address is what it is: a private one."""
 
-    def __init__(self, bottle: Path, host: str, far_end: FrontedFarEnd, folder: Path, changes=()):
+    def __init__(self, bottle: Path, host: str, far_end: FrontedFarEnd, folder: Path, changes=(), trusts=True):
         (folder / "pipelock").mkdir(parents=True)
         subprocess.run([PIPELOCK, "tls", "init", "--out", folder / "pipelock-ca"], check=True, capture_output=True)
         text = (bottle / "pipelock/pipelock.yaml").read_text().replace(f'"{host}"', f'"{HOST}"')
-        own = [("trusted_domains: []", f'trusted_domains: ["{HOST}"]'), ("127.0.0.1:9091", f"127.0.0.1:{free_port()}")]
-        for old, new in [*own, *changes]:
+        trusted = [("trusted_domains: []", f'trusted_domains: ["{HOST}"]')] if trusts else []
+        for old, new in [*trusted, ("127.0.0.1:9091", f"127.0.0.1:{free_port()}"), *changes]:
             assert text.count(old) == 1, f"pipelock.yaml has not exactly one {old!r}"
             text = text.replace(old, new)
         file = folder / "pipelock/pipelock.yaml"
@@ -90,11 +91,11 @@ class Filter:
 
 
 @contextmanager
-def filtering(bottle: Path, host: str, folder: Path, changes=()):
+def filtering(bottle: Path, host: str, folder: Path, changes=(), trusts=True):
     """A far end and pipelock in front of it; both end with the block."""
     far_end = FrontedFarEnd(folder / "far-end")
     try:
-        pipelock = Filter(bottle, host, far_end, folder / "filter", changes)
+        pipelock = Filter(bottle, host, far_end, folder / "filter", changes, trusts)
         try:
             yield pipelock, far_end
         finally:

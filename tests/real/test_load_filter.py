@@ -151,6 +151,31 @@ def test_no_header_carries_a_secret_to_an_opened_host(bottle, tmp_path, row):
         assert {entry["host"] for entry in far_end.log() if entry["event"] == "request"} == {HOST}
 
 
+@needs_pipelock
+def test_no_address_or_body_carries_a_secret_to_an_opened_host(bottle, tmp_path, row):
+    row("load: pipelock", "a secret in the address or the body of a request to an opened host is refused")
+    secret = "ghp_" + "aB3d" * 9
+    body = b'{"note": "' + secret.encode() + b'"}'
+    post = f"POST /notes HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    with filtering(bottle, OPENED, tmp_path) as (pipelock, far_end):
+        for head, sent in ((f"GET /?q={secret} HTTP/1.1", b""), (f"GET /{secret} HTTP/1.1", b""), (post, body)):
+            assert status(pipelock.ask(head, sent)) == 403, head
+        assert not [entry for entry in far_end.log() if entry["event"] == "request"]
+        harmless = body.replace(secret.encode(), b"nothing secret"[: len(secret)].ljust(len(secret)))
+        assert status(pipelock.ask(post, harmless)) == 200
+
+
+@needs_pipelock
+@pytest.mark.parametrize("host", [OPENED, SPLICED])
+def test_no_routed_name_leads_to_a_private_address(host, bottle, tmp_path, row):
+    row("load: pipelock", "a routed name that resolves to a private address is refused", host)
+    for trusts in (False, True):  # with the guard, and without it
+        with filtering(bottle, host, tmp_path / str(trusts), trusts=trusts) as (pipelock, _):
+            code, sock = pipelock.connect()
+            sock.close()
+            assert code == (200 if trusts else 403)
+
+
 def test_a_client_that_keeps_its_connection(engine, images, far_end, bottle, row):
     row("load: pipelock", "300 requests of one client to an opened host, through egress")
     if not images.pipelock_is_real:

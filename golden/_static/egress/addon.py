@@ -2,9 +2,11 @@
 """What the agent may reach: routes.yaml, enforced inside mitmproxy.
 
 Every request is refused until each rule below has let it through, so that an error in here refuses
-too. A refusal is a 403, never a 401, which would make clients refresh or sign out. SIGHUP reads
-routes.yaml again; while it cannot be read nothing is let through. What is logged is the host that a
-tunnel is for and the name of the rule: no path, no header, no token.
+too. A refusal is a 403, never a 401, which would make clients refresh or sign out. Each second the files
+are compared with those that egress runs on: another routes.yaml is read (SIGHUP does it at once), and
+closes what it would have refused; for another addon or pipelock.yaml egress must be created again, and
+until then nothing is let through. What is logged is the host that a tunnel is for and the name of the
+rule: no path, no header, no token.
 """
 
 import asyncio
@@ -16,7 +18,7 @@ import signal
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from mitmproxy import ctx, http
 from ruamel.yaml import YAML
@@ -36,17 +38,90 @@ OPTIONS = {
 }
 # Of a refused request mitmproxy holds the body in memory before it answers; a longer one is cut off.
 LARGEST_REFUSED_BODY = 1 << 20
+# Bytes of the request target, and of all names and values of its headers: more than servers take.
+LONGEST_TARGET, LONGEST_HEAD = 16 << 10, 256 << 10
 # A path that is percent-encoded more often than this is meant to deceive.
 DEEPEST_ENCODING = 4
 FRAMING = ("content-length", "transfer-encoding")
-# Headers that say something else than the request's first line, or are meant for egress.
-DROPPED = ("proxy-authorization", "x-original-url", "x-rewrite-url", "x-http-method", "x-http-method-override")
 # What a client says in Connection; a server drops each header that is named there, egress's own too.
-CONNECTION_WORDS = ("close", "keep-alive", "upgrade", "te", "http2-settings")
-# Credentials of other kinds: a host that egress signs for gets egress's credential alone.
-OTHER_CREDENTIALS = ("x-api-key", "api-key", "x-goog-api-key", "x-token", "private-token")
+CONNECTION_WORDS = ("close", "keep-alive", "upgrade", "te")
 # What a git client reads with; others write below a repository without ever saying git-receive-pack.
 GIT_READS = ("GET", "HEAD", "POST", "OPTIONS")
+
+
+def listed(*names: str) -> re.Pattern:
+    """A table of names as `folded` writes them; one with `*` at its end is for all that begin so."""
+    return re.compile("|".join(name.replace("*", ".*") for name in names))
+
+
+# The tables of what is dropped, each entry with its source.
+#
+# For the way to the service, or against what was judged.
+DROPPED = listed(
+    "proxy-*",  # RFC 9110 section 11.7; old clients say Proxy-Connection
+    "forwarded",  # RFC 7239
+    "via",  # RFC 9110 section 7.6.3
+    "x-forwarded-*",  # developer.mozilla.org/docs/Web/HTTP/Reference/Headers/X-Forwarded-Host and its siblings
+    "x-real-ip",  # nginx.org/en/docs/http/ngx_http_realip_module.html
+    "x-client-ip",  # httpd.apache.org/docs/2.4/mod/mod_remoteip.html
+    "true-client-ip",  # developers.cloudflare.com/fundamentals/reference/http-headers
+    "cf-connecting-ip",  # the same
+    "x-host",  # portswigger.net/web-security/host-header/exploiting
+    "x-http-host-override",  # the same
+    "x-original-host",  # learn.microsoft.com/azure/application-gateway/how-application-gateway-works
+    "x-original-url",  # symfony.com/blog/cve-2018-14773-remove-support-for-legacy-and-risky-http-headers
+    "x-rewrite-url",  # the same
+    "x-http-method",  # learn.microsoft.com, [MS-ODATA] section 2.2.5.8
+    "x-http-method-override",  # cloud.google.com/apis/docs/system-parameters
+    "x-method-override",  # expressjs.com/en/resources/middleware/method-override.html
+    # A compressed message of some KB fills egress's memory.
+    "sec-websocket-extensions",  # RFC 7692
+)
+# Where a credential may be. Egress sends its own alone, and where the login is the agent's, Authorization alone.
+CREDENTIALS = listed(
+    "authorization",  # RFC 9110 section 11.6.2
+    "x-authorization",  # read in the place of Authorization behind fronts that take that one away
+    "x-api-key",  # docs.claude.com/en/api/overview; docs.aws.amazon.com/apigateway, API keys
+    "api-key",  # learn.microsoft.com/azure/ai-foundry/openai/reference
+    "apikey",  # supabase.com/docs/guides/api
+    "x-goog-api-key",  # cloud.google.com/apis/docs/system-parameters
+    "x-token",  # pipelock's list of headers that hold secrets
+    "private-token",  # docs.gitlab.com/api/rest/authentication
+    "job-token",  # the same
+    "deploy-token",  # docs.gitlab.com/user/packages/generic_packages
+    "x-auth-token",  # docs.openstack.org/api-ref/identity/v3
+    "x-auth-key",  # developers.cloudflare.com/fundamentals/api/get-started/keys
+    "x-access-token",  # read by jwt middleware in the place of Authorization
+    "ocp-apim-subscription-key",  # learn.microsoft.com/azure/api-management/api-management-subscriptions
+    "x-amz-security-token",  # docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-authentication-methods.html
+    "x-vault-token",  # developer.hashicorp.com/vault/api-docs
+    "x-nuget-apikey",  # learn.microsoft.com/nuget/api/package-publish-resource
+    "x-jfrog-art-api",  # jfrog.com/help, Artifactory REST API
+    "xi-api-key",  # elevenlabs.io/docs/api-reference/authentication
+    "x-subscription-token",  # api-dashboard.search.brave.com/documentation
+)
+# What else a service reads a credential from, by the end of its host. It is dropped where egress signs, and
+# nowhere else: another service may mean something else by it.
+QUERIES = {
+    "googleapis.com": ("key", "$key", "access_token", "oauth_token"),  # cloud.google.com/apis/docs/system-parameters
+    "gitlab.com": ("private_token", "access_token", "job_token"),  # docs.gitlab.com/api/rest/authentication
+    "openai.azure.com": ("api-key",),  # learn.microsoft.com/azure/ai-foundry/openai/how-to/realtime-audio-websockets
+    "azure-api.net": ("subscription-key",),  # learn.microsoft.com/azure/api-management/api-management-subscriptions
+}
+SUBPROTOCOLS = {
+    "openai.com": "openai-insecure-api-key.",  # github.com/openai/openai-node, realtime/websocket.ts
+}
+# The session of a browser.
+COOKIES = (
+    "chatgpt.com",  # the cookie __Secure-next-auth.session-token
+    "openai.com",  # the same
+    "claude.ai",  # the cookie sessionKey
+    "github.com",  # docs.github.com/site-policy/privacy-policies/github-cookies: user_session
+    "gitlab.com",  # docs.gitlab.com/api/rest/authentication: _gitlab_session
+)
+# Cloudflare's own, which say nothing of an account and which its services may ask for:
+# developers.cloudflare.com/fundamentals/reference/policies-compliances/cloudflare-cookies
+HARMLESS_COOKIES = ("__cf", "_cf", "cf_")
 
 
 @dataclass(frozen=True)
@@ -59,6 +134,7 @@ class Route:
     auth_username: str | None = None
     token_env: str | None = None
     keep_authorization: bool = False
+    opened: bool = False
 
     def __post_init__(self):
         signs = self.auth_scheme is not None
@@ -69,6 +145,8 @@ class Route:
             raise ValueError(f"unknown auth_scheme for {self.host}")
         if self.keep_authorization not in (False, True) or (signs and self.keep_authorization):
             raise ValueError(f"keep_authorization does not fit {self.host}")
+        if self.opened not in (False, True):
+            raise ValueError(f"opened does not fit {self.host}")
 
     def authorization(self) -> str | None:
         """The header that egress sends for the agent; None while the slot is empty."""
@@ -80,6 +158,50 @@ class Route:
         return f"{self.auth_scheme} {token}"
 
 
+@dataclass(frozen=True)
+class Routes:
+    """routes.yaml: the routes by host, and the fingerprint of which token each slot holds for which hosts."""
+
+    by_host: dict[str, Route]
+    slots: str | None = None
+
+    def are_bound(self) -> bool:
+        """Whether the tokens that egress was given are those that these routes were compiled for."""
+        return self.slots is None or self.slots == os.environ.get("EGRESS_SLOTS")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as the agent sent it; mitmproxy shows an xn-- name decoded and a method in capitals."""
+
+    scheme: str
+    host: str
+    port: int
+    sni: str | None
+    version: str
+    method: str
+    target: str
+    headers: http.Headers
+    # Every Host header and :authority.
+    hosts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, flow: http.HTTPFlow) -> "Asked":
+        request, headers = flow.request, flow.request.headers.copy()
+        authority = request.data.authority.decode("utf-8", "replace")
+        return cls(
+            request.scheme,
+            request.host,
+            request.port,
+            flow.client_conn.sni,
+            request.http_version,
+            request.data.method.decode("utf-8", "replace"),
+            request.path,
+            headers,
+            (*headers.get_all("host"), *([authority] if authority else [])),
+        )
+
+
 class Refused(Exception):
     """A request that breaks a rule: its name, what is wrong, and what would allow it."""
 
@@ -88,11 +210,12 @@ class Refused(Exception):
         self.rule, self.message, self.remedy = rule, message, remedy
 
 
-def read_routes(path: Path) -> dict[str, Route]:
-    """The routes by host. Anything unexpected in the file is an error."""
-    document = YAML(typ="safe", pure=True).load(path.read_bytes())
+def read_routes(text: bytes) -> Routes:
+    """What routes.yaml says. Anything unexpected in it is an error."""
+    document = YAML(typ="safe", pure=True).load(text)
+    slots = document.pop("slots", None)
     if list(document) != ["routes"]:
-        raise ValueError("routes.yaml holds one list, `routes`")
+        raise ValueError("routes.yaml holds one list, `routes`, and `slots`")
     routes = {}
     for entry in document["routes"]:
         prefixes = entry.pop("path_allowlist", [])
@@ -104,7 +227,24 @@ def read_routes(path: Path) -> dict[str, Route]:
         if not all(prefix.startswith("/") for prefix in route.path_allowlist):
             raise ValueError(f"not a path prefix for {route.host}")
         routes[route.host] = route
-    return routes
+    if any(route.token_env for route in routes.values()):
+        if not isinstance(slots, str) or not re.fullmatch("[0-9a-f]{64}", slots):
+            raise ValueError("`slots` must say what the slots hold")
+    elif slots is not None:
+        raise ValueError("`slots` is of no use: no route is signed")
+    return Routes(routes, slots)
+
+
+def judge(routes: Routes, asked: Asked) -> Route:
+    """The route that admits the request; raises Refused for the first rule that it breaks."""
+    route = judge_host(routes.by_host, asked.host, asked.port, asked.scheme == "https")
+    judge_size(asked.target, asked.headers.fields)
+    judge_headers(asked.headers.fields)
+    judge_framing(asked.version, asked.method, asked.headers)
+    types = asked.headers.get_all("content-type") + asked.headers.get_all("accept")
+    judge_request(route, asked.sni, list(asked.hosts), asked.method, asked.target, types)
+    judge_slot(routes, route)
+    return route
 
 
 def judge_host(routes: dict[str, Route], host: str, port: int, tls: bool) -> Route:
@@ -125,16 +265,26 @@ def judge_host(routes: dict[str, Route], host: str, port: int, tls: bool) -> Rou
     return route
 
 
+def judge_size(target: str, fields: tuple[tuple[bytes, bytes], ...]) -> None:
+    """Raises Refused for what no server takes and what would keep egress busy."""
+    if len(target) > LONGEST_TARGET or sum(len(part) for field in fields for part in field) > LONGEST_HEAD:
+        raise Refused(
+            "size",
+            "the request target or the headers are too long",
+            "send at most 16 KiB of target and 256 KiB of headers; put what is long into the body",
+        )
+
+
 def judge_headers(fields: tuple[tuple[bytes, bytes], ...]) -> None:
     """Raises Refused for a control character, which some server reads as the end of a header."""
     if any(re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", part) for field in fields for part in field):
         raise Refused("header", "a header has a control character", "send each header on one line of text")
 
 
-def judge_framing(version: str, headers: http.Headers) -> None:
+def judge_framing(version: str, method: str, headers: http.Headers) -> None:
     """Raises Refused for what servers read in different ways: where the request ends, and which headers it has."""
     # Some see the same header in Transfer_Encoding as in Transfer-Encoding.
-    alike = [name for name in map(str.lower, headers) if "_" in name and name.replace("_", "-") in FRAMING]
+    alike = [name for name in map(str.lower, headers) if name not in FRAMING and folded(name) in FRAMING]
     codings = headers.get_all("transfer-encoding")
     words = [word.strip().lower() for line in headers.get_all("connection") for word in line.split(",")]
     known = version == "HTTP/1.1" and all(coding.lower() == "chunked" for coding in codings)
@@ -144,13 +294,25 @@ def judge_framing(version: str, headers: http.Headers) -> None:
             "some server could read the request as another one",
             "use HTTP/1.1, at most the transfer coding `chunked`, and no header names in `Connection`",
         )
+    # Behind an answer that switches the protocol, the rest of a body would go on as it is.
+    upgrades = [upgrade.lower() for upgrade in headers.get_all("upgrade")]
+    if upgrades and (upgrades != ["websocket"] or method != "GET" or any(name in headers for name in FRAMING)):
+        raise Refused(
+            "framing",
+            "the connection can be switched to a websocket alone",
+            "send `Upgrade: websocket` with GET and without a body, or no `Upgrade`",
+        )
 
 
-def drop(headers: http.Headers, names: tuple[str, ...]) -> None:
-    """Removes the headers, also with `_` in the place of `-`: some servers see the same header in both."""
-    for name in set(headers):
-        if name.lower().replace("_", "-") in names:
-            headers.pop(name)
+def folded(name: str) -> str:
+    """A header's name as servers read it that take every sign for the same one."""
+    return re.sub("[^a-z0-9]", "-", name.lower())
+
+
+def drop(headers: http.Headers, names: re.Pattern, kept: bytes = b"") -> None:
+    """Removes the headers of a table, in every spelling that some server takes for them; one may be kept."""
+    is_listed = lambda name: name.lower() != kept and names.fullmatch(folded(name.decode("latin-1")))
+    headers.fields = tuple(field for field in headers.fields if not is_listed(field[0]))
 
 
 def judge_request(route: Route, sni: str | None, hosts: list[str], method: str, target: str, types: list[str]) -> None:
@@ -181,6 +343,20 @@ def judge_request(route: Route, sni: str | None, hosts: list[str], method: str, 
             "add a prefix to the route's `path_allowlist` in the manifest; dots and encoded slashes that could "
             "lead out of a prefix are never admitted",
         )
+
+
+def judge_slot(routes: Routes, route: Route) -> None:
+    """Raises Refused unless egress has the token that the route needs."""
+    if route.token_env is None:
+        return
+    if not routes.are_bound():
+        raise Refused(
+            "slot",
+            "egress was started with the tokens of other routes",
+            "create egress again with `bottlec exec`",
+        )
+    if route.authorization() is None:
+        raise Refused("slot", "the credential of this host is empty", "start the bottle with `bottlec exec`")
 
 
 def readings(text: str) -> set[str]:
@@ -219,35 +395,149 @@ def is_below(path: str, prefixes: tuple[str, ...]) -> bool:
     return path in prefixes or any(path.startswith(prefix.rstrip("/") + "/") for prefix in prefixes)
 
 
+def clean(request: http.Request, route: Route) -> None:
+    """Takes out what was not judged and every credential of the agent's; puts egress's own on."""
+    headers = request.headers
+    # An absolute target would go on as it is, and the host would be read from there.
+    request.authority = ""
+    headers["Host"] = route.host
+    drop(headers, DROPPED)
+    drop(headers, CREDENTIALS, kept=b"authorization" if route.keep_authorization else b"")
+    if headers.get("expect", "").lower() != "100-continue":
+        headers.pop("expect", None)
+    if route.token_env is not None:
+        clean_for_service(request, route.host)
+        headers["Authorization"] = route.authorization()
+    if route.opened and "upgrade" not in headers:
+        # pipelock 2.3 ends the connection behind an answer without a word, and the next request with it.
+        headers["Connection"] = "close"
+
+
+def clean_for_service(request: http.Request, host: str) -> None:
+    """Takes out what the service would read another credential from."""
+    of_host = lambda table: [end for end in table if host == end or host.endswith("." + end)]
+    for end in of_host(QUERIES):
+        path, mark, query = request.path.partition("?")
+        is_key = lambda part: unquote_plus(part.partition("=")[0]).lower() in QUERIES[end]
+        request.path = path + mark + "&".join(part for part in query.split("&") if not is_key(part))
+    for end in of_host(SUBPROTOCOLS):
+        is_key = lambda word: word.strip().lower().startswith(SUBPROTOCOLS[end])
+        keep_words(request.headers, "sec-websocket-protocol", ",", lambda word: not is_key(word))
+    if of_host(COOKIES):
+        keep_words(request.headers, "cookie", ";", lambda cookie: cookie.strip().startswith(HARMLESS_COOKIES))
+
+
+def keep_words(headers: http.Headers, name: str, separator: str, is_kept) -> None:
+    """Leaves in a header that is a list what is kept, and nothing of the header if that is nothing."""
+    words = [word for line in headers.get_all(name) for word in line.split(separator)]
+    kept = [word.strip() for word in words if is_kept(word)]
+    if len(kept) < len(words):
+        headers.set_all(name, [(separator + " ").join(kept)] if kept else [])
+
+
+def content(file: Path) -> bytes | None:
+    """The bytes of a file; None if it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
+
+
 class Egress:
     """The rules, at the places where mitmproxy asks."""
 
     def __init__(self):
-        self.routes: dict[str, Route] = {}
+        self.routes = Routes({})
+        self.is_readable = False
+        # routes.yaml as it was last read, and the other files that egress and pipelock were started with.
+        self.wire, self.text = Path(), None
+        self.started_with: dict[Path, bytes | None] = {}
+        self.changed: list[str] = []
+        # The last request that was let through, by the client's connection.
+        self.admitted: dict[str, Asked] = {}
 
     def load(self, loader):
         loader.add_option("routes", str, "/etc/egress/routes.yaml", "The file with the routes.")
+        loader.add_option("pipelock", str, "/etc/pipelock/pipelock.yaml", "The file that pipelock reads.")
         ctx.options.update(**OPTIONS)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
 
     def running(self):
-        # Until now every host is refused. An error in the file ends mitmdump.
-        self.routes = read_routes(Path(ctx.options.routes))
+        # Until now every host is refused. A file that cannot be read ends mitmdump.
+        self.wire, pipelock = Path(ctx.options.routes), Path(ctx.options.pipelock)
+        # What runs is a copy of the addon.
+        self.started_with = {
+            self.wire.with_name("addon.py"): Path(__file__).read_bytes(),
+            pipelock: pipelock.read_bytes(),
+        }
+        self.text = self.wire.read_bytes()
+        self.routes, self.is_readable = read_routes(self.text), True
+        self.watch()
+
+    def watch(self):
+        """Looks at the files, each second."""
+        try:
+            self.check()
+        finally:
+            asyncio.get_running_loop().call_later(1, self.watch)
+
+    def check(self):
+        """Compares the files with those that egress runs on."""
+        for file, started_with in self.started_with.items():
+            if file.name not in self.changed and content(file) != started_with:
+                self.changed.append(file.name)
+                self.close_refused()
+                say("closed: egress must be created again", changed=file.name)
+        if content(self.wire) != self.text:
+            self.reload()
 
     def reload(self):
-        self.routes = {}
+        """Reads the routes; while it cannot, nothing is let through."""
+        self.routes, self.is_readable = Routes({}), False
+        event, about = "reloaded", {}
         try:
-            self.routes = read_routes(Path(ctx.options.routes))
-            say("reloaded", routes=len(self.routes))
+            self.text = content(self.wire)
+            self.routes, self.is_readable = read_routes(self.text), True
         except Exception as error:
-            say("closed: routes.yaml cannot be read", error=type(error).__name__)
+            event, about = "closed: routes.yaml cannot be read", {"error": type(error).__name__}
+        self.close_refused()
+        say(event, routes=len(self.routes.by_host), **about)
+
+    def outdated(self) -> list[str]:
+        """Why egress does not run on what lies there."""
+        unreadable = [] if self.is_readable else ["routes.yaml cannot be read"]
+        return unreadable + [f"{name} has changed; egress must be created again" for name in self.changed]
+
+    def judge(self, asked: Asked) -> Route:
+        self.judge_files()
+        return judge(self.routes, asked)
+
+    def judge_files(self) -> None:
+        if reasons := self.outdated():
+            raise Refused("stale", "; ".join(reasons), "create the bottle's services again with `bottlec exec`")
+
+    def close_refused(self):
+        """Closes every connection whose request would be refused now: a websocket, an upload, an answer that flows."""
+        for handler in list(ctx.master.addons.get("proxyserver").connections.values()):
+            client = handler.transports.get(handler.client)
+            try:
+                if handler.client.id in self.admitted:
+                    self.judge(self.admitted[handler.client.id])
+            except Exception:
+                # As mitmproxy does when a client is quiet for too long.
+                if client is not None and client.handler is not None:
+                    client.handler.cancel("refused by the new routes")
+
+    def client_disconnected(self, client):
+        self.admitted.pop(client.id, None)
 
     def http_connect(self, flow: http.HTTPFlow):
         """A tunnel is asked for."""
         self.guard(flow, lambda: self.admit_tunnel(flow.request))
 
     def admit_tunnel(self, request: http.Request) -> None:
-        judge_host(self.routes, request.host, request.port, True)
+        self.judge_files()
+        judge_host(self.routes.by_host, request.host, request.port, True)
 
     def requestheaders(self, flow: http.HTTPFlow):
         """A request has begun; nothing of it has been sent on."""
@@ -259,32 +549,13 @@ class Egress:
 
     def admit(self, flow: http.HTTPFlow) -> http.Response | None:
         """Judges the request and gives it the route's credential; answers what is for egress itself."""
-        request, headers = flow.request, flow.request.headers
+        request = flow.request
         if (request.scheme, request.host, request.port) == ("http", "_egress.local", 80):
             return self.introspect(request)
-        route = judge_host(self.routes, request.host, request.port, request.scheme == "https")
-        judge_headers(headers.fields)
-        judge_framing(request.http_version, headers)
-        # As they were sent; mitmproxy shows an xn-- name decoded and a method in capitals.
-        authority = request.data.authority.decode("utf-8", "replace")
-        method = request.data.method.decode("utf-8", "replace")
-        hosts = headers.get_all("host") + ([authority] if authority else [])
-        types = headers.get_all("content-type") + headers.get_all("accept")
-        judge_request(route, flow.client_conn.sni, hosts, method, request.path, types)
-        # An absolute target would go on as it is, and the host would be read from there.
-        request.authority = ""
-        headers["Host"] = route.host
-        drop(headers, DROPPED)
-        if headers.get("expect", "").lower() != "100-continue":
-            headers.pop("expect", None)
-        if not route.keep_authorization:
-            headers.pop("authorization", None)
-        if route.token_env is not None:
-            authorization = route.authorization()
-            if authorization is None:
-                raise Refused("slot", "the credential of this host is empty", "start the bottle with `bottlec exec`")
-            drop(headers, OTHER_CREDENTIALS)
-            headers["Authorization"] = authorization
+        asked = Asked.of(flow)
+        route = self.judge(asked)
+        clean(request, route)
+        self.admitted[flow.client_conn.id] = asked
         return None
 
     def request(self, flow: http.HTTPFlow):
@@ -294,6 +565,10 @@ class Egress:
     def responseheaders(self, flow: http.HTTPFlow):
         """Long answers flow through, a piece at a time."""
         flow.response.stream = True
+        flow.response.headers.pop("sec-websocket-extensions", None)
+        if flow.request.headers.get("connection") == "close":
+            # As mitmproxy will do.
+            flow.response.headers["Connection"] = "close"
 
     def websocket_message(self, flow: http.HTTPFlow):
         """mitmproxy would keep every message for as long as the connection lasts."""
@@ -317,16 +592,21 @@ class Egress:
         flow.response = refusal(flow.request.host, refused)
 
     def introspect(self, request: http.Request) -> http.Response:
-        """`GET http://_egress.local/allowlist`: the routes, by slot and without values."""
-        if (request.method, request.path) == ("GET", "/health"):
-            return answer(200, {"healthy": True})
-        if (request.method, request.path) != ("GET", "/allowlist"):
-            return answer(404, {"error": {"type": "not_found", "message": "there is GET /allowlist alone"}})
-        routes = [
-            {key: value for key, value in vars(route).items() if value not in (None, (), False)}
-            for route in self.routes.values()
-        ]
-        return answer(200, {"routes": routes})
+        """At `http://_egress.local`: the routes, by slot and without values, and whether all is well."""
+        match request.method, request.path:
+            case "GET", "/allowlist":
+                routes = [
+                    {key: value for key, value in vars(route).items() if value not in (None, (), False)}
+                    for route in self.routes.by_host.values()
+                ]
+                return answer(200, {"routes": routes})
+            case "GET", "/health":
+                reasons = self.outdated()
+                if not self.routes.are_bound():
+                    reasons.append("the tokens are not those of routes.yaml; egress must be created again")
+                about = {"reasons": reasons} if reasons else {}
+                return answer(503 if reasons else 200, {"healthy": not reasons, **about})
+        return answer(404, {"error": "there are GET /allowlist and GET /health alone", "type": "not_found"})
 
 
 def is_short(headers: http.Headers) -> bool:
@@ -336,8 +616,10 @@ def is_short(headers: http.Headers) -> bool:
 
 
 def refusal(host: str, refused: Refused) -> http.Response:
-    error = {"type": "egress_refused", "rule": refused.rule, "host": host}
-    return answer(403, {"error": {**error, "message": refused.message, "remedy": refused.remedy}})
+    # Package tools print `error`, and the clients of model services `message`.
+    error = f"egress refused this (rule `{refused.rule}`): {refused.message}; {refused.remedy}"
+    about = {"type": "egress_refused", "rule": refused.rule, "host": host}
+    return answer(403, {"error": error, **about, "message": refused.message, "remedy": refused.remedy})
 
 
 def answer(status: int, document: dict) -> http.Response:
