@@ -48,7 +48,15 @@ pub(super) fn set(child: &mut Command, start: &Start) {
         }
     }
     let project = start.project();
-    let values = [start.checkout().id(), start.machine_net(), &project.net, "1", crate::backend::CONTAINERS, &project.name, &project.name];
+    let values = [
+        start.checkout().id(),
+        start.machine_net(),
+        &project.net,
+        "1",
+        crate::backend::CONTAINERS,
+        &project.name,
+        &project.name,
+    ];
     child.envs(OWN.into_iter().zip(values));
     // What a microVM needs is in a profile, which is seen only when it is named.
     if start.is_about_what_runs() {
