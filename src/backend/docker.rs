@@ -72,6 +72,10 @@ const CHECKOUT: &str = crate::checkout::VARIABLE;
 /// The first three numbers of the addresses that agent and egress share.
 const NETWORK: &str = "BOTTLE_NET";
 
+/// The same of the network of a microVM. A checkout without a microVM gives its own: compose 1.29 makes
+/// the network with all others, and the numbers that the Smolfile names are another checkout's then.
+const MACHINE_NETWORK: &str = "BOTTLE_MACHINE_NET";
+
 /// mitmproxy loads a script again when its file changes and drops one that does not load; the copy
 /// cannot change. What lies beside the script can be imported and what lies beside the authority is
 /// read as settings, so both get a folder of their own, which is new at each start. The image's own
@@ -122,8 +126,7 @@ fn compose(job: &Job, dockerfile: Option<&str>) -> Compose {
     }
     if job.wants(Backend::Smolmachines) {
         services.insert("machine-egress", machine_egress(job));
-        let range = Interpolated::literal(&job.bottle.subnet.machine().to_string());
-        networks.insert("machine", Network::bridge(true, Some(range)));
+        networks.insert("machine", Network::bridge(true, Some(machine_range(job))));
     }
     for (name, service) in &mut services {
         service.labels = fingerprint(name, |path| job.hashes.get(path).map(Cow::from));
@@ -188,20 +191,26 @@ fn at(address: Interpolated) -> Attachment {
     Attachment { ipv4_address: Some(address) }
 }
 
-/// What comes first of the addresses of `inside`. A subnet that the manifest does not name is another
+/// What comes first of the addresses of a network. A subnet that the manifest does not name is another
 /// one in each checkout, so that two can run; `bottlec exec` sets it.
-fn prefix(job: &Job) -> Interpolated {
+fn prefix(job: &Job, variable: &str) -> Interpolated {
     let prefix = job.bottle.subnet.prefix();
     if job.bottle.places.subnet.is_some() {
         Interpolated::literal(&prefix)
     } else {
-        Interpolated::variable(NETWORK, &prefix)
+        Interpolated::variable(variable, &prefix)
     }
 }
 
 /// An address or a range of `inside`, by its last number.
 fn address(job: &Job, last: impl std::fmt::Display) -> Interpolated {
-    prefix(job).followed_by(&format!(".{last}"))
+    prefix(job, NETWORK).followed_by(&format!(".{last}"))
+}
+
+/// The range of `machine`.
+fn machine_range(job: &Job) -> Interpolated {
+    let range = job.bottle.subnet.machine();
+    prefix(job, MACHINE_NETWORK).followed_by(&format!(".{}/{}", last(range.addr()), range.prefix_len()))
 }
 
 fn last(address: std::net::Ipv4Addr) -> u8 {
@@ -248,11 +257,11 @@ fn egress(job: &Job) -> Service {
 /// The same for an agent in a microVM, whose connections come from the host: whoever is there can use
 /// it, so it runs only when it is asked for.
 fn machine_egress(job: &Job) -> Service {
-    let subnet = job.bottle.subnet;
-    let address = at(Interpolated::literal(&subnet.machine_egress().to_string()));
+    let own = last(job.bottle.subnet.machine_egress());
+    let address = at(prefix(job, MACHINE_NETWORK).followed_by(&format!(".{own}")));
     let networks = [("machine".to_owned(), address), ("uplink".to_owned(), Attachment::default())];
     let mut healthcheck = Healthcheck::of(PROBE);
-    healthcheck.test.push(Interpolated::literal(&subnet.machine().to_string()));
+    healthcheck.test.push(machine_range(job));
     Service { profiles: literals([MACHINE]), networks: networks.into(), healthcheck: Some(healthcheck), ..egress(job) }
 }
 

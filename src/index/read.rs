@@ -117,12 +117,15 @@ impl Index {
     pub fn addresses(&self) -> Vec<(String, &'static str)> {
         let mut addresses = Vec::new();
         if let Ok(subnet) = Subnet::parse(&self.network.subnet) {
-            // In each checkout the half of containers is another, unless the manifest names it.
+            // They are others in each checkout, unless the manifest names them.
             let variable = |last: &str| format!("${{BOTTLE_NET:-{}}}.{last}", subnet.prefix());
+            let machine = |last: &str| format!("${{BOTTLE_MACHINE_NET:-{}}}.{last}", subnet.prefix());
             addresses.extend([
                 (variable("0/25"), "<inside>"),
                 (variable("3"), "<agent>"),
                 (variable("2"), "<egress>"),
+                (machine("128/25"), "<machine>"),
+                (machine("130"), "<machine egress>"),
                 (subnet.inside().to_string(), "<inside>"),
                 (subnet.machine().to_string(), "<machine>"),
                 (subnet.machine_egress().to_string(), "<machine egress>"),

@@ -10,7 +10,7 @@ use super::support::{screen, stdout};
 use super::{Bottle, FORGE, MANIFEST, VALUES, checkout_id};
 
 /// Says its arguments and what of the environment is compose's or bottlec's.
-const TOLD: &str = "#!/bin/sh\necho \"$(basename \"$0\") $*\"\nenv | grep -E '^(COMPOSE|EGRESS|BOTTLE_ENV|BOTTLE_NET|BOTTLE_CHECKOUT|GIT)' | sort\n";
+const TOLD: &str = "#!/bin/sh\necho \"$(basename \"$0\") $*\"\nenv | grep -E '^(COMPOSE|EGRESS|BOTTLE_ENV|BOTTLE_NET|BOTTLE_MACHINE_NET|BOTTLE_CHECKOUT|GIT)' | sort\n";
 
 /// One that needs no token.
 const PLAIN: &str =
@@ -261,7 +261,19 @@ fn a_microvm_is_the_checkouts_and_its_network_has_one() {
             screen(&run)
         );
     }
-    assert!(at(&there, "docker compose up --detach egress").status.success());
+    let of = |run: &Output, name: &str| {
+        let own = format!("{name}=");
+        stdout(run).lines().find_map(|line| line.strip_prefix(&own).map(str::to_owned)).unwrap_or_default()
+    };
+    let nets = |run: &Output| (of(run, "BOTTLE_MACHINE_NET"), of(run, "BOTTLE_NET"));
+    // compose 1.29 makes the network of a microVM with all others: where there is none, it must not be
+    // the one that the Smolfile names.
+    let without = at(&there, "docker compose up --detach egress");
+    assert!(without.status.success() && nets(&without).0 == nets(&without).1, "{}", stdout(&without));
+    let named = nets(&create).0;
+    assert!(!named.is_empty() && named != nets(&create).1 && named != nets(&without).0, "{}", stdout(&create));
+    assert_eq!(nets(&at("out/review", "docker compose up --detach egress")).0, named);
     assert!(at("out/review", "smolvm machine delete --force").status.success());
-    assert!(at(&there, "smolvm machine create -s Smolfile").status.success());
+    assert_ne!(nets(&at("out/review", "docker compose up --detach egress")).0, named);
+    assert_eq!(nets(&at(&there, "smolvm machine create -s Smolfile")).0, named);
 }

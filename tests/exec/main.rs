@@ -146,6 +146,7 @@ fn the_command_gets_slots_and_launch_variables_and_keeps_the_rest() {
     let mut expected = [
         format!("API_TOKEN={API}"),
         format!("BOTTLE_CHECKOUT={id}"),
+        format!("BOTTLE_MACHINE_NET={net}"),
         format!("BOTTLE_ENV_FROM_HOST={REVIEWER}"),
         "BOTTLE_GID=77".to_owned(),
         format!("BOTTLE_NET={net}"),
@@ -281,7 +282,7 @@ fn no_value_is_in_an_argument_a_file_or_a_message() {
 fn names_are_printed_without_a_value_or_a_question() {
     let bottle = Bottle::new(&MANIFEST.replace("env:\n", "env:\n  SECRET: ?Which\n"));
     let run = bottle.exec(&[], &["--print-env-names"]);
-    let names = "BOTTLE_CHECKOUT\nBOTTLE_ENV_FROM_HOST\nBOTTLE_ENV_SECRET\nBOTTLE_GID\nBOTTLE_NET\nBOTTLE_UID\n\
+    let names = "BOTTLE_CHECKOUT\nBOTTLE_ENV_FROM_HOST\nBOTTLE_ENV_SECRET\nBOTTLE_GID\nBOTTLE_MACHINE_NET\nBOTTLE_NET\nBOTTLE_UID\n\
         COMPOSE_DISABLE_ENV_FILE\nCOMPOSE_FILE\nCOMPOSE_PROJECT_NAME\nEGRESS_SLOTS\nEGRESS_TOKEN_0\nEGRESS_TOKEN_1\nSMOLVM_MACHINE_NAME\n";
     assert_eq!((run.status.code(), stdout(&run).as_str(), screen(&run).as_str()), (Some(0), names, ""));
 }

@@ -114,6 +114,11 @@ def test_two_checkouts_are_two_bottles(program, engine, images, far_end, tmp_pat
             assert "source-of-the-first" in done.stdout and "its volumes go with it" in done.stderr, done.stderr
         finally:
             moved.rename(tmp_path / "first")
+    # compose alone takes the folder's name for the project's, and both are called "target".
+    with Bottle(engine, images, first, VALUES, up=False, program=program, launcher=False) as one:
+        one.run("sh", "-c", "echo source-of-the-first > /workspace/secret")
+        with Bottle(engine, images, second, {}, up=False, program=program, launcher=False) as two:
+            assert "source-of-the-first" in two.run("cat", "/workspace/secret").stdout, "without a project of its own"
 
 
 @pytest.mark.parametrize("program", COMPOSES)

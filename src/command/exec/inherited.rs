@@ -10,8 +10,9 @@ use crate::checkout;
 use crate::guest;
 
 /// Variables that every command gets, sorted.
-pub(super) const OWN: [&str; 6] = [
+pub(super) const OWN: [&str; 7] = [
     checkout::VARIABLE,
+    "BOTTLE_MACHINE_NET",
     "BOTTLE_NET",
     "COMPOSE_DISABLE_ENV_FILE",
     "COMPOSE_FILE",
@@ -47,7 +48,15 @@ pub(super) fn set(child: &mut Command, start: &Start) {
         }
     }
     let project = start.project();
-    let values = [start.checkout().id(), &project.net, "1", crate::backend::CONTAINERS, &project.name, &project.name];
+    let values = [
+        start.checkout().id(),
+        start.machine_net(),
+        &project.net,
+        "1",
+        crate::backend::CONTAINERS,
+        &project.name,
+        &project.name,
+    ];
     child.envs(OWN.into_iter().zip(values));
     // What a microVM needs is in a profile, which is seen only when it is named.
     if start.is_about_what_runs() {

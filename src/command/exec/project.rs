@@ -179,6 +179,15 @@ pub(super) fn take_network(checkout: &Checkout, subnet: &str) -> Result<Result<(
     Ok(Ok(()))
 }
 
+/// Whether this checkout has taken the network of a microVM.
+///
+/// # Errors
+/// I/O errors, with the path.
+pub(super) fn has_network(checkout: &Checkout, subnet: &str) -> Result<bool> {
+    let taken = checkout::all::<Taken>(MACHINE)?;
+    Ok(taken.iter().any(|(_, taken)| taken.folder == checkout.folder && taken.subnet == subnet))
+}
+
 /// Gives the network of this checkout's microVM back.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ use super::project::{self, Found, Project};
 use crate::backend::Agent;
 use crate::checkout::{self, Checkout};
 use crate::diagnostic::Refusal;
+use crate::network::Subnet;
 
 /// What a command is about.
 enum What {
@@ -34,6 +35,9 @@ pub(super) struct Start {
     is_asked: bool,
     /// The bottle's /24.
     subnet: String,
+    /// The first three numbers of the network of a microVM: the bottle's where this checkout has or
+    /// takes it, and its own where it may be another's.
+    machine_net: String,
 }
 
 /// The words behind the program's name, of each command in turn.
@@ -95,7 +99,14 @@ impl Start {
             (found, _) => found?,
         };
         let (is_asked, subnet) = (asked.is_some(), subnet.to_owned());
-        Ok(Ok((Start { command, what, agent, checkout, found, is_asked, subnet }, program)))
+        let has_machine = match &what {
+            What::Compose(compose) => compose.starts_machine() || project::has_network(&checkout, &subnet)?,
+            What::Machine(_) => true,
+            What::Other => project::has_network(&checkout, &subnet).unwrap_or(false),
+        };
+        let named = Subnet::parse(&subnet).ok().filter(|_| has_machine).map(Subnet::prefix);
+        let machine_net = named.unwrap_or_else(|| found.project.net.clone());
+        Ok(Ok((Start { command, what, agent, checkout, found, is_asked, subnet, machine_net }, program)))
     }
 
     /// The program as the user calls it.
@@ -105,6 +116,10 @@ impl Start {
 
     pub(super) fn project(&self) -> &Project {
         &self.found.project
+    }
+
+    pub(super) fn machine_net(&self) -> &str {
+        &self.machine_net
     }
 
     pub(super) fn checkout(&self) -> &Checkout {
