@@ -176,8 +176,10 @@ json.dump(said, sys.stdout)
             assert_eq!(said["found"], **host, "{said}");
             assert_eq!(said["refused"], Value::Null, "{host} {said}");
             assert_eq!(said["user"].as_str(), BOTTLES.users.get(host).map(String::as_str), "{host}");
-            let prefix = BOTTLES.prefixes.get(host).map(String::as_str);
-            assert_eq!(said["prefixes"].as_array().unwrap().first().and_then(Value::as_str), prefix, "{host}");
+            // The provider's own hosts have prefixes of the provider's.
+            if let Some(prefix) = BOTTLES.prefixes.get(host) {
+                assert_eq!(said["prefixes"], serde_json::json!([prefix]), "{host}");
+            }
         }
     }
 }
