@@ -134,42 +134,47 @@ def test_only_their_owners_have_the_private_keys(standing, row):
         assert "BEGIN CERTIFICATE" in text and "PRIVATE" not in text
 
 
-def test_changing_the_addon_under_a_running_egress_changes_nothing(standing, row):
-    row("container", "an addon that changes on disk does not change the running egress")
+def test_an_addon_that_changes_under_a_running_egress_is_not_run(standing, row):
+    row("container", "an addon that changes on disk is not run: all is refused until egress is created again")
     bottle, _ = standing
-    addon = bottle.folder / "egress/addon.py"
+    # `bottlec exec` finds no container for an edited tree.
+    agent, addon = bottle.container("agent"), bottle.folder / "egress/addon.py"
+    ask = lambda: bottle.engine.inside(agent, "curl", "--silent", f"https://{attacks.OPEN}/", "http://evil.example/").stdout
     text = addon.read_text()
     try:
         addon.write_text("broken(")
-        import time
-
-        time.sleep(3)
-        assert "egress_refused" in bottle.agent("curl", "--silent", "http://evil.example/").stdout
+        wait_for(lambda: '"stale"' in ask(), "the refusal", 10)
+        assert attacks.OPEN not in ask()
     finally:
         addon.write_text(text)
+    time.sleep(2)
+    assert '"stale"' in ask()
+    bottle.compose("up", "--detach", "--force-recreate", "egress")
+    bottle.engine.wait_healthy(bottle.container("egress"), 90)
+    assert attacks.OPEN in ask()
 
 
-def test_egress_reads_its_routes_again_when_compose_is_asked_to(standing, row):
-    row("container", "`docker compose kill -s HUP egress` reads the routes again")
+def test_egress_reads_its_routes_again_by_itself(standing, row):
+    row("container", "a running egress reads its routes again by itself; pipelock's file holds for what they add")
     bottle, _ = standing
     # Into the mounted folder as a build does it: beside the file and renamed over it.
-    egress = bottle.container("egress")
-    routes = bottle.folder / "egress/routes.yaml"
+    agent, routes = bottle.container("agent"), bottle.folder / "egress/routes.yaml"
     text = routes.read_text()
-    ask = lambda: bottle.agent("curl", "--silent", f"https://{attacks.FOREIGN}/").stdout
-    try:
+    ask = lambda: bottle.engine.inside(agent, "curl", "--silent", f"https://{attacks.FOREIGN}/").stdout
+    assert ask() == ""
+
+    def put(content):
         new = routes.with_name(".routes.yaml.new")
-        new.write_text(text + f'  - host: "{attacks.FOREIGN}"\n')
+        new.write_text(content)
         new.chmod(0o644)
         new.rename(routes)
-        assert ask() == ""
-        # Not by way of `bottlec exec`, which refuses the edited tree.
-        bottle.engine.docker("kill", "--signal", "HUP", egress)
+
+    try:
+        put(text + f'  - host: "{attacks.FOREIGN}"\n')
         # Egress lets it through now; pipelock, whose file is the old one, does not.
         wait_for(lambda: "refused HTTP CONNECT request: 403" in ask(), "the new route", 10)
     finally:
-        routes.write_text(text)
-        bottle.engine.docker("kill", "--signal", "HUP", egress)
+        put(text)
         wait_for(lambda: ask() == "", "the old routes", 10)
 
 
