@@ -202,7 +202,8 @@ def test_a_route_is_taken_away_while_requests_fly(bottle, tmp_path, row):
                     sock = None
                     continue
                 try:
-                    outcomes.append((began, time.time(), status(answer_on(sock))))
+                    code = status(answer_on(sock))
+                    outcomes.append((began, time.time(), code))
                 except OSError:  # a reload closes what was let through; it may have arrived
                     cut.append(began)
                     sock = None
