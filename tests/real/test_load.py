@@ -219,7 +219,7 @@ def test_a_route_is_taken_away_while_requests_fly(bottle, tmp_path, row):
             rewrite(routes, text)
             assert egress.reload() == outcome
             since = time.time()
-            time.sleep(0.3)
+            time.sleep(0.6)
             if text != whole:
                 closed.append((since, time.time()))
         ended.set()
