@@ -32,7 +32,7 @@ pub enum Backend {
 /// How a bottle's agent is a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agent {
-    /// It is none: it runs in a microVM.
+    /// It runs in a microVM, not in a container.
     Absent,
     /// Its image follows from the tree.
     Given,

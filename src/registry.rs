@@ -4,7 +4,7 @@
 
 use crate::host::Host;
 
-/// By ecosystem. A host where anybody has files under a path of his own is none of them.
+/// By ecosystem. Hosts where anybody can publish below a path of their own are left out.
 const HOSTS: [&[&str]; 8] = [
     // node
     &["registry.npmjs.org", "registry.yarnpkg.com", "repo.yarnpkg.com", "nodejs.org", "npm.jsr.io", "jsr.io"],

@@ -231,7 +231,7 @@ impl Revision {
         rest.map(|(path, entry)| (path, matches!(entry, Entry::File { .. })))
     }
 
-    /// A whole file of at most so many bytes, by its path from the root. Nothing if there is none, or a larger one.
+    /// A whole file of at most so many bytes, by its path from the root. `None` if it is missing or larger.
     ///
     /// # Errors
     /// When git fails.
