@@ -10,5 +10,5 @@ use std::process::ExitCode;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    bottlec::command::main()
+    bottlec::cli::main()
 }

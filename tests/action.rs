@@ -1,16 +1,14 @@
 //! The GitHub Action: its steps, as `action.yml` has them, run as the runner would run them.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::repository::{Repository, git};
+use crate::support::skipped;
 use serde_json::Value;
-use support::repository::{Repository, git};
-use support::skipped;
 use tempfile::TempDir;
 
 const OLD: &str = "name: review\negress:\n  routes:\n    - host: old.example.com\n";

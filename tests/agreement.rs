@@ -12,25 +12,25 @@ mod bottle;
 mod case;
 #[path = "agreement/hostile.rs"]
 mod hostile;
-mod support;
 
+use crate::support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::support::programs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bottle::{FOREIGN, HOSTS, Random, manifest};
-use bottlec::credential::Scheme;
-use bottlec::egress::{ADDON, WIRE};
-use bottlec::host::Host;
-use bottlec::policy::{Authorization, Model, Request, Rule, Verdict, judge};
-use bottlec::slot::{self, Slot};
-use bottlec::why::{Outcome, why};
+use bottlec::link::egress::{ADDON, WIRE};
+use bottlec::model::why::{Outcome, why};
+use bottlec::model::{Authorization, Model, Request, Rule, Verdict, judge};
+use bottlec::value::credential::Scheme;
+use bottlec::value::host::Host;
+use bottlec::value::slot::{self, Slot};
 use case::{Case, OWN, latin_1};
 use serde_json::{Value, json};
-use support::programs;
 
 const SEED: u64 = 20_261_122;
 

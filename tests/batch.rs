@@ -1,16 +1,14 @@
 //! Many bottles in one run: which files are taken, what is told in which order, and what one broken
 //! bottle does to the others.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::support::{bottlec, folder, screen, stdout, with_stdin};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use support::{bottlec, folder, screen, stdout, with_stdin};
 use tempfile::TempDir;
 
 fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {

@@ -1,13 +1,11 @@
 //! `build --check` says what moved since a tree was built, and `build --update` writes over it.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
+use crate::support::{bottlec, folder, screen, stdout};
 use serde_json::Value;
-use support::{bottlec, folder, screen, stdout};
 use tempfile::TempDir;
 
 const MANIFEST: &str = "extends: base\nenv: { A: a }\n";
@@ -186,7 +184,7 @@ fn another_account_is_told_by_the_options() {
     let tree = folder.path().join("out/review");
     append(&tree.join("agent/home/.codex/auth.json"), "\n");
     edit_index(&tree, &|index| {
-        let hash = bottlec::digest::hash(&fs::read(tree.join("agent/home/.codex/auth.json")).unwrap());
+        let hash = bottlec::value::digest::hash(&fs::read(tree.join("agent/home/.codex/auth.json")).unwrap());
         let files = index["files"].as_array_mut().unwrap();
         files.iter_mut().find(|file| file["path"] == "agent/home/.codex/auth.json").unwrap()["sha256"] = hash.into();
     });

@@ -1,12 +1,11 @@
 //! `check`: what it takes, what it prints in each format, and how it exits.
 
-mod support;
-
+use crate::support;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::{bottlec, folder, screen, stdout, with_stdin};
 use serde_json::{Value, json};
-use support::{bottlec, folder, screen, stdout, with_stdin};
 
 const WARNED: &str =
     "name: warned\negress:\n  routes:\n    - host: files.example.com\n      pipelock: { tls_passthrough: true }\n";

@@ -1,18 +1,16 @@
 //! The host's Codex login: what is refused and in which words, and the dummy that is made of it.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use crate::support::{BOTH, Compiled, bottlec, compile_with, folder, programs, screen};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use bottlec::facts::{FileProblem, HostCredentials, HostFacts};
-use bottlec::secret::Secret;
+use bottlec::provider::facts::{FileProblem, HostCredentials, HostFacts};
+use bottlec::value::secret::Secret;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::{BOTH, Compiled, bottlec, compile_with, folder, programs, screen};
 
 const MANIFEST: &str = "name: codex\nagent_provider:\n  template: codex\n  forward_host_credentials: true\n";
 /// 2100-01-01: tests that run the program go by the real clock.

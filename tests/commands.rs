@@ -1,11 +1,9 @@
 //! The smaller commands: `init`, `plan`, `providers`, `schema`, `rule`, `completions`, `man`, and help.
 
-mod support;
-
 use std::fs;
 
-use bottlec::diagnostic::Code;
-use support::{bottlec, folder, screen, stdout};
+use crate::support::{bottlec, folder, screen, stdout};
+use bottlec::text::diagnostic::Code;
 
 #[test]
 fn init_writes_a_manifest_that_passes_the_strict_check_and_never_overwrites() {

@@ -1,14 +1,12 @@
 //! Goldens as their consumers' own parsers read them: the `smolfile` crate, and pipelock's keys by
 //! release.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::goldens;
 use serde_json::Value;
-use support::goldens;
 
 /// Every compiled golden bottle.
 fn bottles() -> Vec<PathBuf> {
@@ -267,7 +265,7 @@ fn the_index_has_the_hash_of_every_other_file() {
         let mut listed = BTreeSet::from([PathBuf::from("bottle.json")]);
         for file in index["files"].as_array().unwrap() {
             let path = file["path"].as_str().unwrap();
-            assert_eq!(file["sha256"], bottlec::digest::hash(&fs::read(bottle.join(path)).unwrap()), "{path}");
+            assert_eq!(file["sha256"], bottlec::value::digest::hash(&fs::read(bottle.join(path)).unwrap()), "{path}");
             listed.insert(PathBuf::from(path));
         }
         let mut there = BTreeSet::new();

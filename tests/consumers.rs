@@ -2,16 +2,15 @@
 //! prints the variables that lead here; without a variable its test says SKIPPED, with
 //! `BOTTLEC_CONSUMERS=required` it fails.
 
-mod support;
-
+use crate::support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::goldens::{self, whole_trees as bottles};
+use crate::support::programs;
 use serde_json::{Value, json};
-use support::goldens::{self, whole_trees as bottles};
-use support::programs;
 
 #[test]
 fn codex_takes_the_dummy_for_a_chatgpt_login() {

@@ -1,12 +1,11 @@
 //! Documents tell the truth about the code, as far as a program can tell.
 
-mod support;
-
+use crate::support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bottlec::diagnostic::{Code, Example, Shows};
+use bottlec::text::diagnostic::{Code, Example, Shows};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,14 +1,13 @@
 //! Egress: how provider and manifest routes become one list, which slots they get, and what crosses
 //! the wire.
 
-mod support;
-
+use crate::support;
+use crate::support::{compile_text, compile_with};
 use serde_json::{Value, json};
-use support::{compile_text, compile_with};
 
-use bottlec::digest;
-use bottlec::facts::HostFacts;
-use bottlec::slot;
+use bottlec::provider::facts::HostFacts;
+use bottlec::value::digest;
+use bottlec::value::slot;
 
 fn routes(text: &str) -> Vec<Value> {
     let compiled = compile_text(text);
@@ -257,7 +256,9 @@ fn a_credential_on_an_opened_host_is_reported() {
 
 #[test]
 fn no_routes_make_no_pipelock_file() {
-    use bottlec::{egress::Egress, name::BottleName, pipelock::Pipelock, release::PipelockTarget};
+    use bottlec::{
+        link::egress::Egress, target::pipelock::Pipelock, value::name::BottleName, value::release::PipelockTarget,
+    };
     let name = BottleName::parse("empty").unwrap();
     assert!(Pipelock::of(&name, &Egress::default(), PipelockTarget::V2_3).is_none());
 }

@@ -1,15 +1,13 @@
 //! The contract: each `golden/<case>/` holds a manifest, the whole tree that it compiles to, and
 //! the warnings; files that are the same in every tree stand once, in `golden/_static/`. `UPDATE=1 cargo test --test golden` rewrites them.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bottlec::egress::FIXED;
-use support::goldens;
+use crate::support::goldens;
+use bottlec::link::egress::FIXED;
 
 /// Every file below a folder by its path.
 fn files(folder: &Path) -> BTreeMap<PathBuf, String> {

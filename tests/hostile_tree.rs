@@ -1,16 +1,14 @@
 //! Hostile edits of a committed tree whose index was mended: nothing is started, and `diff --rev` grades them.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use bottlec::digest::hash;
+use crate::support::repository::{Repository, git};
+use crate::support::{bottlec, screen, skipped, stdout};
+use bottlec::value::digest::hash;
 use serde_json::{Value, json};
-use support::repository::{Repository, git};
-use support::{bottlec, screen, skipped, stdout};
 
 const MANIFEST: &str = "\
 name: dev

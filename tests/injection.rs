@@ -8,18 +8,17 @@ mod hostile;
 mod place;
 #[path = "injection/readers.rs"]
 mod readers;
-mod support;
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 use std::sync::LazyLock;
 
-use bottlec::facts::HostFacts;
+use crate::support::texts::{quoted, read_yaml};
+use crate::support::{Compiled, compile_file, folder};
 use bottlec::manifest::schema;
+use bottlec::provider::facts::HostFacts;
 use place::{PLACES, Place};
 use serde_json::Value;
-use support::texts::{quoted, read_yaml};
-use support::{Compiled, compile_file, folder};
 
 /// The places of the schema that take a text: `a.b` for a key, `a[]` for an item of a list, `a.*` for any value
 /// and `a.{}` for any key of a mapping.

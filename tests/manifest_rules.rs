@@ -1,13 +1,11 @@
 //! The manifest's keys, a table a row of the specification: what is taken, what is refused, and at
 //! which place under which code.
 
-mod support;
-
 use std::os::unix::fs::symlink;
 
-use bottlec::backend::Backend;
-use bottlec::facts::HostFacts;
-use support::{BOTH, compile_file, compile_text, compile_with, folder};
+use crate::support::{BOTH, compile_file, compile_text, compile_with, folder};
+use bottlec::provider::facts::HostFacts;
+use bottlec::target::Backend;
 
 /// Each text compiles without a finding.
 fn taken(texts: &[&str]) {

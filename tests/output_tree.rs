@@ -1,12 +1,10 @@
 //! The tree on disk: what is written, what is left alone, what is refused.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use support::{bottlec, folder, screen};
+use crate::support::{bottlec, folder, screen};
 
 const MANIFEST: &str = "name: review\nagent_provider: { template: codex, forward_host_credentials: true }\n";
 const BUILD: [&str; 5] = ["build", "review.yaml", "--hermetic", "-o", "out"];

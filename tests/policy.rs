@@ -1,11 +1,10 @@
 //! Policy: which rule a request meets first, and what cannot happen to one that is allowed.
 
-mod support;
-
-use bottlec::diagnostic::Refusal;
-use bottlec::host::Host;
-use bottlec::path_prefix::PathPrefix;
-use bottlec::policy::{Authorization, Passage, Request, Route, Rule, Verdict, judge};
+use crate::support;
+use bottlec::model::{Authorization, Passage, Request, Route, Rule, Verdict, judge};
+use bottlec::text::diagnostic::Refusal;
+use bottlec::value::host::Host;
+use bottlec::value::path_prefix::PathPrefix;
 use proptest::prelude::*;
 
 /// `allowed` or the name of the rule.

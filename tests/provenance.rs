@@ -1,15 +1,14 @@
 //! `bottle.json` says who decided each entry of the configuration files, and from what the tree was
 //! made.
 
-mod support;
-
+use crate::support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bottlec::index::{Index, Provenance};
+use crate::support::{bottlec, compile_text, folder, screen};
+use bottlec::compile::index::{Index, Provenance};
 use serde_json::{Map, Value, json};
-use support::{bottlec, compile_text, folder, screen};
 
 const FILES: [&str; 6] = [
     "egress/routes.yaml",

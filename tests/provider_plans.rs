@@ -1,12 +1,10 @@
 //! What each provider asks for, as it reaches the artifacts: routes, variables, files, image.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::{Compiled, compile_text};
 use serde_json::{Value, json};
-use support::{Compiled, compile_text};
 
 fn hosts(compiled: &Compiled) -> Vec<String> {
     let wire: Value = serde_yaml::from_str(compiled.file("egress/routes.yaml")).unwrap();
@@ -103,9 +101,9 @@ fn a_provider_refuses_its_own_credentials_beside_a_sign_in() {
 
 #[test]
 fn what_a_provider_cannot_do_without_is_among_its_paths() {
-    use bottlec::diagnostic::Findings;
-    use bottlec::facts::HostFacts;
+    use bottlec::provider::facts::HostFacts;
     use bottlec::provider::{ALL, Settings};
+    use bottlec::text::diagnostic::Findings;
     for provider in ALL {
         let plan = provider.plan(&Settings::default(), &HostFacts::hermetic(), &mut Findings::default()).unwrap();
         for route in plan.egress_routes {

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use bottlec::diagnostic::Grade;
-use bottlec::facts::HostFacts;
-use bottlec::policy::{Change, Direction, Model, Request, Topic, Verdict, changes, judge};
-use bottlec::why::why;
+use bottlec::model::why::why;
+use bottlec::model::{Change, Direction, Model, Request, Topic, Verdict, changes, judge};
+use bottlec::provider::facts::HostFacts;
+use bottlec::text::diagnostic::Grade;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 

@@ -1,7 +1,6 @@
 //! What is read: no file outside the project, nothing that is no regular file, and no file without an end.
 
-mod support;
-
+use crate::support;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -9,8 +8,8 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::impatient::{at_once, end, start};
-use support::{folder, screen, stdout};
+use crate::support::impatient::{at_once, end, start};
+use crate::support::{folder, screen, stdout};
 use tempfile::TempDir;
 
 /// What no output and no message may have: the text of a file outside the project.

@@ -1,15 +1,13 @@
 //! Releases: the scripts in `release/`, the workflow that runs them, and the hooks that install what they
 //! make. `.ci/build-release` builds one and prints the variable that leads here.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::{programs, skipped};
 use serde_json::{Value, json};
-use support::{programs, skipped};
 use tempfile::TempDir;
 
 const TARGETS: [&str; 4] =

@@ -1,16 +1,14 @@
 //! Values cannot break out of their quoting: what a manifest says is what a parse of each output
 //! says, or it is a finding.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use crate::support::compile_text;
+use crate::support::texts::{quoted, read_yaml};
 use proptest::prelude::*;
 use serde_json::Value;
-use support::compile_text;
-use support::texts::{quoted, read_yaml};
 
 /// The environment of the agent as `docker run --env-file` reads it: each line raw.
 fn env_file(text: &str) -> BTreeMap<&str, &str> {

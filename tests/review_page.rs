@@ -1,14 +1,12 @@
 //! The walk through a review in `docs/review.md`: what it shows is what the program prints, and so is its
 //! picture. `UPDATE=1 cargo test --test review_page` draws the picture anew.
 
-mod support;
-
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use support::{bottlec, folder};
+use crate::support::{bottlec, folder};
 
 const MANIFEST: &str = "site.bottle.yaml";
 const TODAY: [&str; 2] = ["--today", "2026-11-22"];

@@ -4,15 +4,15 @@
 use std::fs;
 use std::path::Path;
 
-use bottlec::diagnostic::Findings;
-use bottlec::host::Host;
 use bottlec::manifest::schema;
-use bottlec::name::BottleName;
-use bottlec::network::Subnet;
-use bottlec::path_prefix::PathPrefix;
-use bottlec::source::{Source, Sources};
-use bottlec::variable::{TokenRef, VariableName};
-use bottlec::yaml;
+use bottlec::text::diagnostic::Findings;
+use bottlec::text::source::{Source, Sources};
+use bottlec::text::yaml;
+use bottlec::value::host::Host;
+use bottlec::value::name::BottleName;
+use bottlec::value::network::Subnet;
+use bottlec::value::path_prefix::PathPrefix;
+use bottlec::value::variable::{TokenRef, VariableName};
 use proptest::prelude::*;
 use serde_json::Value;
 

@@ -1,10 +1,8 @@
 //! What people see: messages, streams, exit codes.
 
-mod support;
-
 use std::process::{Command, Stdio};
 
-use support::{bottlec, compile_text, folder, screen};
+use crate::support::{bottlec, compile_text, folder, screen};
 
 #[test]
 fn a_message_shows_code_place_line_and_remedy() {

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use bottlec::diagnostic::Findings;
-use bottlec::render::strict_yaml;
-use bottlec::source::{Source, Sources};
-use bottlec::yaml;
+use bottlec::text::diagnostic::Findings;
+use bottlec::text::render::strict_yaml;
+use bottlec::text::source::{Source, Sources};
+use bottlec::text::yaml;
 use proptest::prelude::*;
 use serde_json::Value;
 

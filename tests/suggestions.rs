@@ -1,10 +1,8 @@
 //! "Did you mean": every key and every named value of the schema, misspelt by one edit.
 
-mod support;
-
+use crate::support::compile_text;
 use bottlec::manifest::schema;
 use serde_json::Value;
-use support::compile_text;
 
 /// One letter dropped, doubled, swapped with the next or replaced.
 fn misspellings(word: &str) -> Vec<String> {

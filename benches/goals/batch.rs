@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use bottlec::backend::Backend;
 use bottlec::compile::compile;
-use bottlec::facts::HostFacts;
 use bottlec::manifest;
+use bottlec::provider::facts::HostFacts;
+use bottlec::target::Backend;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::pairs::{Quartiles, time};

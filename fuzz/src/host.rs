@@ -1,6 +1,6 @@
 //! Any text as a host: what is taken has one spelling, which every hop compares.
 
-use bottlec::host::Host;
+use bottlec::value::host::Host;
 
 /// Reads the text as a host.
 pub fn run(bytes: &[u8]) {

@@ -1,7 +1,7 @@
 //! Any text as the access token of a login: it is taken if an independent reader finds claims with a time to end,
 //! and the dummy ends at that time.
 
-use bottlec::facts::HostFacts;
+use bottlec::provider::facts::HostFacts;
 use serde_json::{Value, json};
 
 use super::login;

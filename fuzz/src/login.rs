@@ -8,13 +8,13 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bottlec::artifact::Tree;
-use bottlec::backend::Backend;
 use bottlec::compile::compile;
-use bottlec::diagnostic::{Diagnostic, Findings};
-use bottlec::facts::{HostCredentials, HostFacts};
 use bottlec::manifest::{self, Loaded};
-use bottlec::secret::Secret;
+use bottlec::provider::facts::{HostCredentials, HostFacts};
+use bottlec::target::Backend;
+use bottlec::text::diagnostic::{Diagnostic, Findings};
+use bottlec::value::artifact::Tree;
+use bottlec::value::secret::Secret;
 use serde_json::{Map, Value, json};
 
 /// The time of the host: 2027-01-15.

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::Renderer;
-use bottlec::backend::Backend;
-use bottlec::diagnostic::located::Located;
-use bottlec::diagnostic::{Diagnostic, Findings, concise, github, human, json, sarif};
-use bottlec::facts::HostFacts;
 use bottlec::manifest::{self, Loaded};
-use bottlec::source::Sources;
-use bottlec::{accept, allow, compile, lint};
+use bottlec::provider::facts::HostFacts;
+use bottlec::target::Backend;
+use bottlec::text::diagnostic::located::Located;
+use bottlec::text::diagnostic::{Diagnostic, Findings, concise, github, human, json, sarif};
+use bottlec::text::source::Sources;
+use bottlec::{compile, compile::lint, text::accept, text::allow};
 use serde_json::Value;
 
 use super::meaning;

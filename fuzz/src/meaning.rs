@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bottlec::artifact::{INDEX, Tree};
-use bottlec::backend::Backend;
-use bottlec::bottle::Bottle;
 use bottlec::compile::{compile, link};
-use bottlec::diagnostic::Findings;
-use bottlec::egress::Egress;
-use bottlec::environment::Environment;
-use bottlec::facts::HostFacts;
-use bottlec::policy::Model;
+use bottlec::link::egress::Egress;
+use bottlec::link::environment::Environment;
+use bottlec::manifest::bottle::Bottle;
+use bottlec::model::Model;
 use bottlec::provider::ImageChoice;
-use bottlec::source::{Source, Sources};
-use bottlec::variable::TokenRef;
-use bottlec::{digest, yaml};
+use bottlec::provider::facts::HostFacts;
+use bottlec::target::Backend;
+use bottlec::text::diagnostic::Findings;
+use bottlec::text::source::{Source, Sources};
+use bottlec::value::artifact::{INDEX, Tree};
+use bottlec::value::variable::TokenRef;
+use bottlec::{text::yaml, value::digest};
 use serde_json::{Value, json};
 
 const BOTH: [Backend; 2] = [Backend::Docker, Backend::Smolmachines];
@@ -246,7 +246,7 @@ fn everywhere(value: &Value, check: &mut impl FnMut(&str)) {
     }
 }
 
-fn smolfile(text: &str, bottle: &Bottle, plan: &bottlec::plan::AgentProvisionPlan) {
+fn smolfile(text: &str, bottle: &Bottle, plan: &bottlec::provider::plan::AgentProvisionPlan) {
     let machine = smolfile::parse(text).expect("a Smolfile");
     let environment = Environment::of(bottle, plan, bottle.subnet.machine_egress());
     let read: BTreeMap<&str, &str> = machine

@@ -1,9 +1,9 @@
 //! A prefix and a path, divided by a line break: a prefix is in normal form and admits itself, and what egress
 //! lets through lies below it, however the server reads it.
 
-use bottlec::host::Host;
-use bottlec::path_prefix::PathPrefix;
-use bottlec::policy::{Request, Route, Verdict, judge};
+use bottlec::model::{Request, Route, Verdict, judge};
+use bottlec::value::host::Host;
+use bottlec::value::path_prefix::PathPrefix;
 
 /// Reads the first line as a prefix, the rest as what an agent asks for.
 pub fn run(bytes: &[u8]) {

@@ -1,9 +1,9 @@
 //! Any text in a place of a manifest that takes text: it comes out as it went in, or is refused at its place. The
 //! first byte says which place.
 
-use bottlec::diagnostic::Findings;
-use bottlec::source::{Source, Sources};
-use bottlec::yaml;
+use bottlec::text::diagnostic::Findings;
+use bottlec::text::source::{Source, Sources};
+use bottlec::text::yaml;
 
 use super::manifest;
 

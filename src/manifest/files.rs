@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow};
 
 use super::load::folder_of;
-use crate::revision::{Resolved, Revision};
-use crate::{regular, yaml};
+use crate::manifest::revision::{Resolved, Revision};
+use crate::{text::regular, text::yaml};
 
 /// Where manifests are read from.
 #[derive(Clone, Copy)]

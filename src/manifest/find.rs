@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::regular;
-use crate::revision::Revision;
+use crate::manifest::revision::Revision;
+use crate::text::regular;
 
 /// The bottles below a folder, sorted. Hidden folders are passed over, links not followed.
 ///

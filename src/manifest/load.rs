@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result};
 
 use super::files::Files;
 use super::{Manifest, extends, parse};
-use crate::diagnostic::{Code, Diagnostic, Findings};
-use crate::revision::{Resolved, Revision};
-use crate::source::{Source, SourceId, Sources, Span};
-use crate::yaml::{self, Spanned};
+use crate::manifest::revision::{Resolved, Revision};
+use crate::text::diagnostic::{Code, Diagnostic, Findings};
+use crate::text::source::{Source, SourceId, Sources, Span};
+use crate::text::yaml::{self, Spanned};
 
 /// The longest path that a system takes.
 const MAX_PATH: usize = 4096;

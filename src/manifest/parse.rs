@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::{Manifest, front_matter, schema};
-use crate::diagnostic::{Code, Diagnostic, Findings};
-use crate::source::{SourceId, Sources, Span};
-use crate::yaml;
+use crate::text::diagnostic::{Code, Diagnostic, Findings};
+use crate::text::source::{SourceId, Sources, Span};
+use crate::text::yaml;
 
 /// Reads one source. What cannot be used is reported and left out of the manifest; nothing comes
 /// back when the text is not YAML at all.

@@ -13,9 +13,9 @@ use schemars::transform::{RecursiveTransform, RestrictFormats};
 use serde_json::Value as Json;
 
 use super::Manifest;
-use crate::diagnostic::{Code, Diagnostic, Findings};
-use crate::source::Span;
-use crate::yaml::{Entry, Node, Step, Value};
+use crate::text::diagnostic::{Code, Diagnostic, Findings};
+use crate::text::source::Span;
+use crate::text::yaml::{Entry, Node, Step, Value};
 
 /// The schema as committed: `schema/bottle.schema.json`.
 pub const TEXT: &str = include_str!("../../schema/bottle.schema.json");

@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 
 use super::written::{self, Written};
 use super::{AgentProvider, Egress, Manifest, Network, Route, RoutePipelock, Scheme as WrittenScheme, Targets};
-use crate::bottle::{Bottle, ManifestRoute, Places, Variable, WrittenAuth};
-use crate::credential::Auth;
-use crate::credential::Scheme;
-use crate::diagnostic::{Code, Diagnostic, Findings, Refusal};
-use crate::host::Host;
-use crate::name::BottleName;
-use crate::network::{Subnet, parse_ssrf_exception};
-use crate::path_prefix::PathPrefix;
+use crate::manifest::bottle::{Bottle, ManifestRoute, Places, Variable, WrittenAuth};
 use crate::provider::ImageChoice;
 use crate::provider::Settings;
 use crate::provider::{self, Provider};
-use crate::source::{SourceId, Sources, Span};
-use crate::variable::{Binding, TokenRef, VariableName};
-use crate::yaml::Spanned;
+use crate::text::diagnostic::{Code, Diagnostic, Findings, Refusal};
+use crate::text::source::{SourceId, Sources, Span};
+use crate::text::yaml::Spanned;
+use crate::value::credential::Auth;
+use crate::value::credential::Scheme;
+use crate::value::host::Host;
+use crate::value::name::BottleName;
+use crate::value::network::{Subnet, parse_ssrf_exception};
+use crate::value::path_prefix::PathPrefix;
+use crate::value::variable::{Binding, TokenRef, VariableName};
 
 /// Checks a manifest. What is out of form is reported and left out, so that the rest is judged in
 /// the same run; nothing comes back when it is not known which provider to judge by.

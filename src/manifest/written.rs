@@ -4,12 +4,12 @@
 use serde_json::{Map, Value as Json};
 
 use super::{AgentProvider, Manifest, schema};
-use crate::bottle::Bottle;
-use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::manifest::bottle::Bottle;
 use crate::provider::ImageChoice;
-use crate::source::{Source, SourceId, Sources, Span};
-use crate::variable::{Binding, VariableName};
-use crate::yaml::{Entry, Key, Node, Value};
+use crate::text::diagnostic::{Code, Diagnostic, Findings};
+use crate::text::source::{Source, SourceId, Sources, Span};
+use crate::text::yaml::{Entry, Key, Node, Value};
+use crate::value::variable::{Binding, VariableName};
 
 /// A manifest in the form of an index: keys that say nothing are left out, a text of `env` is `null`.
 pub type Written = Json;
@@ -41,7 +41,7 @@ pub fn of(manifest: &Manifest, bottle: &Bottle) -> Written {
     written
 }
 
-fn replace(path: &mut Option<crate::yaml::Spanned<String>>, resolved: &str) {
+fn replace(path: &mut Option<crate::text::yaml::Spanned<String>>, resolved: &str) {
     if let Some(path) = path {
         path.value = format!("./{resolved}");
     }
@@ -69,7 +69,7 @@ pub fn read(
         fill(env, text);
     }
     let mut sources = Sources::default();
-    let name = crate::artifact::INDEX.to_owned();
+    let name = crate::value::artifact::INDEX.to_owned();
     let nowhere = Span { source: SourceId(0), start: 0, end: 0 };
     sources.add(Source { path: name.clone(), reference: name, text: String::new() });
     let mut root = node(&whole, nowhere);

@@ -8,8 +8,8 @@ use anyhow::Result;
 use super::owned::{OldIndex, Owned, There, there};
 use super::place::{Place, is_plain};
 use super::{conflict, folder};
-use crate::artifact::{INDEX, Tree};
-use crate::digest::hash;
+use crate::value::artifact::{INDEX, Tree};
+use crate::value::digest::hash;
 
 /// What was done to a tree since it was built.
 #[derive(Debug)]

@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result};
 
 use super::conflict;
 use super::place::{self, Place, is_plain};
-use crate::artifact::{INDEX, PENDING};
-use crate::digest::hash;
-use crate::index::{Index, NotAnIndex};
-use crate::rebuild::{Rebuilt, rebuild};
+use crate::compile::index::{Index, NotAnIndex};
+use crate::compile::rebuild::{Rebuilt, rebuild};
+use crate::value::artifact::{INDEX, PENDING};
+use crate::value::digest::hash;
 
 /// A tree whose files are those that a build writes.
 pub struct Verified {

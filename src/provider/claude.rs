@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::{PLACEHOLDER, Provider, prefixes};
-use crate::credential::Auth;
-use crate::credential::Scheme;
-use crate::diagnostic::Findings;
-use crate::facts::HostFacts;
-use crate::guest;
-use crate::host::Host;
-use crate::plan::{AgentImage, AgentProvisionPlan, HomeFile, ProviderRoute, Recipe};
 use crate::provider::Settings;
-use crate::render::{self, RenderError};
-use crate::variable::VariableName;
-use crate::withheld::Withheld;
+use crate::provider::facts::HostFacts;
+use crate::provider::plan::{AgentImage, AgentProvisionPlan, HomeFile, ProviderRoute, Recipe};
+use crate::text::diagnostic::Findings;
+use crate::text::render::{self, RenderError};
+use crate::value::credential::Auth;
+use crate::value::credential::Scheme;
+use crate::value::guest;
+use crate::value::host::Host;
+use crate::value::variable::VariableName;
+use crate::value::withheld::Withheld;
 
 /// What the client remembers, in the agent's home.
 const STATE: &str = ".claude.json";

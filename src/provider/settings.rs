@@ -1,8 +1,8 @@
 //! What a manifest says of its agent, checked.
 
-use crate::source::Span;
-use crate::variable::TokenRef;
-use crate::yaml::Spanned;
+use crate::text::source::Span;
+use crate::text::yaml::Spanned;
+use crate::value::variable::TokenRef;
 
 /// The agent's settings.
 #[derive(Clone, Debug, Default)]

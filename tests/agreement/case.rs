@@ -1,9 +1,9 @@
 //! One request: honest, as it is sent, and as the model is asked about it.
 
-use bottlec::policy::{Request, Route};
+use bottlec::model::{Request, Route};
 use serde_json::{Value, json};
 
-use crate::bottle::Random;
+use crate::agreement::bottle::Random;
 
 /// The agent's own header, which is kept or stripped.
 pub(crate) const OWN: &str = "Bearer the-agents-own";

@@ -1,7 +1,7 @@
 //! What somebody might do to a request to get past a rule.
 
-use crate::bottle::{FOREIGN, Random};
-use crate::case::Case;
+use crate::agreement::bottle::{FOREIGN, Random};
+use crate::agreement::case::Case;
 
 impl Case {
     /// One change.

@@ -6,8 +6,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use super::support::{programs, screen, skipped};
 use super::{Scene, Snapshot, all, trace};
+use crate::support::{programs, screen, skipped};
 
 /// Calls that touch files. What comes before the manifest is the loader's.
 const CALLS: [&str; 15] = [

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::support::programs;
 use super::{Scene, all, trace};
+use crate::support::programs;
 
 /// Before each call that changes the disk, which are all states that a kill can leave; with
 /// `BOTTLEC_CRASHES=all` before each call at all.

@@ -7,9 +7,9 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::support::impatient::at_once;
-use super::support::{bottlec, folder, screen, skipped, stdout};
 use super::{CODEX, MORE, ONE, Snapshot, is_there};
+use crate::support::impatient::at_once;
+use crate::support::{bottlec, folder, screen, skipped, stdout};
 use tempfile::TempDir;
 
 const CANARY: &str = "kept: elsewhere\n";

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use bottlec::artifact::Tree;
-use bottlec::backend::Backend;
-use bottlec::facts::HostFacts;
 use bottlec::output::{self, Difference, Overwrite};
+use bottlec::provider::facts::HostFacts;
+use bottlec::target::Backend;
+use bottlec::value::artifact::Tree;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::support::{BOTH, compile_file, folder, screen};
 use super::{CODEX, MORE, Snapshot, all};
+use crate::support::{BOTH, compile_file, folder, screen};
 
 /// Two trees of one name that share some files and not others.
 fn trees() -> [Tree; 2] {

@@ -5,9 +5,9 @@ use std::os::unix::fs::symlink;
 
 use serde_json::Value;
 
-use super::support::repository::{Repository, git};
-use super::support::{bottlec, screen, skipped};
 use super::{diff, stdout};
+use crate::support::repository::{Repository, git};
+use crate::support::{bottlec, screen, skipped};
 
 const MANIFEST: &str = "name: dev\negress: { routes: [ { host: docs.example.com } ] }\n";
 const WIDER: &str = "name: dev\negress: { routes: [ { host: docs.example.com }, { host: added.example.com } ] }\n";

@@ -6,9 +6,9 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use super::support::repository::{Repository, git};
-use super::support::{screen, skipped};
 use super::{diff, stdout};
+use crate::support::repository::{Repository, git};
+use crate::support::{screen, skipped};
 
 /// A repository with one commit; nothing, and a line about it, without git.
 fn repository(files: &[(&str, &str)]) -> Option<Repository> {

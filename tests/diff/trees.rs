@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bottlec::digest::hash;
+use bottlec::value::digest::hash;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

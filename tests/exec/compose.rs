@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Output;
 
-use super::support::{screen, stdout};
 use super::{Bottle, FORGE, MANIFEST, VALUES, checkout_id};
+use crate::support::{screen, stdout};
 
 /// Says its arguments and what of the environment is compose's or bottlec's.
 const TOLD: &str = "#!/bin/sh\necho \"$(basename \"$0\") $*\"\nenv | grep -E '^(COMPOSE|EGRESS|BOTTLE_ENV|BOTTLE_NET|BOTTLE_MACHINE_NET|BOTTLE_CHECKOUT|GIT)' | sort\n";
@@ -160,7 +160,7 @@ fn without_a_command_the_agent_is_started_by_the_compose_that_is_there() {
         let mut command = bottle.command(&["exec", "out/review"]);
         let found = fs::read_dir("/usr/bin").is_ok_and(|_| PathBuf::from("/usr/bin/docker").exists());
         if programs.len() == 1 && found {
-            super::support::skipped("docker-compose alone (docker is installed)");
+            crate::support::skipped("docker-compose alone (docker is installed)");
             continue;
         }
         let path = format!("{}:/usr/bin:/bin", bottle.path().join("bin").display());
@@ -212,7 +212,7 @@ fn two_checkouts_never_share_a_project_and_a_moved_one_keeps_its_own() {
         let new = project("out/review", &[]);
         assert!(new.0 != first.0 && new.1 != first.1, "{new:?} {first:?}");
     } else {
-        super::support::skipped("a moved folder is known again (the file system keeps no time of birth)");
+        crate::support::skipped("a moved folder is known again (the file system keeps no time of birth)");
     }
     let copy = Bottle::new(PLAIN);
     let (gone, place) = (copy.tree().display().to_string(), base.path().join("copy").display().to_string());

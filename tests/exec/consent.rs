@@ -7,9 +7,9 @@ use std::process::Output;
 
 use sha2::{Digest as _, Sha256};
 
-use super::support::{screen, stdout};
 use super::terminal::Session;
 use super::{Bottle, folder};
+use crate::support::{screen, stdout};
 
 const CANARY: &str = "canary-hub-91c2d7aa";
 const VALUES: [(&str, &str); 2] = [("GITHUB_TOKEN", CANARY), ("FORGE_TOKEN", "canary-forge-33aa")];

@@ -8,9 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::support::screen;
 use super::values::assert_hidden;
 use super::{Bottle, stdout};
+use crate::support::screen;
 
 const MANIFEST: &str = "name: review\nagent_provider: { template: codex, forward_host_credentials: true }\n";
 const PRINT: [&str; 4] = ["--", "sh", "-c", "printf %s \"$EGRESS_TOKEN_0\""];
@@ -236,7 +236,7 @@ fn a_login_file_that_was_edited_with_its_hash_is_not_handed_to_the_agent() {
         assert_ne!(text, edited);
         fs::write(&file, &edited).unwrap();
         let index = bottle.path().join("out/review/bottle.json");
-        let hash = |text: &str| bottlec::digest::hash(text.as_bytes());
+        let hash = |text: &str| bottlec::value::digest::hash(text.as_bytes());
         let mended = fs::read_to_string(&index).unwrap().replace(&hash(&text), &hash(&edited));
         fs::write(&index, mended).unwrap();
         let said = bottle.refused(&[], 1);

@@ -12,8 +12,8 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 
 use super::Bottle;
-use super::support::{screen, stdout};
 use super::values::assert_hidden;
+use crate::support::{screen, stdout};
 
 const MANIFEST: &str = "name: review\nenv:\n  FIRST: ?Which ticket\n  SECOND: \"?\"\n";
 const PRINT: [&str; 4] = ["--", "sh", "-c", "printf '%s|%s' \"$BOTTLE_ENV_FIRST\" \"$BOTTLE_ENV_SECOND\""];

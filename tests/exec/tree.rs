@@ -5,8 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::screen;
 use super::{Bottle, MANIFEST, VALUES};
+use crate::support::screen;
 
 #[test]
 fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
@@ -165,7 +165,7 @@ fn tokens_go_where_the_index_says_or_nowhere() {
             serde_json::from_str(&fs::read_to_string(tree.join("bottle.json")).unwrap()).unwrap();
         for file in index["files"].as_array_mut().unwrap() {
             let content = fs::read(tree.join(file["path"].as_str().unwrap())).unwrap();
-            file["sha256"] = bottlec::digest::hash(&content).into();
+            file["sha256"] = bottlec::value::digest::hash(&content).into();
         }
         fs::write(tree.join("bottle.json"), index.to_string()).unwrap();
     };

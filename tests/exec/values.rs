@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
-use super::support::screen;
 use super::{API, Bottle, FORGE, MANIFEST, REVIEWER, VALUES, stdout};
+use crate::support::screen;
 
 /// The value is in the text in no form that a careless program would write it in.
 pub(super) fn assert_hidden(said: &str, value: &str) {

@@ -1,6 +1,6 @@
 //! Where a manifest takes a text, and where in the files the text lands.
 
-use bottlec::backend::Backend;
+use bottlec::target::Backend;
 use serde_json::Value;
 
 use crate::support::texts::read_yaml;

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use bottlec::environment;
+use bottlec::link::environment;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::CASES;
-use crate::place::interpolated;
+use crate::injection::CASES;
+use crate::injection::place::interpolated;
 use crate::support::texts::{quoted, read_yaml};
 use crate::support::{bottlec, programs, screen, skipped};
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::detector::Detector;
-use super::support::folder;
+use crate::support::folder;
 
 /// 2100-01-01
 pub(crate) const LATER: i64 = 4_102_444_800;

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::canary::{LOGIN, Project};
-use super::support;
+use crate::support;
 
 /// The commands that need no bottle. What each must at least say is there so that the runs are known to
 /// do their work.

@@ -32,7 +32,7 @@ fn three_kinds() -> (Project, Canaries, String) {
     let file = login.login();
     project.sign_in(file.to_string().as_bytes());
     let built = project.run(&["build", "review.yaml", "-o", "out"]);
-    assert!(built.status.success(), "{}", super::support::screen(&built));
+    assert!(built.status.success(), "{}", crate::support::screen(&built));
     project.allow();
     (project, login, file["tokens"]["access_token"].as_str().unwrap().to_owned())
 }
@@ -60,7 +60,7 @@ fn each_value_is_in_the_commands_environment_under_its_slot_and_nowhere_else() {
     }
     session.answer(&answer);
     let (run, shown) = session.end();
-    assert!(run.status.success(), "{}", super::support::screen(&run));
+    assert!(run.status.success(), "{}", crate::support::screen(&run));
 
     let (environment, rest) = run.stdout.split_at(run.stdout.iter().position(|byte| *byte == 1).unwrap());
     let detectors = [project.canaries.detector(), login.detector(), answers.detector()];
@@ -120,7 +120,7 @@ fn a_start_that_fails_says_nothing_of_the_values() {
         (&["sh", "-c", "kill -ABRT $$"], None),
     ] {
         let run = project.run(&[&["exec", "-v", "out/review", "--"], command].concat());
-        assert_eq!(run.status.code(), code, "{} {}", command[0], super::support::screen(&run));
+        assert_eq!(run.status.code(), code, "{} {}", command[0], crate::support::screen(&run));
         assert_eq!(login.detector().find(&[run.stdout, run.stderr].concat()), None, "{}", command[0]);
     }
     // The kernel takes no variable of that length.
@@ -131,7 +131,7 @@ fn a_start_that_fails_says_nothing_of_the_values() {
     project.sign_in(file.to_string().as_bytes());
     assert!(project.run(&["build", "review.yaml", "-o", "out"]).status.success());
     let run = project.run(&["exec", "-v", "out/review", "--", "true"]);
-    assert_eq!(run.status.code(), Some(126), "{}", super::support::screen(&run));
+    assert_eq!(run.status.code(), Some(126), "{}", crate::support::screen(&run));
     assert_eq!(login.detector().find(&[run.stdout, run.stderr].concat()), None, "a token that is too long");
 
     for missing in ["FORGE_TOKEN", "REVIEWER"] {

@@ -10,8 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::canary::{Canaries, LATER, Project, walk};
-use super::support::skipped;
 use super::terminal::{Session, until};
+use crate::support::skipped;
 
 const MANIFEST: &str = "\
 name: review

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::canary::{Project, walk};
-use super::support::screen;
+use crate::support::screen;
 
 const MANIFEST: &str = "\
 name: review

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::canary::{Canaries, Project};
-use super::support::{screen, stdout};
+use crate::support::{screen, stdout};
 
 const CODEX: &str = "name: review\nagent_provider: { template: codex, forward_host_credentials: true }\n";
 

@@ -6,11 +6,11 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use bottlec::manifest;
-use bottlec::revision::Revision;
+use bottlec::manifest::revision::Revision;
 use tempfile::TempDir;
 
+use crate::revision::{at, compiled, file, repository, texts};
 use crate::support::repository::git;
-use crate::{at, compiled, file, repository, texts};
 
 #[test]
 fn names_are_bytes() {
@@ -240,7 +240,10 @@ fn a_text_is_read_to_the_size_that_manifests_may_have() {
     };
     let revision = Revision::open("HEAD", repository.root()).unwrap();
     for _ in 0..2 {
-        assert_eq!(revision.read(&repository.path("large.yaml")).unwrap().unwrap().len(), bottlec::yaml::MAX_BYTES + 1);
+        assert_eq!(
+            revision.read(&repository.path("large.yaml")).unwrap().unwrap().len(),
+            bottlec::text::yaml::MAX_BYTES + 1
+        );
         assert_eq!(revision.read(&repository.path("bottle.yaml")).unwrap().unwrap(), small.as_bytes());
         assert_eq!(revision.read(&repository.path("empty.yaml")).unwrap().unwrap(), b"");
     }

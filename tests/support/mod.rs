@@ -12,12 +12,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use bottlec::artifact::Tree;
-use bottlec::backend::Backend;
 use bottlec::compile::compile;
-use bottlec::facts::HostFacts;
 use bottlec::manifest::{self, Loaded};
-use bottlec::policy::Model;
+use bottlec::model::Model;
+use bottlec::provider::facts::HostFacts;
+use bottlec::target::Backend;
+use bottlec::value::artifact::Tree;
 use tempfile::TempDir;
 
 /// Both backends, as `build` has them by default.

@@ -1,8 +1,8 @@
 //! Texts into YAML, and YAML into values by two readers.
 
-use bottlec::diagnostic::Findings;
-use bottlec::source::{Source, Sources};
-use bottlec::yaml;
+use bottlec::text::diagnostic::Findings;
+use bottlec::text::source::{Source, Sources};
+use bottlec::text::yaml;
 use serde_json::Value;
 
 /// A text in YAML's double quotes, every character outside printable ASCII by its number.

@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::host_file::{self, HostFile};
 use super::{jwt, withheld};
-use crate::diagnostic::{Code, Diagnostic, Findings};
-use crate::facts::{HostCredentials, HostFacts};
 use crate::provider::PLACEHOLDER;
-use crate::render::{self, RenderError};
-use crate::secret::{SecretJson, SecretMap};
-use crate::source::Span;
-use crate::withheld::Withheld;
+use crate::provider::facts::{HostCredentials, HostFacts};
+use crate::text::diagnostic::{Code, Diagnostic, Findings};
+use crate::text::render::{self, RenderError};
+use crate::text::source::Span;
+use crate::value::secret::{SecretJson, SecretMap};
+use crate::value::withheld::Withheld;
 
 /// The claim with the account, in both tokens.
 pub(super) const AUTH_CLAIM: &str = "https://api.openai.com/auth";

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::jwt;
-use crate::diagnostic::{Code, Diagnostic, Findings, Refusal};
-use crate::facts::{FileProblem, HostCredentials, HostFacts};
-use crate::secret::{Secret, SecretJson, SecretMap};
-use crate::source::Span;
+use crate::provider::facts::{FileProblem, HostCredentials, HostFacts};
+use crate::text::diagnostic::{Code, Diagnostic, Findings, Refusal};
+use crate::text::source::Span;
+use crate::value::secret::{Secret, SecretJson, SecretMap};
 
 /// Newer releases refresh when fewer than five minutes are left; a bottle needs some time on top.
 const SOON: i64 = 10 * 60;

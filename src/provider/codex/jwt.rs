@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::provider::PLACEHOLDER;
-use crate::secret::{SecretJson, SecretMap};
+use crate::value::secret::{SecretJson, SecretMap};
 
 /// The claims of a token, if it is one.
 pub(super) fn claims(token: &str) -> Option<SecretMap> {

@@ -4,8 +4,8 @@ use super::dummy::{AUTH_CLAIM, CREDENTIALS, KEPT_TEXTS, readable_time};
 use super::host_file::{self, HostFile};
 use super::jwt;
 use crate::provider::PLACEHOLDER;
-use crate::secret::{SecretJson, SecretMap};
-use crate::withheld::Withheld;
+use crate::value::secret::{SecretJson, SecretMap};
+use crate::value::withheld::Withheld;
 
 /// The tokens, keys and particulars of a file.
 pub(super) fn of(file: &HostFile) -> Withheld {

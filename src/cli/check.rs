@@ -1,0 +1,215 @@
+//! `bottlec check`: everything that can be judged without the host.
+
+use std::collections::HashSet;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use annotate_snippets::Renderer;
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
+use sha2::{Digest as _, Sha256};
+
+use super::batch::{self, Jobs};
+use super::progress::Progress;
+use super::said::Said;
+use super::{Screen, Status, say};
+use crate::compile;
+use crate::manifest::{self, Loaded};
+use crate::provider::facts::HostFacts;
+use crate::target::Backend;
+use crate::text::diagnostic::located::Located;
+use crate::text::diagnostic::{Severity, concise, github, human, json, sarif};
+use crate::{compile::lint, text::accept, text::allow, text::yaml};
+
+/// Judge manifests: schema, rules and lint; reads nothing of the host
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Check {
+    /// Manifests, or folders that hold `bottle.yaml`, `*.bottle.yaml` or Markdown files with front
+    /// matter; `-` reads a manifest from stdin; `@FILE` reads paths from a file, a line each, `@-` from
+    /// stdin
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// How to show findings
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+    /// Take warnings for errors
+    #[arg(long)]
+    strict: bool,
+    /// Exit with 0 whatever is found
+    #[arg(long)]
+    exit_zero: bool,
+    /// What runs the agent: judge what these can express
+    #[arg(long, value_delimiter = ',', value_name = "BACKEND", default_value = "docker,smolmachines")]
+    backend: Vec<Backend>,
+    /// The path that the manifest on stdin would have, for messages and `extends`
+    #[arg(long, value_name = "PATH")]
+    stdin_filename: Option<PathBuf>,
+    #[command(flatten)]
+    jobs: Jobs,
+}
+
+/// How to show findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// The line, the place underlined, and a remedy
+    Human,
+    /// A line each
+    Concise,
+    /// For programs; docs/formats.md has the shape
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// GitHub workflow commands, which annotate a pull request
+    Github,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bottlec check manifest.yaml
+  bottlec check --strict bottles/
+  bottlec check --format sarif bottles/ > findings.sarif
+  git diff --name-only origin/main -- '*.bottle.yaml' | bottlec check @-
+  cat manifest.yaml | bottlec check - --stdin-filename bottles/manifest.yaml
+
+Exit codes: 0 no error (warnings are errors with --strict), 1 errors, 2 usage, input/output or internal error.";
+
+impl Check {
+    pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
+        if self.stdin_filename.is_some() && !self.paths.iter().any(|path| batch::is_stdin(path)) {
+            bail!("--stdin-filename goes with `-`");
+        }
+        let mut report = Report::default();
+        let mut unread = 0;
+        let paths = batch::inputs(&self.paths, |error| {
+            say(format_args!("bottlec: {error:#}"));
+            unread += 1;
+        })?;
+        self.jobs.run(
+            &paths,
+            &mut Progress::new(screen, "checked", paths.len()),
+            |_, path| self.judge(path),
+            |_, judged, progress| {
+                let mut said = Said::default();
+                match judged {
+                    Ok(findings) => {
+                        findings.into_iter().for_each(|found| self.take(found, &mut report, screen, &mut said))
+                    }
+                    // One broken file does not hide the others.
+                    Err(error) => {
+                        said.error(format_args!("bottlec: {error:#}"));
+                        unread += 1;
+                    }
+                }
+                progress.tell(said)
+            },
+        )?;
+        self.conclude(&report, screen)?;
+        if paths.is_empty() && unread == 0 {
+            screen.note(format_args!("bottlec: the list names no manifest"));
+        }
+        if unread > 0 {
+            bail!("{unread} of the arguments could not be read");
+        }
+        Ok(if report.errors > 0 && !self.exit_zero { Status::Findings } else { Status::Clean })
+    }
+
+    /// The findings, each with its words in a format of a block or a line each.
+    fn judge(&self, path: &Path) -> Result<Vec<(Located, String)>> {
+        let loaded = if batch::is_stdin(path) {
+            let mut bytes = Vec::new();
+            std::io::stdin().take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).context("cannot read stdin")?;
+            manifest::load_bytes(self.stdin_filename.as_deref().unwrap_or(Path::new("stdin.yaml")), bytes)?
+        } else {
+            manifest::load(path)?
+        };
+        let Loaded { sources, manifest, mut findings, .. } = loaded;
+        if let Some(bottle) = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings)) {
+            let linked = compile::link(&bottle, &HostFacts::hermetic(), &self.backend, &mut findings)
+                .with_context(|| format!("internal error in {}: please report it", path.display()))?;
+            lint::lint(&bottle, &linked, &mut findings);
+        }
+        // Whether they are of use, only `diff` can tell.
+        let _ = accept::acceptances(&sources, &mut findings);
+        let allows = allow::silence(&sources, &mut findings);
+        allow::report(&allows, &mut findings);
+        if self.strict {
+            findings.escalate();
+        }
+        let findings = findings.into_sorted();
+        let located: Vec<Located> = findings.iter().map(|diagnostic| Located::of(diagnostic, &sources)).collect();
+        let mut sources = sources;
+        super::mask_secrets(&findings, &mut sources);
+        let renderer = Renderer::styled();
+        let worded = findings.iter().zip(located).map(|(diagnostic, located)| {
+            let one = std::slice::from_ref(&located);
+            let text = match self.format {
+                Format::Human => human::render(diagnostic, &sources, &renderer) + "\n\n",
+                Format::Concise => concise::render(one),
+                Format::Github => github::render(one),
+                Format::Json | Format::Sarif => String::new(),
+            };
+            (located, text)
+        });
+        Ok(worded.collect())
+    }
+
+    /// Tells a finding, or keeps it for a format that is one text. What two files say of a parent that
+    /// they share is said once.
+    fn take(&self, (located, text): (Located, String), report: &mut Report, screen: &Screen, said: &mut Said) {
+        if !report.count(&located) || (screen.quiet && located.severity != Severity::Error) {
+            return;
+        }
+        report.is_shown = true;
+        match self.format {
+            Format::Human | Format::Concise | Format::Github => said.result(text),
+            Format::Json | Format::Sarif => report.kept.push(located),
+        }
+    }
+
+    fn conclude(&self, report: &Report, screen: &Screen) -> Result<()> {
+        let mut said = Said::default();
+        match self.format {
+            Format::Json => said.result(json::render(&report.kept)),
+            Format::Sarif => said.result(sarif::render(&report.kept)),
+            Format::Human if report.is_shown => {
+                let count = |count, word: &str| match count {
+                    1 => format!("1 {word}"),
+                    count => format!("{count} {word}s"),
+                };
+                let (errors, warnings) = (count(report.errors, "error"), count(report.warnings, "warning"));
+                said.note(screen, format_args!("{errors}, {warnings}"));
+            }
+            Format::Human | Format::Concise | Format::Github => {}
+        }
+        said.print()
+    }
+}
+
+/// What is kept of a run: little, whatever the number of bottles, but for the formats that are one text.
+#[derive(Default)]
+struct Report {
+    /// Fingerprints of what was told.
+    told: HashSet<[u8; 16]>,
+    errors: usize,
+    warnings: usize,
+    is_shown: bool,
+    kept: Vec<Located>,
+}
+
+impl Report {
+    /// Counts a finding unless it was counted before.
+    fn count(&mut self, located: &Located) -> bool {
+        let hash = Sha256::digest(format!("{located:?}"));
+        let mut fingerprint = [0; 16];
+        fingerprint.copy_from_slice(&hash[..16]);
+        if !self.told.insert(fingerprint) {
+            return false;
+        }
+        match located.severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+        }
+        true
+    }
+}

@@ -1,0 +1,204 @@
+//! A command line of `docker compose`: what it needs of a bottle, and what it may not choose itself.
+//! Options are those of docker-compose 1.29 and Docker Compose 2.39.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use crate::target::Agent;
+use crate::text::diagnostic::Refusal;
+
+/// A command line of compose.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Compose {
+    /// The program, and what comes before compose's own options.
+    pub(super) program: Vec<OsString>,
+    options: Vec<OsString>,
+    subcommand: Option<String>,
+    arguments: Vec<OsString>,
+}
+
+/// Options of the `docker` client that take a value.
+const DOCKER_VALUES: [&str; 9] =
+    ["--config", "-c", "--context", "-H", "--host", "-l", "--log-level", "--tlscacert", "--tlscert"];
+
+/// Options of compose that take a value.
+const VALUES: [&str; 11] = [
+    "--ansi",
+    "--progress",
+    "--parallel",
+    "--log-level",
+    "-c",
+    "--context",
+    "-H",
+    "--host",
+    "--tlscacert",
+    "--tlscert",
+    "--tlskey",
+];
+
+/// Options of compose that take none.
+const FLAGS: [&str; 14] = [
+    "--verbose",
+    "--no-ansi",
+    "--compatibility",
+    "--dry-run",
+    "--all-resources",
+    "-v",
+    "--version",
+    "-h",
+    "--help",
+    "--tls",
+    "--tlsverify",
+    "--skip-hostname-check",
+    "-D",
+    "--debug",
+];
+
+/// Options that would have compose start something else than what was checked, and what to do instead.
+const REFUSED: [(&str, &str); 8] = [
+    ("-f", FILES),
+    ("--file", FILES),
+    ("--env-file", FILES),
+    ("--project-directory", FILES),
+    ("--workdir", FILES),
+    ("-p", PROJECT),
+    ("--project-name", PROJECT),
+    ("--profile", "name the service: `up --detach machine-egress` starts what a microVM needs"),
+];
+const FILES: &str = "leave it out: compose reads `compose.yaml` of the bottle's folder and nothing else";
+const PROJECT: &str =
+    "leave it out: each checkout has a project of its own; `bottlec exec --project NAME DIR` takes another one over";
+
+/// Subcommands that neither start a container nor hand a value to one.
+const TOKEN_FREE: [&str; 27] = [
+    "attach", "build", "commit", "config", "convert", "cp", "down", "events", "exec", "export", "help", "images",
+    "kill", "logs", "ls", "pause", "port", "ps", "pull", "push", "restart", "rm", "stats", "stop", "top", "unpause",
+    "version",
+];
+
+impl Compose {
+    /// Reads a command, if it is one of compose.
+    ///
+    /// # Errors
+    /// An option that `bottlec exec` decides, and one that is not known: what comes after it could be anything.
+    pub(super) fn recognise(command: &[OsString]) -> Option<Result<Compose, Refusal>> {
+        let name = Path::new(command.first()?).file_name()?.to_str()?;
+        let start = match name {
+            // Releases lie beside each other as `docker-compose-v2` and the like.
+            name if name.starts_with("docker-compose") => 1,
+            "docker" | "podman" => after_docker(command)?,
+            _ => return None,
+        };
+        Some(Compose::read(command, start))
+    }
+
+    /// The command that starts the agent's prompt.
+    pub(super) fn of_the_agent(program: Vec<OsString>, on_terminal: bool) -> Compose {
+        let words: &[&str] = if on_terminal { &["--rm", "agent"] } else { &["--rm", "-T", "agent"] };
+        Compose { program, options: Vec::new(), subcommand: Some("run".to_owned()), arguments: os(words) }
+    }
+
+    fn read(command: &[OsString], start: usize) -> Result<Compose, Refusal> {
+        let mut at = start;
+        while let Some(word) = command.get(at) {
+            let text = word.to_string_lossy();
+            if !text.starts_with('-') || text == "-" {
+                break;
+            }
+            let name = text.split_once('=').map_or(&*text, |(name, _)| name);
+            // `-fFILE` is one word, too.
+            let short = |option: &str| option.len() == 2 && text.starts_with(option);
+            if let Some((option, help)) = REFUSED.iter().find(|(option, _)| *option == name || short(option)) {
+                return Err(Refusal::new(format!("`{option}` of compose is not for a bottle"), *help));
+            }
+            at += match (VALUES.contains(&name), FLAGS.contains(&name)) {
+                (true, _) => 1 + usize::from(name == text),
+                (_, true) => 1,
+                _ if VALUES.iter().any(|option| short(option)) => 1,
+                _ => {
+                    return Err(Refusal::new(
+                        format!("bottlec does not know the option `{}` of compose", text.escape_debug()),
+                        "leave it out, or put it behind the subcommand if it belongs there",
+                    ));
+                }
+            };
+        }
+        let at = at.min(command.len());
+        Ok(Compose {
+            program: command[..start].to_vec(),
+            options: command[start..at].to_vec(),
+            subcommand: command.get(at).map(|word| word.to_string_lossy().into_owned()),
+            arguments: command.get(at + 1..).unwrap_or_default().to_vec(),
+        })
+    }
+
+    /// Whether a container may get a value from this: what is not known may.
+    pub(super) fn needs_values(&self) -> bool {
+        self.subcommand.as_deref().is_some_and(|name| !TOKEN_FREE.contains(&name))
+    }
+
+    /// Whether an agent or egress for a microVM is started.
+    pub(super) fn starts_machine(&self) -> bool {
+        self.needs_values() && self.arguments.iter().any(|word| word == "machine-egress")
+    }
+
+    /// What to run first. An image that the user's own Dockerfile makes is as that is now. And `run` of
+    /// compose 1.29 leaves proxies as they are that were started with other files: `up` does not.
+    pub(super) fn first(&self, agent: Agent) -> Vec<Compose> {
+        let is = |name: &str| self.subcommand.as_deref() == Some(name);
+        let has = |option: &str| self.arguments.iter().any(|word| word == option);
+        let mut first = Vec::new();
+        let starts = (is("up") || is("create")) && !has("egress") && !has("machine-egress");
+        if has("--help") || has("-h") {
+            return first;
+        }
+        if agent == Agent::BuiltFromOwn && (is("run") || starts) {
+            first.push(self.with("build", &["agent"]));
+        }
+        if agent != Agent::Absent && is("run") && !has("--no-deps") {
+            first.push(self.with("up", &["--detach", "egress"]));
+        }
+        first
+    }
+
+    fn with(&self, subcommand: &str, arguments: &[&str]) -> Compose {
+        Compose {
+            program: self.program.clone(),
+            options: self.options.clone(),
+            subcommand: Some(subcommand.to_owned()),
+            arguments: os(arguments),
+        }
+    }
+
+    /// The whole command, behind the program's own name. `variables` is an empty file: compose takes
+    /// variables from it and not from `.env`.
+    pub(super) fn arguments(&self, variables: &Path) -> Vec<OsString> {
+        let mut words = self.program.get(1..).unwrap_or_default().to_vec();
+        words.extend([OsString::from("--env-file"), variables.into()]);
+        words.extend(self.options.iter().cloned());
+        words.extend(self.subcommand.iter().map(OsString::from));
+        words.extend(self.arguments.iter().cloned());
+        words
+    }
+}
+
+/// Where compose's own words begin behind `docker … compose`, if that is what the command says.
+fn after_docker(command: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        let word: &OsStr = command.get(at)?;
+        let text = word.to_str()?;
+        if text == "compose" {
+            return Some(at + 1);
+        }
+        if !text.starts_with('-') {
+            return None;
+        }
+        let takes_value = DOCKER_VALUES.contains(&text) || text == "--tlskey";
+        at += if takes_value { 2 } else { 1 };
+    }
+}
+
+fn os(words: &[&str]) -> Vec<OsString> {
+    words.iter().map(OsString::from).collect()
+}

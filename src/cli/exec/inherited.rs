@@ -1,0 +1,65 @@
+//! The environment of what is started, beside the bottle's values: what of the user's own goes, and
+//! what says which files, which project and which network a bottle has.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Command;
+
+use super::machine;
+use super::starting::Start;
+use crate::value::checkout;
+use crate::value::guest;
+
+/// Variables that every command gets, sorted.
+pub(super) const OWN: [&str; 7] = [
+    checkout::VARIABLE,
+    "BOTTLE_MACHINE_NET",
+    "BOTTLE_NET",
+    "COMPOSE_DISABLE_ENV_FILE",
+    "COMPOSE_FILE",
+    "COMPOSE_PROJECT_NAME",
+    machine::NAME,
+];
+
+/// Variables of compose that change neither what it reads nor whose bottle it is.
+const HARMLESS: [&str; 11] = [
+    "COMPOSE_ANSI",
+    "COMPOSE_API_VERSION",
+    "COMPOSE_BAKE",
+    "COMPOSE_DOCKER_CLI_BUILD",
+    "COMPOSE_HTTP_TIMEOUT",
+    "COMPOSE_INTERACTIVE_NO_CLI",
+    "COMPOSE_MENU",
+    "COMPOSE_PARALLEL_LIMIT",
+    "COMPOSE_PROGRESS",
+    "COMPOSE_STATUS_STDOUT",
+    "COMPOSE_TLS_VERSION",
+];
+
+/// How the names of variables begin that another bottle, in whose environment this one is started,
+/// may have left.
+const OF_A_BOTTLE: [&str; 3] = ["EGRESS_", guest::CARRIER, "COMPOSE_"];
+
+/// Sets the environment of a child.
+pub(super) fn set(child: &mut Command, start: &Start) {
+    for (name, _) in std::env::vars_os() {
+        let is = |prefix: &&str| name.as_bytes().starts_with(prefix.as_bytes());
+        if OF_A_BOTTLE.iter().any(is) && !HARMLESS.iter().any(|harmless| name == *harmless) {
+            child.env_remove(name);
+        }
+    }
+    let project = start.project();
+    let values = [
+        start.checkout().id(),
+        start.machine_net(),
+        &project.net,
+        "1",
+        crate::target::CONTAINERS,
+        &project.name,
+        &project.name,
+    ];
+    child.envs(OWN.into_iter().zip(values));
+    // What a microVM needs is in a profile, which is seen only when it is named.
+    if start.is_about_what_runs() {
+        child.env("COMPOSE_PROFILES", "machine");
+    }
+}

@@ -1,0 +1,213 @@
+//! `bottlec exec`: binds what a compiled bottle leaves open and becomes the program that runs it. The
+//! one command that reads tokens.
+
+mod compose;
+mod inherited;
+mod machine;
+mod program;
+mod project;
+mod starting;
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process;
+
+use annotate_snippets::{Group, Level, Renderer};
+use anyhow::{Context as _, Result};
+use starting::Start;
+
+use super::{Screen, Status, consent, say, unfit};
+use crate::cli::launch::{self, Host, Launch, OWNER};
+use crate::cli::terminal::{Terminal, Unanswered};
+use crate::output::{self, Unfit, Verified};
+use crate::provider::facts::HostFacts;
+use crate::target::{self, Agent};
+use crate::text::diagnostic::Refusal;
+use crate::value::guest;
+use crate::value::secret::Secret;
+
+/// Start a bottle's agent, or a program with its tokens and launch-time variables
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Exec {
+    /// The bottle's folder, which has bottle.json; the command runs there
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The command and its arguments; without one, the agent is started in its container
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "print_env_names")]
+    command: Vec<OsString>,
+    /// Take over the volumes of this project, such as those of a folder that was moved
+    #[arg(long, value_name = "NAME", conflicts_with = "print_env_names")]
+    project: Option<String>,
+    /// Read the agent's credentials from this file instead of its usual place
+    #[arg(long, value_name = "FILE", conflicts_with = "print_env_names")]
+    host_credentials: Option<PathBuf>,
+    /// Print the names of the variables that the command would get, and start nothing
+    #[arg(long)]
+    print_env_names: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bottlec exec out/review
+  bottlec exec out/review -- docker compose run --rm agent
+  bottlec exec out/review -- docker compose down
+  bottlec exec out/review -- smolvm machine create -s Smolfile
+  bottlec exec --print-env-names out/review
+
+Tokens come from the host variables that the manifest names, or from the agent's own login on
+the host; questions are asked on the terminal. The command gets all of it in its environment.
+What starts nothing (`down`, `logs`, `ps`, `stop`, `build`, ...) is not given any.
+Which token goes to which host has to be agreed to once in the bottle's folder, before any is read:
+on the terminal, or by `bottlec allow DIR`.
+
+Exit codes: the command's own; 1 the bottle or the host's values do not allow a start, 2 usage,
+input/output or internal error, 126 the command cannot be executed, 127 there is no such command.";
+
+/// What shells exit with after ^C.
+pub(super) const INTERRUPTED: u8 = 130;
+
+impl Exec {
+    pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
+        let bottle = match output::verify(&self.folder)? {
+            Ok(bottle) => bottle,
+            Err(unfit) => {
+                show(&Level::ERROR, &unfit::explain(&self.folder, &unfit));
+                return Ok(if unfit == Unfit::NoIndex { Status::Exit(2) } else { Status::Findings });
+            }
+        };
+        if self.print_env_names {
+            let mut names = launch::names(&bottle);
+            names.extend(inherited::OWN.map(str::to_owned));
+            names.sort();
+            let names: String = names.into_iter().map(|name| name + "\n").collect();
+            std::io::stdout().write_all(names.as_bytes()).context("cannot write to stdout")?;
+            return Ok(Status::Clean);
+        }
+        if self.host_credentials.is_some() && !launch::needs_credential_file(&bottle) {
+            screen.note(format_args!("bottlec: --host-credentials is not used: no token comes from a login file"));
+        }
+        let (start, program) = match self.what(&bottle)? {
+            Ok(what) => what,
+            Err((code, refusal)) => {
+                show(&Level::ERROR, &refusal);
+                return Ok(Status::Exit(code));
+            }
+        };
+        // Nothing of the host is looked at before its owner agreed to what becomes of it.
+        if start.needs_values()
+            && let Some(status) = consent::consent(&bottle, &self.folder, screen)?
+        {
+            return Ok(status);
+        }
+        let host = Host {
+            variable: &|name| std::env::var_os(name),
+            facts: &|file| HostFacts::read(Some(file), self.host_credentials.as_deref()),
+        };
+        let launch = if start.needs_values() { launch::resolve(&bottle, &host) } else { Launch::default() };
+        let Launch { mut values, questions, warnings, mut problems } = launch;
+        let terminal = if questions.is_empty() { None } else { Terminal::open() };
+        if terminal.is_none() {
+            problems.extend(questions.iter().map(|question| {
+                Refusal::new(
+                    format!(
+                        "{} needs an answer and there is no terminal: {} ({})",
+                        question.name, question.text, question.place
+                    ),
+                    "run bottlec in a terminal, or take the value from a host variable in the manifest: `${NAME}`",
+                )
+            }));
+        }
+        if !screen.quiet {
+            warnings.iter().for_each(|warning| show(&Level::WARNING, warning));
+        }
+        if !problems.is_empty() {
+            problems.iter().for_each(|problem| show(&Level::ERROR, problem));
+            screen.note(format_args!("bottlec: nothing was started"));
+            return Ok(Status::Findings);
+        }
+        values.extend(self.owner()?);
+        for question in questions {
+            let Some(terminal) = &terminal else { break };
+            match terminal.ask(&question.prompt) {
+                Ok(answer) => values.push((guest::carrier(&question.name), answer)),
+                Err(Unanswered::Interrupted) => return Ok(Status::Exit(INTERRUPTED)),
+                Err(Unanswered::Failed(error)) => return Err(error).context("cannot ask on the terminal"),
+            }
+        }
+        self.start(&start, &program, &values, screen)
+    }
+
+    /// What is to be started, and the program's file.
+    fn what(&self, bottle: &Verified) -> Result<Result<(Start, PathBuf), (u8, Refusal)>> {
+        if let Some(name) = &self.project
+            && let Err(refusal) = project::check_name(name)
+        {
+            return Ok(Err((2, refusal)));
+        }
+        let agent = bottle.file(target::CONTAINERS).map_or(Agent::Absent, target::agent);
+        let (name, subnet) = (bottle.index.name(), bottle.index.subnet());
+        Start::of(&self.command, &starting::Bottle { name, subnet, agent }, &self.folder, self.project.as_deref())
+    }
+
+    /// Becomes the program; comes back only if that fails, or something that goes before it.
+    fn start(&self, start: &Start, program: &Path, values: &[(String, Secret)], screen: &Screen) -> Result<Status> {
+        for note in start.notes() {
+            screen.note(format_args!("bottlec: {note}"));
+        }
+        if let Err(refusal) = start.claim()? {
+            show(&Level::ERROR, &refusal);
+            screen.note(format_args!("bottlec: nothing was started"));
+            return Ok(Status::Findings);
+        }
+        let commands = start.commands()?;
+        let child = |words: &[OsString]| {
+            let mut child = process::Command::new(program);
+            child.arg0(start.name()).args(words).current_dir(&self.folder);
+            inherited::set(&mut child, start);
+            for (name, value) in values {
+                child.env(name, OsStr::from_bytes(value.expose()));
+            }
+            child
+        };
+        for words in &commands.first {
+            // What comes before must not mix with what the command prints.
+            let status = child(words).stdin(process::Stdio::null()).stdout(std::io::stderr()).status();
+            let status = status.with_context(|| format!("cannot run {}", program.display()))?;
+            if !status.success() {
+                screen.note(format_args!("bottlec: the agent was not started"));
+                return Ok(Status::Exit(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)));
+            }
+        }
+        let error = child(&commands.last).exec();
+        show(
+            &Level::ERROR,
+            &Refusal::new(
+                format!("{} cannot be executed: {error}", Path::new(start.name()).display()),
+                program.display().to_string(),
+            ),
+        );
+        Ok(Status::Exit(program::NOT_EXECUTABLE))
+    }
+
+    /// The owner of the files that the agent reads, unless the user says who the agent is.
+    fn owner(&self) -> Result<Vec<(String, Secret)>> {
+        let agent = self.folder.join("agent");
+        let found = fs::symlink_metadata(&agent).with_context(|| format!("cannot look at {}", agent.display()))?;
+        let ids = OWNER.into_iter().zip([found.uid(), found.gid()]);
+        // The compose file takes an empty one for none.
+        let unset = ids.filter(|(name, _)| std::env::var_os(name).is_none_or(|value| value.is_empty()));
+        Ok(unset.map(|(name, id)| (name.to_owned(), Secret::new(id.to_string().into_bytes()))).collect())
+    }
+}
+
+/// What is wrong and how to mend it, as findings are shown.
+pub(super) fn show(level: &Level<'static>, Refusal { message, help }: &Refusal) {
+    let group = Group::with_title(level.clone().primary_title(message)).element(Level::HELP.message(help));
+    say(format_args!("{}\n", Renderer::styled().render(&[group])));
+}

@@ -1,0 +1,49 @@
+//! `bottlec rule`: what a code means.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::Status;
+use crate::text::diagnostic::{Code, Grade};
+
+/// Explain a rule, or list all of them
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Rule {
+    /// The code, as findings show it
+    #[arg(value_name = "CODE")]
+    code: Option<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bottlec rule BTL203
+  bottlec rule";
+
+impl Rule {
+    pub(super) fn run(&self) -> Result<Status> {
+        let text = match &self.code {
+            None => Code::ALL
+                .iter()
+                .map(|code| {
+                    let weight = code.grade().map_or(code.severity().as_str(), Grade::as_str);
+                    format!("{}  {weight:8}  {}\n", code.as_str(), code.page().title())
+                })
+                .collect(),
+            Some(written) => match Code::parse(written) {
+                Some(code) => code.page().text().to_owned(),
+                None => {
+                    let known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+                    let upper = written.to_ascii_uppercase();
+                    match similar::get_close_matches(upper.as_str(), &known, 1, 0.7).first() {
+                        Some(near) => bail!("there is no rule {written}; did you mean {near}?"),
+                        None => bail!("there is no rule {written}; `bottlec rule` lists all"),
+                    }
+                }
+            },
+        };
+        std::io::stdout().write_all(text.as_bytes()).context("cannot write to stdout")?;
+        Ok(Status::Clean)
+    }
+}

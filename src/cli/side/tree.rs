@@ -1,0 +1,108 @@
+//! A compiled tree as a side of a comparison: what its files say, and what of it no build writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+
+use crate::cli::unfit;
+use crate::compile::rebuild::{OTHERWISE, Rebuilt, rebuild};
+use crate::model::review::Side;
+use crate::model::{Edit, Edits, Files, Model};
+use crate::output::{self, Fault, Found, Unfit};
+use crate::text::visible;
+use crate::value::artifact::{INDEX, Tree};
+
+/// The tree in a folder.
+///
+/// # Errors
+/// It cannot be read, or no index says what it is.
+pub(in crate::cli) fn on_disk(folder: &Path) -> Result<Side> {
+    let found = output::find(folder)?.map_err(|problem| refused(folder, &problem))?;
+    let rebuilt = rebuild(&found.index, &found.files);
+    let foreign = output::foreign(folder, &found.index, &rebuilt)?;
+    side(folder, found, rebuilt, foreign)
+}
+
+/// Why a tree cannot be compared.
+pub(in crate::cli) fn refused(folder: &Path, problem: &Unfit) -> anyhow::Error {
+    let refusal = unfit::explain(folder, problem);
+    anyhow!("{}; {}", refusal.message, refusal.help)
+}
+
+/// The tree with these files and entries that it may not hold.
+///
+/// # Errors
+/// Its files cannot be read, and what they should say is not known.
+pub(in crate::cli) fn side(folder: &Path, found: Found, rebuilt: Rebuilt, foreign: Vec<String>) -> Result<Side> {
+    let Found { index: _, files, faults } = found;
+    let Rebuilt { tree, deviations } = rebuilt;
+    let mut edited: Edits = deviations.into_iter().map(|(path, problem)| (path, Edit::File(problem))).collect();
+    edited.extend(foreign.into_iter().map(|path| (path, Edit::Foreign)));
+    for (path, fault) in &faults {
+        // Its text is judged already, where it can be.
+        if *fault != Fault::Changed || tree.is_none() {
+            edited.insert(path.clone(), Edit::File(fault.as_str().to_owned()));
+        }
+    }
+    let broken = || faults.iter().find(|(_, fault)| *fault != Fault::Changed);
+    if let (None, Some((path, fault))) = (&tree, broken()) {
+        return Err(refused(folder, &Unfit::Otherwise(vec![(path.clone(), fault.as_str().to_owned())], Vec::new())));
+    }
+    let (model, stand_ins) = model(files, tree.as_ref(), &mut edited)
+        .map_err(|said| anyhow!("{}", visible::line(&folder.join(said).display().to_string())))?;
+    Ok(Side { shown: folder.display().to_string(), model, edited, stand_ins, sources: None, dockerfile: None })
+}
+
+/// What the files say. One that cannot be read counts as it should be, and as edited.
+fn model(
+    files: BTreeMap<String, Vec<u8>>,
+    tree: Option<&Tree>,
+    edited: &mut Edits,
+) -> Result<(Model, BTreeSet<String>), String> {
+    let meant: BTreeMap<&str, &str> = tree
+        .into_iter()
+        .flat_map(|tree| &tree.artifacts)
+        .map(|artifact| (artifact.path.as_str(), artifact.content.as_ref()))
+        .collect();
+    let mut texts: Files =
+        meant.iter().filter(|(path, _)| !files.contains_key(**path)).map(|(path, text)| own(path, text)).collect();
+    let mut stand_ins: BTreeSet<String> = texts.keys().cloned().collect();
+    for (path, bytes) in files {
+        match (String::from_utf8(bytes), meant.get(path.as_str())) {
+            (Ok(text), _) => drop(texts.insert(path, text)),
+            (Err(_), Some(text)) => {
+                stand_ins.insert(path.clone());
+                texts.insert(path, (*text).to_owned());
+            }
+            (Err(_), None) => return Err(format!("{path} is not text")),
+        }
+    }
+    for _ in 0..=meant.len() {
+        let unreadable = match Model::of(texts.clone()) {
+            Ok(model) => return Ok((model, stand_ins)),
+            Err(unreadable) => unreadable,
+        };
+        let said = unreadable.told();
+        let is_as_meant = |path: &str, text: &&str| texts.get(path).is_some_and(|found| found == text);
+        match meant.get(unreadable.file.as_str()) {
+            Some(text) if unreadable.file != INDEX && !is_as_meant(&unreadable.file, text) => {
+                texts.insert(unreadable.file.clone(), (*text).to_owned());
+            }
+            // Two files that do not fit together.
+            Some(_) => texts = meant.iter().map(|(path, text)| own(path, text)).collect(),
+            None => return Err(said),
+        }
+        stand_ins.insert(unreadable.file.clone());
+        let problem = said.split_once(": ").map_or(said.as_str(), |(_, problem)| problem);
+        // What is told of it already says more.
+        if edited.get(&unreadable.file).is_none_or(|edit| *edit == Edit::File(OTHERWISE.to_owned())) {
+            edited.insert(unreadable.file, Edit::File(format!("{OTHERWISE}: {problem}")));
+        }
+    }
+    Err(format!("{INDEX} is not what a build writes"))
+}
+
+fn own(path: &str, text: &str) -> (String, String) {
+    (path.to_owned(), text.to_owned())
+}

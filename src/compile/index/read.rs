@@ -1,0 +1,210 @@
+//! `bottle.json` read back: what a launch wants of it.
+
+use serde::Deserialize;
+
+use super::{FORMAT, FileEntry, Index, Provenance, SlotSource, Stamp, VariableEntry, VariableSource};
+use crate::link::egress::Wire;
+use crate::value::guest::is_reserved;
+use crate::value::name::BottleName;
+use crate::value::network::Subnet;
+use crate::value::origin;
+use crate::value::slot::{Binding, Slot};
+use crate::value::variable::{TokenRef, VariableName};
+
+/// Why a text is no index.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotAnIndex {
+    /// It is not what a build writes.
+    Malformed,
+    /// Another bottlec wrote it, in this format.
+    OtherFormat(u32),
+}
+
+/// All that every release of the format has had: an index of an older one lists our files too.
+#[derive(Debug, Deserialize)]
+pub struct Listing {
+    #[serde(rename = "format")]
+    _format: u32,
+    /// What the tree was made from; older releases did not say.
+    #[serde(default)]
+    pub stamp: Option<Stamp>,
+    /// Every other file of the tree.
+    pub files: Vec<FileEntry>,
+}
+
+/// A token that egress is given at launch.
+pub struct Token<'i> {
+    /// The variable that egress reads.
+    pub slot: Slot,
+    /// The name of the token.
+    pub token_ref: &'i TokenRef,
+    /// Whether the provider takes it from a file of the host. Else it is the host variable of this name.
+    pub from_host_file: bool,
+    /// The hosts that it is sent to.
+    pub hosts: Vec<&'i str>,
+}
+
+/// A variable of the agent that gets its value at launch.
+pub struct LaunchVariable<'i> {
+    /// Its name.
+    pub name: &'i VariableName,
+    /// Where the value comes from.
+    pub source: LaunchSource<'i>,
+    /// The line of the manifest, `file:line:column`.
+    pub place: &'i str,
+}
+
+/// Where a value comes from at launch.
+#[derive(Clone, Copy)]
+pub enum LaunchSource<'i> {
+    /// The host's variable of that name.
+    Host(&'i VariableName),
+    /// The answer to a question, which may be empty.
+    Prompt(&'i str),
+}
+
+impl Index {
+    /// Reads what a build wrote.
+    ///
+    /// # Errors
+    /// Another format, and what no build of this one writes.
+    pub fn parse(text: &[u8]) -> Result<Index, NotAnIndex> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            format: u32,
+        }
+        let Versioned { format } = serde_json::from_slice(text).map_err(|_| NotAnIndex::Malformed)?;
+        if format != FORMAT {
+            return Err(NotAnIndex::OtherFormat(format));
+        }
+        let index: Index = serde_json::from_slice(text).map_err(|_| NotAnIndex::Malformed)?;
+        // The names become parts of those of variables on the host: none that the compiler would refuse.
+        let is_sound = |name: &VariableName| VariableName::parse(name.as_str()).is_ok() && !is_reserved(name);
+        let sound = index.tokens().all(|token| TokenRef::parse(token.token_ref.as_str()).is_ok())
+            && index.launch_variables().all(|variable| {
+                is_sound(variable.name)
+                    && match variable.source {
+                        LaunchSource::Host(name) => VariableName::parse(name.as_str()).is_ok(),
+                        LaunchSource::Prompt(question) => !question.contains(char::is_control),
+                    }
+            });
+        if sound { Ok(index) } else { Err(NotAnIndex::Malformed) }
+    }
+
+    /// Whether the account is made up, so that the bottle cannot sign in.
+    pub fn is_hermetic(&self) -> bool {
+        self.hermetic
+    }
+
+    /// The bottle's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The /24 of agent and egress.
+    pub fn subnet(&self) -> &str {
+        &self.network.subnet
+    }
+
+    /// Where an agent in a container finds egress.
+    pub fn egress(&self) -> &str {
+        &self.network.egress
+    }
+
+    /// Texts of the artifacts that differ from bottle to bottle and mean the same, the longest first,
+    /// with a name for each. Only what follows from a name and a subnet that could be a bottle's: the
+    /// index may be from anywhere, and another text would hide what a file says.
+    pub fn addresses(&self) -> Vec<(String, &'static str)> {
+        let mut addresses = Vec::new();
+        if let Ok(subnet) = Subnet::parse(&self.network.subnet) {
+            // They are others in each checkout, unless the manifest names them.
+            let variable = |last: &str| format!("${{BOTTLE_NET:-{}}}.{last}", subnet.prefix());
+            let machine = |last: &str| format!("${{BOTTLE_MACHINE_NET:-{}}}.{last}", subnet.prefix());
+            addresses.extend([
+                (variable("0/25"), "<inside>"),
+                (variable("3"), "<agent>"),
+                (variable("2"), "<egress>"),
+                (machine("128/25"), "<machine>"),
+                (machine("130"), "<machine egress>"),
+                (subnet.inside().to_string(), "<inside>"),
+                (subnet.machine().to_string(), "<machine>"),
+                (subnet.machine_egress().to_string(), "<machine egress>"),
+                (subnet.agent().to_string(), "<agent>"),
+                (subnet.egress().to_string(), "<egress>"),
+            ]);
+        }
+        if BottleName::parse(&self.name).is_ok() {
+            addresses.push((format!("bottle-{}-agent", self.name), "<agent image>"));
+        }
+        addresses.sort_by_key(|(address, _)| std::cmp::Reverse(address.len()));
+        addresses
+    }
+
+    /// The provider's name.
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// Who decided what stands at a JSON pointer (RFC 6901) of a file of the tree; the variables of an
+    /// env file are `/NAME`. Nothing for a file that says nothing of the sort.
+    pub fn provenance(&self, file: &str, pointer: &str) -> Option<&Provenance> {
+        origin::nearest(self.provenance.get(file)?, pointer)
+    }
+
+    /// Whether it lists a variable of the agent.
+    pub fn has_variable(&self, name: &str) -> bool {
+        self.env.iter().any(|variable| variable.name.as_str() == name)
+    }
+
+    /// The tokens that egress is given.
+    pub fn tokens(&self) -> impl Iterator<Item = Token<'_>> {
+        self.slots.iter().map(|entry| Token {
+            slot: entry.slot,
+            token_ref: &entry.token_ref,
+            from_host_file: match entry.source {
+                SlotSource::HostVariable => false,
+                SlotSource::HostFile { .. } => true,
+            },
+            hosts: self
+                .routes
+                .iter()
+                .filter(|route| route.auth.as_ref().is_some_and(|auth| auth.slot == entry.slot))
+                .map(|route| route.host.as_str())
+                .collect(),
+        })
+    }
+
+    /// What binds the slots to their tokens and hosts. Nothing if no route is signed.
+    pub fn binding(&self) -> Option<Binding> {
+        Binding::of(self.tokens().map(|token| (token.slot, token.token_ref, token.hosts)))
+    }
+
+    /// Whether the wire file sends these tokens to these hosts, and says so.
+    pub fn binds(&self, wire: &Wire) -> bool {
+        let hosts = |slot: Slot| {
+            let signed = wire.routes.iter().filter(move |route| route.token_env == Some(slot));
+            signed.map(|route| route.host.as_str()).collect()
+        };
+        let is_known = |slot: Slot| self.slots.iter().any(|entry| entry.slot == slot);
+        let sent = Binding::of(self.slots.iter().map(|entry| (entry.slot, &entry.token_ref, hosts(entry.slot))));
+        wire.routes.iter().all(|route| route.token_env.is_none_or(is_known))
+            && sent == self.binding()
+            && wire.slots == sent
+    }
+
+    /// The agent's variables that get their values at launch.
+    pub fn launch_variables(&self) -> impl Iterator<Item = LaunchVariable<'_>> {
+        self.env.iter().filter_map(|VariableEntry { name, source, from }| {
+            let source = match source {
+                VariableSource::Literal => return None,
+                VariableSource::HostVariable(host) => LaunchSource::Host(host),
+                VariableSource::Prompt(question) => LaunchSource::Prompt(question),
+            };
+            let place = match from {
+                Provenance::Manifest(place) => place,
+                Provenance::Provider { .. } | Provenance::BuiltIn(_) => "",
+            };
+            Some(LaunchVariable { name, source, place })
+        })
+    }
+}

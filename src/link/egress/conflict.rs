@@ -1,0 +1,201 @@
+//! What a manifest route says of a host that the provider owns, or keeps closed, and what pipelock makes of a
+//! route: findings.
+
+use crate::manifest::bottle::ManifestRoute;
+use crate::provider::plan::{AgentProvisionPlan, ProviderRoute};
+use crate::text::diagnostic::{Code, Diagnostic, Findings};
+use crate::text::source::Span;
+use crate::value::credential::Auth;
+use crate::value::path_prefix::PathPrefix;
+
+/// Everything in a manifest route that fights the provider's route for the same host. Where nothing does, what its
+/// paths are worth.
+pub(super) fn report_differences(provider: &str, route: &ProviderRoute, own: &ManifestRoute, findings: &mut Findings) {
+    let host = &route.host;
+    let conflicts = conflicts(route, own);
+    let fights = !conflicts.is_empty();
+    for Conflict { at, owned, help } in conflicts {
+        findings.push(
+            Diagnostic::new(
+                Code::RouteConflict,
+                format!("the provider `{provider}` owns `{host}` (its rule `{}`) and {owned}", route.rule),
+            )
+            .at(at, "differs from the provider's rule")
+            .and(own.host.span, "the manifest's route")
+            .help(help),
+        );
+    }
+    // What has been refused says nothing of what was meant.
+    if fights || own.is_partial {
+        return;
+    }
+    if has_no_effect(route, own) {
+        findings.push(
+            Diagnostic::new(
+                Code::NoEffect,
+                format!("the route repeats what the provider `{provider}` brings for `{host}`"),
+            )
+            .at(own.host.span, "no effect")
+            .help("remove it, or narrow it with `path_allowlist`"),
+        );
+        return;
+    }
+    report_wider(provider, route, own, findings);
+    report_narrower(provider, route, own, findings);
+}
+
+fn has_no_effect(route: &ProviderRoute, own: &ManifestRoute) -> bool {
+    let paths: Vec<PathPrefix> = own.path_allowlist.iter().map(|path| path.value.clone()).collect();
+    let is_same = route.path_allowlist.iter().all(|path| admits(&paths, path))
+        && paths.iter().all(|path| admits(&route.path_allowlist, path));
+    paths.is_empty() || is_same
+}
+
+/// Something in a manifest route that differs from the provider's.
+struct Conflict {
+    at: Span,
+    owned: &'static str,
+    help: &'static str,
+}
+
+fn conflicts(route: &ProviderRoute, own: &ManifestRoute) -> Vec<Conflict> {
+    let auth = own.auth.as_ref().and_then(|auth| {
+        let (owned, help) = other_credential(route.auth.as_ref(), &auth.value)?;
+        Some(Conflict { at: auth.span, owned, help })
+    });
+    let keep = own.keep_authorization.as_ref().filter(|keep| keep.value != route.auth.is_none()).map(|keep| Conflict {
+        at: keep.span,
+        owned: if keep.value {
+            "sends its own credential there"
+        } else {
+            "lets a login that is made inside the bottle through"
+        },
+        help: "remove `keep_authorization`; the provider's rule counts",
+    });
+    let passthrough = own.tls_passthrough.as_ref().filter(|own| own.value != route.tls_passthrough);
+    let passthrough = passthrough.map(|passthrough| Conflict {
+        at: passthrough.span,
+        owned: if route.tls_passthrough { "needs pipelock to splice it" } else { "needs pipelock to open it" },
+        help: "remove `tls_passthrough`; the provider's rule counts",
+    });
+    let range = own.ssrf_ip_allowlist.first().map(|range| Conflict {
+        at: range.span,
+        owned: "lets it resolve to public addresses only",
+        help: "remove `ssrf_ip_allowlist`",
+    });
+    [auth, keep, passthrough, range].into_iter().flatten().collect()
+}
+
+/// What the provider does with the credential of its host, and the remedy, if a manifest brings another one.
+fn other_credential(owned: Option<&Auth>, own: &Auth) -> Option<(&'static str, &'static str)> {
+    match owned {
+        Some(owned) if owned == own => None,
+        Some(_) => Some(("sends its own credential there", "remove `auth`; the provider's credential counts")),
+        None => Some((
+            "sends no credential of egress there",
+            "remove `auth`; let the provider sign in through `agent_provider`",
+        )),
+    }
+}
+
+fn admits(prefixes: &[PathPrefix], prefix: &PathPrefix) -> bool {
+    prefixes.is_empty() || prefixes.iter().any(|wider| wider.covers(prefix))
+}
+
+fn report_wider(provider: &str, route: &ProviderRoute, own: &ManifestRoute, findings: &mut Findings) {
+    for path in own.path_allowlist.iter().filter(|path| !admits(&route.path_allowlist, &path.value)) {
+        let asked: Vec<String> = route.path_allowlist.iter().map(|path| format!("`{path}`")).collect();
+        findings.push(
+            Diagnostic::new(
+                Code::WiderThanProvider,
+                format!(
+                    "`{}` admits more of `{}` than the provider `{provider}` asks for: {}",
+                    path.value,
+                    route.host,
+                    asked.join(", ")
+                ),
+            )
+            .at(path.span, "takes the place of the provider's paths")
+            .help("remove it, or allow it with what the agent needs it for"),
+        );
+    }
+}
+
+fn report_narrower(provider: &str, route: &ProviderRoute, own: &ManifestRoute, findings: &mut Findings) {
+    let left: Vec<PathPrefix> = own.path_allowlist.iter().map(|path| path.value.clone()).collect();
+    let missing: Vec<String> =
+        route.essential_paths.iter().filter(|path| !admits(&left, path)).map(|path| format!("`{path}`")).collect();
+    if !missing.is_empty() {
+        findings.push(
+            Diagnostic::new(
+                Code::NarrowedTooFar,
+                format!(
+                    "`{}` is narrowed too far for the provider `{provider}`: its rule `{}` does not work without {}",
+                    route.host,
+                    route.rule,
+                    missing.join(" and ")
+                ),
+            )
+            .at(own.host.span, "")
+            .help(
+                "add what is missing to `path_allowlist`, or remove the route: the provider brings the paths it needs",
+            ),
+        );
+    }
+}
+
+/// A route for a host that must stay closed beside the provider's way to sign in.
+pub(super) fn report_closed_host(plan: &AgentProvisionPlan, route: &ManifestRoute, findings: &mut Findings) {
+    if let Some((host, effect)) = plan.closed_hosts.iter().find(|(host, _)| *host == route.host.value) {
+        findings.push(
+            Diagnostic::new(
+                Code::ClosedHost,
+                format!("the provider `{}` keeps `{host}` closed: {effect}", plan.provider),
+            )
+            .at(route.host.span, "opens it")
+            .help("remove the route"),
+        );
+    }
+}
+
+/// pipelock scans the headers of a host that it opens and refuses what it takes for a credential with 403; the
+/// client's retries then end in 429 (seen with pipelock 2.3.0).
+pub(super) fn report_interception(route: &ManifestRoute, tls_passthrough: bool, findings: &mut Findings) {
+    if tls_passthrough {
+        return;
+    }
+    let keep = route.keep_authorization.as_ref().filter(|keep| keep.value);
+    let carried = match (&route.auth, keep) {
+        (Some(auth), _) => Some((auth.span, "the credential that egress puts on its requests")),
+        (None, Some(keep)) => Some((keep.span, "the credential that the agent puts on its requests")),
+        (None, None) => None,
+    };
+    if let Some((span, what)) = carried {
+        findings.push(
+            Diagnostic::new(
+                Code::InterceptedCredential,
+                format!("pipelock opens `{}` and may refuse {what}", route.host.value),
+            )
+            .at(span, "a credential on an opened host")
+            .and(route.host.span, "opened, because `tls_passthrough` is not set")
+            .help("add `pipelock: { tls_passthrough: true }`; the host is then checked by name and not scanned"),
+        );
+    }
+}
+
+/// pipelock has one list of exceptions for all hosts.
+pub(super) fn report_shared_exception(route: &ManifestRoute, findings: &mut Findings) {
+    if let Some(range) = route.ssrf_ip_allowlist.first() {
+        findings.push(
+            Diagnostic::new(
+                Code::SharedSsrfException,
+                format!(
+                    "pipelock lets every host of the bottle resolve to the private range {}, not `{}` alone",
+                    range.value, route.host.value
+                ),
+            )
+            .at(range.span, "holds for all routes")
+            .help("keep the range as small as the service's own address"),
+        );
+    }
+}

@@ -1,0 +1,23 @@
+//! What an agent can reach, without a proxy or an engine: the model of a compiled bottle, what becomes of
+//! one request, and what a change of the bottle gives or takes. Nothing in here asks which provider or
+//! backend it is.
+
+mod change;
+mod edits;
+mod entry;
+mod model;
+mod parts;
+mod reach;
+mod request;
+mod restart;
+pub mod review;
+mod settings;
+pub mod why;
+
+pub use change::{Change, Direction, Entry, Topic, changes, rebuilt, sort};
+pub use edits::{Edit, Edits, edits, gone, mended};
+pub use model::Model;
+pub use reach::{Credential, Files, Guard, Part, Passage, Purpose, Reach, Route, Unreadable, Value, Walls};
+pub use request::{Authorization, Request, Rule, Verdict, judge};
+pub use restart::{Restart, restarts};
+pub use settings::settings;

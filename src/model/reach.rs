@@ -1,0 +1,366 @@
+//! The model: what the agent of a compiled bottle can reach and what it holds, read from the files that
+//! the proxies and the engine read. `bottle.json` adds what no other file has: the names of tokens.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use ipnet::IpNet;
+
+use crate::compile::index::{Index, LaunchSource};
+use crate::link::egress::{self, Wire};
+use crate::target;
+use crate::target::pipelock::{self, Pipelock};
+use crate::value::artifact::INDEX;
+use crate::value::credential::Scheme;
+use crate::value::digest::hash;
+use crate::value::host::Host;
+use crate::value::path_prefix::PathPrefix;
+use crate::value::slot::Slot;
+use crate::value::variable::TokenRef;
+
+/// The texts of a compiled bottle by path.
+pub type Files = BTreeMap<String, String>;
+
+/// The part in which the agent runs as a container.
+pub(super) const AGENT: &str = "agent";
+
+/// What an agent can reach and hold.
+#[derive(Clone)]
+pub struct Reach {
+    /// The bottle's name.
+    pub name: String,
+    /// Whether the account is made up.
+    pub hermetic: bool,
+    /// The /24 of agent and egress.
+    pub subnet: String,
+    /// The hosts, in the order of the wire file.
+    pub routes: Vec<Route>,
+    /// Private ranges that any of the hosts may resolve to.
+    pub exceptions: BTreeSet<IpNet>,
+    /// Tokens that come from the agent's own login on the host.
+    pub host_tokens: BTreeSet<TokenRef>,
+    /// The agent's variables. Backends may give one different values.
+    pub variables: BTreeMap<String, BTreeSet<Value>>,
+    /// What keeps the agent in.
+    pub guards: Vec<Guard>,
+    /// What runs, and how pipelock is set, by name.
+    pub parts: BTreeMap<String, Part>,
+    /// Hashes of the files in the agent's home.
+    pub home: BTreeMap<String, String>,
+}
+
+/// One host that egress lets the agent reach, on port 443.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The host.
+    pub host: Host,
+    /// Path prefixes; empty for any path.
+    pub path_allowlist: Vec<PathPrefix>,
+    /// What egress signs with.
+    pub credential: Option<Credential>,
+    /// Whether the agent's own `Authorization` goes through.
+    pub keeps_authorization: bool,
+    /// What pipelock does with the host. Nothing: it refuses the host.
+    pub passage: Option<Passage>,
+}
+
+/// A credential on a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// How it is sent.
+    pub scheme: Scheme,
+    /// The name of the token.
+    pub token_ref: TokenRef,
+    /// Where egress finds it.
+    pub slot: Slot,
+}
+
+/// How pipelock lets a host pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// It opens TLS and scans.
+    Scanned,
+    /// It checks the name and sees nothing else.
+    Spliced,
+}
+
+/// What a variable of the agent is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value {
+    /// Text of the manifest, the provider or bottlec.
+    Literal(String),
+    /// The host's variable of that name, at launch.
+    Host(String),
+    /// The answer to a question, at launch.
+    Prompt(String),
+}
+
+/// Something that keeps the agent in, and whether it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// What is so while it holds, a sentence without a full stop.
+    pub says: &'static str,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whether it is as a build writes it.
+    pub holds: bool,
+}
+
+/// What a guard is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It refuses what is not allowed.
+    Enforce,
+    /// It looks into what is.
+    Scan,
+}
+
+/// What one file says of the agent's walls.
+#[derive(Debug, Default)]
+pub struct Walls {
+    /// What runs, or how something is set, by name.
+    pub parts: BTreeMap<String, Part>,
+    /// The agent's variables; nothing for a value that is taken at launch.
+    pub environment: BTreeMap<String, Option<String>>,
+    /// What keeps the agent in.
+    pub guards: Vec<Guard>,
+}
+
+/// A part of a file: a service, say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The file.
+    pub file: &'static str,
+    /// What it runs.
+    pub image: Option<String>,
+    /// The JSON pointer of that.
+    pub image_at: String,
+    /// What the model says nowhere else, by JSON pointer.
+    pub settings: BTreeMap<String, String>,
+    /// All of it.
+    pub whole: String,
+}
+
+/// Why a tree has no model.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The file.
+    pub file: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Unreadable {
+    /// The words for it, short: a reader lists every key that it knows.
+    pub fn told(&self) -> String {
+        let said = self.to_string();
+        said.split_once(", expected one of").map_or(said.as_str(), |(unknown, _)| unknown).to_owned()
+    }
+
+    fn new(file: &str, problem: impl Into<String>) -> Self {
+        Unreadable { file: file.to_owned(), problem: problem.into() }
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}: {}", self.file, self.problem)
+    }
+}
+
+impl Reach {
+    /// The model of a tree and its index.
+    ///
+    /// # Errors
+    /// A file that is missing, or that is not what a build writes.
+    pub fn of(files: &Files, index: &Index) -> Result<Reach, Unreadable> {
+        let file = |path: &str| files.get(path).ok_or_else(|| Unreadable::new(path, "is missing"));
+        let pipelock =
+            Pipelock::parse(file(pipelock::FILE)?).map_err(|problem| Unreadable::new(pipelock::FILE, problem))?;
+        let lists = pipelock.lists();
+        let parse =
+            |range: &String| range.parse::<IpNet>().map_err(|_| Unreadable::new(pipelock::FILE, "a range is none"));
+        let mut reach = Reach {
+            name: index.name().to_owned(),
+            hermetic: index.is_hermetic(),
+            subnet: index.subnet().to_owned(),
+            routes: Vec::new(),
+            exceptions: lists.ranges.iter().map(parse).collect::<Result<_, _>>()?,
+            host_tokens: index
+                .tokens()
+                .filter(|token| token.from_host_file)
+                .map(|token| token.token_ref.clone())
+                .collect(),
+            variables: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            guards: vec![
+                Guard {
+                    says: "egress enforces the rules of this release of bottlec (`egress/addon.py`)",
+                    purpose: Purpose::Enforce,
+                    holds: file(egress::ADDON.path)? == egress::ADDON.text,
+                },
+                Guard {
+                    says: "the walls are probed as this release of bottlec does (`egress/probe.py`)",
+                    purpose: Purpose::Enforce,
+                    holds: file(egress::PROBE.path)? == egress::PROBE.text,
+                },
+                Guard {
+                    says: "certificates are handed out as this release of bottlec does (`egress/prepare.py`)",
+                    purpose: Purpose::Enforce,
+                    holds: file(egress::PREPARE.path)? == egress::PREPARE.text,
+                },
+            ],
+            home: BTreeMap::new(),
+        };
+        let wire = Wire::parse(file(egress::WIRE)?).map_err(|problem| Unreadable::new(egress::WIRE, problem))?;
+        reach.guards.push(Guard {
+            says: "tokens are bound to the hosts that `bottle.json` names for them (`egress/routes.yaml`)",
+            purpose: Purpose::Enforce,
+            holds: index.binds(&wire),
+        });
+        for route in wire.routes {
+            let credential = match route.credential().map_err(|problem| Unreadable::new(egress::WIRE, problem))? {
+                None => None,
+                Some((scheme, slot)) => {
+                    let named = index.tokens().find(|token| token.slot == slot);
+                    let named = named.ok_or_else(|| Unreadable::new(INDEX, format!("says nothing of {slot}")))?;
+                    Some(Credential { scheme, token_ref: named.token_ref.clone(), slot })
+                }
+            };
+            let passage = match route.host.as_str() {
+                host if !lists.hosts.contains(host) => None,
+                host if lists.spliced.contains(host) => Some(Passage::Spliced),
+                _ => Some(Passage::Scanned),
+            };
+            reach.routes.push(Route {
+                host: route.host,
+                path_allowlist: route.path_allowlist,
+                credential,
+                keeps_authorization: route.keep_authorization == Some(true),
+                passage,
+            });
+        }
+        reach.raise(pipelock.walls(), index);
+        for walls in target::walls(files, &index.addresses())? {
+            reach.raise(walls, index);
+        }
+        let home = files.iter().filter(|(path, _)| path.starts_with("agent/home/"));
+        reach.home = home.map(|(path, text)| (path.clone(), hash(text.as_bytes()))).collect();
+        Ok(reach)
+    }
+
+    fn raise(&mut self, walls: Walls, index: &Index) {
+        let Walls { parts, environment, guards } = walls;
+        self.parts.extend(parts);
+        self.guards.extend(guards);
+        for (name, text) in environment {
+            let bound = || {
+                let known = index.launch_variables().find(|variable| variable.name.as_str() == name);
+                match known.map(|variable| variable.source) {
+                    Some(LaunchSource::Host(host)) => Value::Host(host.as_str().to_owned()),
+                    Some(LaunchSource::Prompt(question)) => Value::Prompt(question.to_owned()),
+                    // A variable that only the file knows comes from the one who starts the bottle.
+                    None => Value::Host(name.clone()),
+                }
+            };
+            let value = text.map_or_else(bound, Value::Literal);
+            self.variables.entry(name).or_default().insert(value);
+        }
+    }
+
+    /// The routes that egress and pipelock both let pass.
+    pub fn reachable(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter().filter(|route| route.passage.is_some())
+    }
+
+    /// The route that both hops have for a host.
+    pub fn route(&self, host: &Host) -> Option<&Route> {
+        self.reachable().find(|route| route.host == *host)
+    }
+
+    /// The names of every token that egress puts on requests.
+    pub fn tokens(&self) -> BTreeSet<&TokenRef> {
+        self.reachable().filter_map(|route| route.credential.as_ref()).map(|credential| &credential.token_ref).collect()
+    }
+
+    /// Values that the agent is given at launch, by the name of its variable.
+    pub fn forwarded(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let values = self.variables.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+        values.filter(|(_, value)| !matches!(value, Value::Literal(_))).map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Whether only one of the two has a made-up account in the place of a login: the files of the
+    /// agent's home then differ and say nothing.
+    pub fn is_of_other_account(&self, other: &Reach) -> bool {
+        let have_logins = !self.host_tokens.is_empty() && !other.host_tokens.is_empty();
+        have_logins && self.hermetic != other.hermetic
+    }
+
+    /// The same walls around nothing: what a bottle that does not exist can reach.
+    #[must_use]
+    pub fn without_anything(&self) -> Reach {
+        let mut variables = self.variables.clone();
+        variables.values_mut().for_each(|values| values.retain(|value| matches!(value, Value::Literal(_))));
+        Reach {
+            name: self.name.clone(),
+            hermetic: self.hermetic,
+            subnet: self.subnet.clone(),
+            routes: Vec::new(),
+            exceptions: BTreeSet::new(),
+            host_tokens: BTreeSet::new(),
+            variables,
+            guards: self.guards.clone(),
+            parts: self.parts.clone(),
+            home: self.home.clone(),
+        }
+    }
+
+    /// Whether everything that this reach allows or holds is allowed or held by the other as well, and
+    /// nothing that watches over it is less.
+    pub fn is_within(&self, other: &Reach) -> bool {
+        let covered = |route: &Route| {
+            other.route(&route.host).is_some_and(|wider| {
+                let credential =
+                    |route: &Route| route.credential.as_ref().map(|held| (held.scheme.clone(), held.token_ref.clone()));
+                wider.admits_all_of(route)
+                    && (route.credential.is_none() || credential(route) == credential(wider))
+                    && (!route.keeps_authorization || wider.keeps_authorization)
+                    && (route.passage == wider.passage || wider.passage == Some(Passage::Spliced))
+            })
+        };
+        let stands = |guard: &Guard| {
+            let same = self.guards.iter().find(|own| own.says == guard.says);
+            !guard.holds || same.is_none_or(|own| own.holds)
+        };
+        let other_forwarded: BTreeSet<_> = other.forwarded().collect();
+        let is_same = |name: &String, part: &Part| {
+            let old = other.parts.get(name);
+            old.is_none_or(|old| old.image == part.image && old.settings == part.settings)
+        };
+        self.reachable().all(covered)
+            && self.exceptions.iter().all(|range| covers(&other.exceptions, range))
+            && self.host_tokens.is_subset(&other.host_tokens)
+            && self.forwarded().all(|variable| other_forwarded.contains(&variable))
+            && self.parts.iter().all(|(name, part)| is_same(name, part))
+            && other.guards.iter().all(stands)
+    }
+}
+
+impl Route {
+    /// Whether every path that the other route admits is admitted by this one.
+    pub fn admits_all_of(&self, other: &Route) -> bool {
+        let all = self.path_allowlist.is_empty();
+        all || (!other.path_allowlist.is_empty() && other.path_allowlist.iter().all(|prefix| self.covers(Some(prefix))))
+    }
+
+    /// Whether every path below the prefix is admitted; without one, every path at all.
+    pub fn covers(&self, prefix: Option<&PathPrefix>) -> bool {
+        self.path_allowlist.is_empty()
+            || prefix.is_some_and(|prefix| self.path_allowlist.iter().any(|own| own.covers(prefix)))
+    }
+}
+
+/// Whether the ranges together hold all of this one.
+pub(super) fn covers(ranges: &BTreeSet<IpNet>, range: &IpNet) -> bool {
+    IpNet::aggregate(&ranges.iter().copied().collect()).iter().any(|wider| wider.contains(range))
+}

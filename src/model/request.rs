@@ -1,0 +1,304 @@
+//! What egress does with one request: the rules of `egress/addon.py`, in its order, without a proxy.
+//! `tests/agreement.rs` holds the two against each other.
+
+use std::collections::BTreeSet;
+
+use percent_encoding::percent_decode_str;
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::Route;
+use crate::value::path_prefix::PathPrefix;
+use crate::value::slot::Slot;
+
+/// Bytes of the request target, and of all names and values of its headers.
+const LONGEST_TARGET: usize = 16 << 10;
+const LONGEST_HEAD: usize = 256 << 10;
+/// Headers that say where a request ends.
+const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
+/// What a client says in `Connection`; a server drops each header that is named there.
+const CONNECTION_WORDS: [&str; 4] = ["close", "keep-alive", "upgrade", "te"];
+/// A path that is percent-encoded more often than this is meant to deceive.
+const DEEPEST_ENCODING: usize = 4;
+
+/// A request as it reaches egress, each part as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The host that the tunnel is for; an `xn--` name in that form.
+    pub tunnel_host: String,
+    /// The port that the tunnel is for.
+    pub tunnel_port: u16,
+    /// Whether TLS is spoken inside the tunnel.
+    pub tls: bool,
+    /// The server name of the TLS handshake.
+    pub sni: Option<String>,
+    /// The version, `HTTP/1.1` of an honest client.
+    pub version: String,
+    /// The method.
+    pub method: String,
+    /// The host of an absolute target.
+    pub authority: Option<String>,
+    /// The path with its query.
+    pub target: String,
+    /// Names and values of the headers, `Host` among them.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Request {
+    /// What an honest client sends for `https://HOST/TARGET`.
+    pub fn new(host: &str, method: &str, target: &str) -> Request {
+        Request {
+            tunnel_host: host.to_owned(),
+            tunnel_port: 443,
+            tls: true,
+            sni: Some(host.to_owned()),
+            version: "HTTP/1.1".to_owned(),
+            method: method.to_owned(),
+            authority: None,
+            target: target.to_owned(),
+            headers: vec![("Host".to_owned(), host.to_owned())],
+        }
+    }
+
+    /// The values of a header.
+    fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        let has_name = move |header: &&(String, String)| header.0.eq_ignore_ascii_case(name);
+        self.headers.iter().filter(has_name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Verdict<'r> {
+    /// It goes on to pipelock.
+    Allowed {
+        /// The route that admits it.
+        route: &'r Route,
+        /// What it is signed with.
+        authorization: Authorization,
+    },
+    /// It is answered with 403.
+    Refused(Rule),
+}
+
+/// The `Authorization` of a request that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authorization {
+    /// The credential in this slot, in place of the agent's own.
+    Injected(Slot),
+    /// The agent's own.
+    Kept,
+    /// None.
+    Stripped,
+}
+
+/// The first rule that a refused request breaks, in the order in which they are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// Egress could judge the request. Not a matter of the request: the model never says it.
+    Internal,
+    /// Egress runs on the files that lie there. Not a matter of the request either.
+    Stale,
+    /// The host has a route.
+    Host,
+    /// It is https on port 443.
+    Port,
+    /// Target and headers are not too long.
+    Size,
+    /// No header has a control character, which some server reads as its end.
+    Header,
+    /// All servers read alike where it ends and which headers it has.
+    Framing,
+    /// Server name, `Host` and tunnel are for one host.
+    Authority,
+    /// The method is for that host and not for the way to it.
+    Method,
+    /// The path is written as one and is below a prefix of the route.
+    Path,
+    /// It is not a `git push`.
+    GitPush,
+    /// Egress has the route's credential.
+    Slot,
+}
+
+impl Rule {
+    /// Every rule.
+    pub const ALL: [Rule; 12] = [
+        Rule::Internal,
+        Rule::Stale,
+        Rule::Host,
+        Rule::Port,
+        Rule::Size,
+        Rule::Header,
+        Rule::Framing,
+        Rule::Authority,
+        Rule::Method,
+        Rule::Path,
+        Rule::GitPush,
+        Rule::Slot,
+    ];
+
+    /// The name in the body of the 403.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Rule::Internal => "internal",
+            Rule::Stale => "stale",
+            Rule::Host => "host",
+            Rule::Port => "port",
+            Rule::Size => "size",
+            Rule::Header => "header",
+            Rule::Framing => "framing",
+            Rule::Authority => "authority",
+            Rule::Method => "method",
+            Rule::Path => "path",
+            Rule::GitPush => "git-push",
+            Rule::Slot => "slot",
+        }
+    }
+}
+
+/// Judges a request by the routes of a bottle. `is_filled` says whether a slot holds a token that a header
+/// can carry.
+pub fn judge<'r>(routes: &'r [Route], request: &Request, is_filled: impl Fn(Slot) -> bool) -> Verdict<'r> {
+    admit(routes, request, is_filled).unwrap_or_else(Verdict::Refused)
+}
+
+fn admit<'r>(routes: &'r [Route], request: &Request, is_filled: impl Fn(Slot) -> bool) -> Result<Verdict<'r>, Rule> {
+    let named = |route: &&Route| request.tunnel_host.eq_ignore_ascii_case(route.host.as_str());
+    let route = routes.iter().find(named).ok_or(Rule::Host)?;
+    require(request.tunnel_port == 443 && request.tls, Rule::Port)?;
+    let texts = || request.headers.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    let head: usize = texts().map(str::len).sum();
+    require(request.target.len() <= LONGEST_TARGET && head <= LONGEST_HEAD, Rule::Size)?;
+    require(!texts().flat_map(str::chars).any(|char| char.is_ascii_control() && char != '\t'), Rule::Header)?;
+    require(is_framed_for_all(request) && is_switched_to_websocket_alone(request), Rule::Framing)?;
+    require(is_for_one_host(route, request), Rule::Authority)?;
+    let method = request.method.to_uppercase();
+    let is_word = !method.is_empty() && request.method.bytes().all(|b| b.is_ascii_alphabetic() || b"_-".contains(&b));
+    require(is_word && !["CONNECT", "TRACE", "TRACK"].contains(&method.as_str()), Rule::Method)?;
+    require(is_encoded_path(&request.target), Rule::Path)?;
+
+    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    let paths = readings(path)?;
+    let queries = readings(query)?;
+    let pushes = |text: &str| text.to_lowercase().contains("git-receive-pack");
+    // Others than these write below a repository without ever saying git-receive-pack.
+    let writes = !["GET", "HEAD", "POST", "OPTIONS"].contains(&method.as_str());
+    require(!writes || !paths.iter().any(|path| path.to_lowercase().contains(".git/")), Rule::GitPush)?;
+    let mut types = request.values("content-type").chain(request.values("accept"));
+    require(!types.any(pushes), Rule::GitPush)?;
+    require(!paths.iter().chain(&queries).any(|text| pushes(text)), Rule::GitPush)?;
+
+    let prefixes = &route.path_allowlist;
+    require(prefixes.is_empty() || paths.iter().all(|path| is_below(path, prefixes)), Rule::Path)?;
+
+    let authorization = match &route.credential {
+        Some(credential) if is_filled(credential.slot) => Authorization::Injected(credential.slot),
+        Some(_) => return Err(Rule::Slot),
+        None if route.keeps_authorization => Authorization::Kept,
+        None => Authorization::Stripped,
+    };
+    Ok(Verdict::Allowed { route, authorization })
+}
+
+fn require(kept: bool, rule: Rule) -> Result<(), Rule> {
+    if kept { Ok(()) } else { Err(rule) }
+}
+
+/// Whether every server sees the same headers, and the same end of the request.
+fn is_framed_for_all(request: &Request) -> bool {
+    // Some see the same header in Transfer_Encoding as in Transfer-Encoding.
+    let folded = |name: &str| -> String {
+        name.chars().map(|char| if char.is_ascii_alphanumeric() { char.to_ascii_lowercase() } else { '-' }).collect()
+    };
+    let is_alike = |name: &str| {
+        !FRAMING.iter().any(|known| name.eq_ignore_ascii_case(known)) && FRAMING.contains(&folded(name).as_str())
+    };
+    let words = request.values("connection").flat_map(|line| line.split(',')).map(|word| word.trim().to_lowercase());
+    request.version == "HTTP/1.1"
+        && !request.headers.iter().any(|(name, _)| is_alike(name))
+        && request.values("transfer-encoding").all(|coding| coding.to_lowercase() == "chunked")
+        && words.filter(|word| !word.is_empty()).all(|word| CONNECTION_WORDS.contains(&word.as_str()))
+}
+
+/// Whether the connection stays what it is, or becomes a websocket: of another protocol no rule could be kept, and
+/// behind an answer that switches, the rest of a body would go on as it is.
+fn is_switched_to_websocket_alone(request: &Request) -> bool {
+    let upgrades: Vec<String> = request.values("upgrade").map(str::to_lowercase).collect();
+    let has_body = FRAMING.iter().any(|name| request.values(name).next().is_some());
+    upgrades.is_empty() || (upgrades == ["websocket"] && request.method == "GET" && !has_body)
+}
+
+fn is_for_one_host(route: &Route, request: &Request) -> bool {
+    let is_route = |name: &str| name == route.host.as_str();
+    let name = |host: &str| {
+        let host = host.to_ascii_lowercase();
+        host.strip_suffix(":443").map(str::to_owned).unwrap_or(host)
+    };
+    let hosts: Vec<&str> = request.values("host").chain(request.authority.as_deref()).collect();
+    request.sni.as_ref().is_some_and(|sni| is_route(&sni.to_lowercase()))
+        && !hosts.is_empty()
+        && hosts.into_iter().all(|host| is_route(&name(host)))
+}
+
+fn is_encoded_path(target: &str) -> bool {
+    target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+}
+
+/// The text in every way that some server might read it: decoded or not, however often, `%u002e` as a
+/// dot; a backslash as a slash, full-width forms as letters; `;` as the end of a segment.
+///
+/// # Errors
+/// The rule that the text breaks by being encoded too often.
+fn readings(text: &str) -> Result<BTreeSet<String>, Rule> {
+    let mut found = BTreeSet::new();
+    let mut texts = BTreeSet::from([text.to_owned()]);
+    for _ in 0..DEEPEST_ENCODING {
+        texts.extend(texts.iter().map(|text| with_wide_decoded(text)).collect::<Vec<String>>());
+        texts.extend(texts.iter().map(|text| text.nfkc().collect()).collect::<Vec<String>>());
+        for text in &texts {
+            let slashed = text.replace('\\', "/");
+            let bare: Vec<&str> =
+                slashed.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
+            found.extend([bare.join("/"), text.clone()]);
+            found.insert(slashed);
+        }
+        let decoded = texts.iter().map(|text| percent_decode_str(text).decode_utf8_lossy().into_owned()).collect();
+        if decoded == texts {
+            return Ok(found);
+        }
+        texts = decoded;
+    }
+    Err(Rule::Path)
+}
+
+/// The text with each `%uXXXX` decoded, as some servers do; half a character is none.
+fn with_wide_decoded(text: &str) -> String {
+    let mut pieces = text.split("%u");
+    let mut decoded = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let digits = piece.get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        match digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
+            Some(code) => {
+                decoded.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+                decoded.push_str(&piece[4..]);
+            }
+            None => {
+                decoded.push_str("%u");
+                decoded.push_str(piece);
+            }
+        }
+    }
+    decoded
+}
+
+/// Whether a reading of a path is below one of the prefixes and cannot climb out.
+fn is_below(path: &str, prefixes: &[PathPrefix]) -> bool {
+    let is_unsafe = |char: char| char.is_ascii_control() || char == char::REPLACEMENT_CHARACTER;
+    // `.` and `..`, also with the blanks and dots at the end that some file systems drop.
+    let is_dots = |segment: &str| !segment.is_empty() && segment.chars().all(|char| char == ' ' || char == '.');
+    if path.contains(is_unsafe) || path.split('/').any(is_dots) {
+        return false;
+    }
+    // A prefix holds no `//`, so that one in the path makes no difference.
+    prefixes.iter().any(|prefix| prefix.admits(path))
+}

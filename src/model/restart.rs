@@ -1,0 +1,122 @@
+//! What must be restarted or rebuilt before a changed bottle is what runs.
+
+use std::collections::BTreeSet;
+
+use super::reach::{AGENT, Files, Reach};
+use super::{Change, Direction, Topic};
+use crate::link::egress;
+use crate::target::pipelock;
+use crate::value::host::Host;
+use crate::value::slot::Slot;
+use crate::value::variable::TokenRef;
+
+/// Something to do with a running bottle, in the order in which it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Restart {
+    /// Everything, since the networks are others.
+    Recreate,
+    /// The agent's image is built from something else.
+    RebuildImage,
+    /// pipelock refuses to take the change while it runs.
+    RestartPipelock,
+    /// pipelock reads its file again by itself.
+    ReloadPipelock,
+    /// egress has another environment, addon or command.
+    RecreateEgress,
+    /// egress reads its routes again by itself.
+    ReloadEgress,
+    /// The agent has another environment, home or command.
+    RecreateAgent,
+}
+
+impl Restart {
+    /// The stable word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Restart::Recreate => "recreate-bottle",
+            Restart::RebuildImage => "rebuild-image",
+            Restart::RestartPipelock => "restart-pipelock",
+            Restart::ReloadPipelock => "reload-pipelock",
+            Restart::RecreateEgress => "recreate-egress",
+            Restart::ReloadEgress => "reload-egress",
+            Restart::RecreateAgent => "recreate-agent",
+        }
+    }
+
+    /// What to do, in words.
+    pub fn says(self) -> &'static str {
+        match self {
+            Restart::Recreate => "take the bottle down and up again: its networks are others",
+            Restart::RebuildImage => "build the agent's image again",
+            Restart::RestartPipelock => "stop pipelock and create it again: it does not take this change while it runs",
+            Restart::ReloadPipelock => "nothing for pipelock: it reads its file again by itself",
+            Restart::RecreateEgress => {
+                "create egress again, through `bottlec exec`: its environment or program is another"
+            }
+            Restart::ReloadEgress => "nothing for egress: it reads its routes again by itself",
+            Restart::RecreateAgent => "create the agent again, through `bottlec exec`",
+        }
+    }
+}
+
+/// What to do so that a bottle that runs as `old` runs as `new`.
+pub fn restarts(old: (&Reach, &Files), new: (&Reach, &Files), changes: &[Change]) -> Vec<Restart> {
+    let ((old, old_files), (new, new_files)) = (old, new);
+    let mut all = Vec::new();
+    let whole = |name: &str| (old.parts.get(name).map(|part| &part.whole), new.parts.get(name).map(|part| &part.whole));
+    let differs = |name: &str| matches!(whole(name), (Some(old), Some(new)) if old != new);
+    let is_other = |path: &str| old_files.get(path) != new_files.get(path);
+    let touches = |condition: &dyn Fn(&Topic) -> bool| changes.iter().any(|change| condition(&change.topic));
+
+    let networks = old.name != new.name || old.subnet != new.subnet || differs("networks");
+    if networks {
+        all.push(Restart::Recreate);
+    }
+    let built = |reach: &Reach| {
+        let agent = reach.parts.get(AGENT).filter(|part| part.image_at.ends_with("/build"));
+        agent.and_then(|part| part.image.clone())
+    };
+    let is_rebuilt = touches(&|topic| *topic == Topic::Dockerfile) || built(old) != built(new);
+    if built(new).is_some() && is_rebuilt {
+        all.push(Restart::RebuildImage);
+    }
+    if networks {
+        return all;
+    }
+    if is_other(pipelock::FILE) || differs("pipelock") {
+        // Only hosts and ranges are taken while it runs: another passthrough counts as a downgrade (seen
+        // with pipelock 2.3.0 in strict mode).
+        let splices = changes
+            .iter()
+            .any(|change| matches!(change.topic, Topic::Splice(_)) && change.direction == Direction::Gain);
+        let settings = touches(&|topic| matches!(topic, Topic::Guard(_) | Topic::Setting(..)));
+        let restart = splices || settings || differs("pipelock") || is_less_watched(old, new);
+        all.push(if restart { Restart::RestartPipelock } else { Restart::ReloadPipelock });
+    }
+    // What binds the slots is among the variables of egress.
+    let slots = |reach: &Reach| -> BTreeSet<(Slot, TokenRef, Host)> {
+        let signed = reach.routes.iter().filter_map(|route| Some((route.credential.as_ref()?, &route.host)));
+        signed.map(|(credential, host)| (credential.slot, credential.token_ref.clone(), host.clone())).collect()
+    };
+    // It lets nothing through while pipelock's file is not the one that both were started with.
+    if differs("egress")
+        || differs("machine-egress")
+        || is_other("egress/addon.py")
+        || is_other(pipelock::FILE)
+        || slots(old) != slots(new)
+    {
+        all.push(Restart::RecreateEgress);
+    } else if is_other(egress::WIRE) {
+        all.push(Restart::ReloadEgress);
+    }
+    let home = touches(&|topic| matches!(topic, Topic::HomeFile(_)));
+    if differs(AGENT) || differs("machine") || home || old.variables != new.variables || is_rebuilt {
+        all.push(Restart::RecreateAgent);
+    }
+    all
+}
+
+/// Whether a range was added that names may resolve to: it weakens a running pipelock.
+fn is_less_watched(old: &Reach, new: &Reach) -> bool {
+    !new.exceptions.is_subset(&old.exceptions)
+}

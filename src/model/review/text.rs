@@ -1,0 +1,87 @@
+//! Reviews for a terminal: graded changes first, then the texts.
+
+use std::fmt::Write as _;
+
+use clap::builder::styling::{AnsiColor, Style};
+
+use super::{Fate, Graded, Review, Text};
+use crate::text::diagnostic::{Grade, concise};
+use crate::text::visible;
+
+/// The column in which messages start.
+const INDENT: usize = 18;
+
+/// The reviews, one after the other.
+pub fn render(reviews: &[Review]) -> String {
+    reviews.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+fn one(review: &Review) -> String {
+    let Review { name, shown, fate, changes, restarts, texts, findings } = review;
+    let mut text = String::new();
+    let what = match fate {
+        Fate::Added => "new, ",
+        Fate::Kept => "",
+        Fate::Removed => "gone, ",
+    };
+    let grade = review.grade().map_or("nothing to review", Grade::as_str);
+    let _ = writeln!(
+        text,
+        "{bold}{}{bold:#} ({}): {what}{grade}",
+        visible::line(name),
+        visible::line(shown),
+        bold = Style::new().bold()
+    );
+    if !changes.is_empty() {
+        text.push('\n');
+        changes.iter().for_each(|graded| change(&mut text, graded));
+    }
+    if !findings.is_empty() {
+        let _ = write!(text, "\n{}", concise::render(findings));
+    }
+    if !restarts.is_empty() {
+        text.push_str("\nFor a bottle that runs:\n");
+        for step in restarts {
+            let _ = writeln!(text, "  {:17} {}", step.as_str(), step.says());
+        }
+    }
+    for Text { path: _, diff } in texts {
+        text.push('\n');
+        diff.split_inclusive('\n').for_each(|line| colored(&mut text, line));
+    }
+    text
+}
+
+fn change(text: &mut String, graded: &Graded) {
+    let Graded { change, place, file: _, decided, accepted } = graded;
+    let grade = change.grade();
+    let style = match grade {
+        _ if accepted.is_some() => Style::new().dimmed(),
+        Grade::Critical => AnsiColor::Red.on_default().bold(),
+        Grade::High => AnsiColor::Red.on_default(),
+        Grade::Medium => AnsiColor::Yellow.on_default(),
+        Grade::Low => AnsiColor::Green.on_default(),
+        Grade::Info => Style::new(),
+    };
+    let word = grade.as_str();
+    let _ = writeln!(text, "{style}{word:8}{style:#}  {}  {}", change.code.as_str(), visible::line(&change.message));
+    let place = place.as_ref().map(|place| format!("{}:{}:{}", place.file, place.line, place.column));
+    let from: Vec<String> = place.into_iter().chain(decided.clone()).collect();
+    if !from.is_empty() {
+        let _ = writeln!(text, "{:INDENT$}{}", "", visible::line(&from.join(", ")));
+    }
+    if let Some(accepted) = accepted {
+        let _ = writeln!(text, "{:INDENT$}accepted until {}: {}", "", accepted.until, visible::line(&accepted.reason));
+    }
+}
+
+fn colored(text: &mut String, line: &str) {
+    let style = match line.as_bytes().first() {
+        Some(b'+') => AnsiColor::Green.on_default(),
+        Some(b'-') => AnsiColor::Red.on_default(),
+        Some(b'@') => AnsiColor::Cyan.on_default(),
+        _ => Style::new(),
+    };
+    let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+    let _ = write!(text, "{style}{line}{style:#}{end}");
+}

@@ -1,0 +1,282 @@
+//! Why a request goes on or not: the verdict of each hop, who decided it, and the smallest change of the
+//! manifest that would let it pass. Pure.
+
+pub mod json;
+pub mod text;
+
+use crate::compile::index::Provenance;
+use crate::link::egress;
+use crate::model::{
+    Authorization, Change, Entry, Model, Passage, Reach, Request, Route, Rule, Verdict, changes, judge,
+};
+use crate::target::pipelock;
+use crate::value::host::Host;
+use crate::value::path_prefix::PathPrefix;
+use crate::value::slot::Slot;
+
+/// What becomes of one request, hop by hop.
+pub struct Why {
+    /// The agent's network, egress and pipelock, in this order.
+    pub hops: Vec<Hop>,
+    /// What would let a refused request pass. Nothing if it passes, or if no manifest can allow it.
+    pub edit: Option<Edit>,
+}
+
+/// What one hop does.
+pub struct Hop {
+    /// Its name.
+    pub name: &'static str,
+    /// What it decides.
+    pub outcome: Outcome,
+    /// Whether it reads the request in plain text; nothing where it never gets that far.
+    pub sees_plaintext: Option<bool>,
+    /// What it does, a sentence each, with who decided it.
+    pub steps: Vec<Step>,
+}
+
+/// What a hop decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The request goes on.
+    Passes,
+    /// It ends here; the name of the rule, as the answer of egress has it.
+    Refused(&'static str),
+    /// An earlier hop refused it.
+    NotAsked,
+}
+
+/// One thing that a hop does.
+pub struct Step {
+    /// What, a sentence without a full stop.
+    pub says: String,
+    /// Who decided it.
+    pub from: Option<Provenance>,
+}
+
+/// A change of the manifest.
+pub struct Edit {
+    /// The file, from the manifest's folder; nothing if any manifest of the chain would do.
+    pub file: Option<String>,
+    /// The route as it must be.
+    pub yaml: String,
+    /// All that the change gives the agent.
+    pub opens: Vec<Change>,
+}
+
+impl Why {
+    /// Whether the request reaches its host.
+    pub fn is_allowed(&self) -> bool {
+        self.hops.iter().all(|hop| hop.outcome == Outcome::Passes)
+    }
+}
+
+/// Follows a request through the hops. `is_filled` says whether a slot will hold a token.
+pub fn why(model: &Model, request: &Request, is_filled: impl Fn(Slot) -> bool) -> Why {
+    let reach = &model.reach;
+    let verdict = judge(&reach.routes, request, &is_filled);
+    let edit = match verdict {
+        Verdict::Refused(rule) => edit(model, request, rule),
+        Verdict::Allowed { .. } => None,
+    };
+    Why { hops: vec![agent(model), egress(model, request, &verdict), pipelock(model, &verdict)], edit }
+}
+
+fn step(says: impl Into<String>, from: Option<&Provenance>) -> Step {
+    Step { says: says.into(), from: from.cloned() }
+}
+
+fn from<'m>(model: &'m Model, entry: Option<&Entry>) -> Option<&'m Provenance> {
+    entry.and_then(|entry| model.index.provenance(entry.file, &entry.pointer))
+}
+
+fn agent(model: &Model) -> Hop {
+    let address = model.index.egress();
+    let mut steps = vec![step(format!("the agent reaches nothing but egress, at {address}"), None)];
+    let broken = model.reach.guards.iter().filter(|guard| !guard.holds);
+    steps.extend(broken.map(|guard| step(format!("the files do not keep this up: {}", guard.says), None)));
+    Hop { name: "agent", outcome: Outcome::Passes, sees_plaintext: None, steps }
+}
+
+fn egress(model: &Model, request: &Request, verdict: &Verdict) -> Hop {
+    let reach = &model.reach;
+    let hop = |outcome, steps| Hop { name: "egress", outcome, sees_plaintext: Some(true), steps };
+    let route = reach.routes.iter().find(|route| request.tunnel_host.eq_ignore_ascii_case(route.host.as_str()));
+    let at = |key: &str| route.and_then(|route| from(model, reach.at_route(&route.host, key).as_ref()));
+    let (route, authorization) = match *verdict {
+        Verdict::Allowed { route, authorization } => (route, authorization),
+        Verdict::Refused(rule) => {
+            // A list of prefixes is somebody's choice; the other rules hold for every bottle.
+            let chosen = route.filter(|route| rule == Rule::Path && !route.path_allowlist.is_empty());
+            let own = Provenance::BuiltIn(rule.as_str().to_owned().into());
+            let from = chosen.and_then(|_| at("/path_allowlist/0").or(at(""))).unwrap_or(&own);
+            return hop(Outcome::Refused(rule.as_str()), vec![step(refusal(route, request, rule), Some(from))]);
+        }
+    };
+    let host = &route.host;
+    let mut steps = vec![step(format!("`{host}` has a route"), at(""))];
+    let path = request.target.split('?').next().unwrap_or_default();
+    match route.path_allowlist.iter().find(|prefix| prefix.admits(path)) {
+        Some(prefix) => {
+            let entry = reach.at_prefix(host, Some(prefix));
+            steps.push(step(format!("the path is below `{}`", prefix.as_str()), from(model, entry.as_ref())));
+        }
+        None => steps.push(step("any path goes on, but no `git push`", None)),
+    }
+    let (says, key) = match (authorization, &route.credential) {
+        (Authorization::Injected(slot), Some(credential)) => {
+            let (scheme, token) = (credential.scheme.as_str(), &credential.token_ref);
+            (
+                format!(
+                    "the agent's own Authorization comes off; egress signs as `{scheme}` with `{token}`, held in {slot}"
+                ),
+                "/token_env",
+            )
+        }
+        (Authorization::Kept, _) => {
+            ("the agent's own Authorization goes through, if it has one".to_owned(), "/keep_authorization")
+        }
+        (Authorization::Stripped | Authorization::Injected(_), _) => {
+            ("the agent's own Authorization comes off; egress does not sign".to_owned(), "")
+        }
+    };
+    steps.push(step(says, at(key)));
+    hop(Outcome::Passes, steps)
+}
+
+fn refusal(route: Option<&Route>, request: &Request, rule: Rule) -> String {
+    let host = &request.tunnel_host;
+    match rule {
+        Rule::Internal => "egress could not judge the request".to_owned(),
+        Rule::Stale => "egress does not run on the files that lie there".to_owned(),
+        Rule::Host => format!("`{}` has no route", host.escape_debug()),
+        Rule::Port => "only https on port 443 goes on".to_owned(),
+        Rule::Size => "the request target is longer than 16 KiB, or the headers than 256 KiB".to_owned(),
+        Rule::Header => "a header has a control character, which some server reads as its end".to_owned(),
+        Rule::Framing => "some server could read the request as another one: a version, coding, `Connection` or \
+                          `Upgrade` that does not go on"
+            .to_owned(),
+        Rule::Authority => format!("the Host header is not for `{host}`, which the tunnel is for"),
+        Rule::Method => format!("`{}` is no method that goes on", request.method.escape_debug()),
+        Rule::GitPush => "it writes to a git repository: no `git push` goes on".to_owned(),
+        Rule::Slot => "the slot of the route's credential is empty".to_owned(),
+        Rule::Path => match route.map(|route| route.path_allowlist.as_slice()) {
+            Some([]) | None => "the path is not written as one that every server reads alike".to_owned(),
+            Some(prefixes) => {
+                let prefixes: Vec<String> = prefixes.iter().map(|prefix| format!("`{}`", prefix.as_str())).collect();
+                format!("the path, read in every way that servers may, is not below {}", prefixes.join(" or "))
+            }
+        },
+    }
+}
+
+fn pipelock(model: &Model, verdict: &Verdict) -> Hop {
+    let reach = &model.reach;
+    let hop = |outcome, sees_plaintext, steps| Hop { name: "pipelock", outcome, sees_plaintext, steps };
+    let Verdict::Allowed { route, .. } = verdict else { return hop(Outcome::NotAsked, None, Vec::new()) };
+    let host = &route.host;
+    let Some(passage) = route.passage else {
+        let says = format!("`{host}` is not in `api_allowlist`: the files were not made by one build");
+        return hop(Outcome::Refused("allowlist"), Some(false), vec![step(says, None)]);
+    };
+    let mut steps =
+        vec![step(format!("`{host}` is in `api_allowlist`"), from(model, reach.at_route(host, "").as_ref()))];
+    match passage {
+        Passage::Spliced => {
+            let entry = reach.at_spliced(host);
+            let says = "TLS is not opened (`passthrough_domains`): the name is checked, nothing is scanned";
+            steps.push(step(says, from(model, entry.as_ref())));
+        }
+        Passage::Scanned => {
+            let entry = Entry { file: pipelock::FILE, pointer: "/tls_interception".to_owned() };
+            let says = "TLS is opened; the request is scanned for secrets, the answer for instructions";
+            steps.push(step(says, from(model, Some(&entry))));
+        }
+    }
+    let entry = Entry { file: pipelock::FILE, pointer: "/internal".to_owned() };
+    let says = format!("refused all the same if `{host}` resolves to a private address (`internal`)");
+    steps.push(step(says, from(model, Some(&entry))));
+    for range in &reach.exceptions {
+        let from = from(model, reach.at_range(range).as_ref());
+        steps.push(step(format!("but an address of {range} is let pass, for every host (`ssrf`)"), from));
+    }
+    hop(Outcome::Passes, Some(passage == Passage::Scanned), steps)
+}
+
+/// The smallest change that lets the request pass: a new route or one more prefix, as narrow as the
+/// request allows. What no route can allow has none.
+fn edit(model: &Model, request: &Request, rule: Rule) -> Option<Edit> {
+    let reach = &model.reach;
+    let known = reach.routes.iter().position(|route| route.host.as_str() == request.tunnel_host.to_ascii_lowercase());
+    match rule {
+        Rule::Host | Rule::Path => {}
+        Rule::Internal
+        | Rule::Stale
+        | Rule::Port
+        | Rule::Size
+        | Rule::Header
+        | Rule::Framing
+        | Rule::Authority
+        | Rule::Method
+        | Rule::GitPush
+        | Rule::Slot => return None,
+    }
+    let path = request.target.split('?').next().unwrap_or_default();
+    for prefix in prefixes(path) {
+        let mut wider = reach.clone();
+        let at = match known {
+            Some(at) => {
+                // Prefixes that the new one covers are of no more use.
+                wider.routes[at].path_allowlist.retain(|own| !prefix.covers(own));
+                wider.routes[at].path_allowlist.push(prefix);
+                at
+            }
+            None => {
+                let is_any = prefix.as_str() == "/";
+                wider.routes.push(Route {
+                    host: Host::parse(&request.tunnel_host).ok()?,
+                    path_allowlist: if is_any { Vec::new() } else { vec![prefix] },
+                    credential: None,
+                    keeps_authorization: false,
+                    passage: Some(Passage::Scanned),
+                });
+                wider.routes.len() - 1
+            }
+        };
+        if let Verdict::Allowed { .. } = judge(&wider.routes, request, |_| true) {
+            let yaml = yaml(&wider.routes[at]);
+            return Some(Edit { file: file(model, reach, known), yaml, opens: changes(reach, &wider) });
+        }
+    }
+    None
+}
+
+/// The path and the paths above it that can be prefixes, the longest first.
+fn prefixes(path: &str) -> impl Iterator<Item = PathPrefix> {
+    let borders = path.match_indices('/').map(|(at, _)| &path[..at.max(1)]).collect::<Vec<_>>();
+    let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
+    std::iter::once(path).chain(borders.into_iter().rev()).filter_map(|prefix| PathPrefix::parse(prefix).ok())
+}
+
+/// Where the route, or the list that a new one belongs to, is written.
+fn file(model: &Model, reach: &Reach, known: Option<usize>) -> Option<String> {
+    let places = reach.routes.iter().enumerate().filter_map(|(index, _)| {
+        let place = model.index.provenance(egress::WIRE, &format!("/routes/{index}"))?;
+        match place {
+            Provenance::Manifest(_) => Some((index, place.place()?)),
+            Provenance::Provider { narrowed_at, .. } => Some((index, narrowed_at.as_deref()?)),
+            Provenance::BuiltIn(_) => None,
+        }
+    });
+    let places: Vec<(usize, &str)> = places.collect();
+    let own = places.iter().find(|(index, _)| Some(*index) == known);
+    let (_, place) = own.or(places.first())?;
+    place.split(':').next().map(str::to_owned)
+}
+
+fn yaml(route: &Route) -> String {
+    let prefixes: Vec<String> =
+        route.path_allowlist.iter().map(|prefix| format!("        - \"{}\"\n", prefix.as_str())).collect();
+    let list =
+        if prefixes.is_empty() { String::new() } else { format!("      path_allowlist:\n{}", prefixes.concat()) };
+    format!("egress:\n  routes:\n    - host: {}\n{list}", route.host)
+}

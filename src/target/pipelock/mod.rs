@@ -1,0 +1,400 @@
+//! pipelock's configuration: a typed model of the keys that we write, and how routes become it. Keys and rules were read in 2.3.0's
+//! source and seen in runs of it; of 3.x its guide was read. `media_policy` and `taint`, which are on, are left to their defaults.
+
+mod limits;
+mod origins;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use askama::Template;
+use serde::{Deserialize, Serialize};
+
+use crate::link::egress::Egress;
+use crate::model::{Guard, Part, Purpose, Walls, settings};
+use crate::text::render::filters::{self, Bare};
+use crate::text::render::{self, RenderError};
+use crate::value::name::BottleName;
+use crate::value::release::PipelockTarget;
+use limits::{IDLE_SECONDS, IGNORED_HEADERS, LARGEST_ANSWER, REQUESTS_PER_MINUTE, TUNNEL_SECONDS};
+
+/// Where the file lies in a tree.
+pub const FILE: &str = "pipelock/pipelock.yaml";
+
+/// The port that pipelock listens on.
+pub const PORT: u16 = 8888;
+
+/// Every range that a name may not resolve to. pipelock's own list lacks three of them, and an
+/// empty list would turn the check off.
+const INTERNAL: [&str; 16] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+    "::/128",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
+];
+
+/// Settings that make pipelock refuse, and those that make it look into what it lets through.
+const GUARDS: [(&str, Purpose, &str); 17] = [
+    ("mode", Purpose::Enforce, "pipelock gates hosts (`mode: strict`)"),
+    ("enforce", Purpose::Enforce, "pipelock refuses what it finds (`enforce`)"),
+    ("trusted_domains", Purpose::Enforce, "pipelock trusts no domain blindly (`trusted_domains`)"),
+    ("internal", Purpose::Enforce, "pipelock keeps names from private addresses (`internal`)"),
+    ("forward_proxy", Purpose::Enforce, "pipelock checks the server name of tunnels (`forward_proxy`)"),
+    ("websocket_proxy", Purpose::Enforce, "pipelock has no second way in (`websocket_proxy`)"),
+    ("bind_default_agent_identity", Purpose::Enforce, "pipelock does not let the agent name itself"),
+    ("kill_switch", Purpose::Enforce, "pipelock's kill switch is not in use"),
+    ("mcp_tool_policy", Purpose::Enforce, "pipelock has no tool policy"),
+    ("explain_blocks", Purpose::Enforce, "pipelock does not explain its refusals to the agent"),
+    ("metrics_listen", Purpose::Enforce, "pipelock's metrics are out of the agent's reach"),
+    ("tls_interception", Purpose::Scan, "pipelock opens TLS (`tls_interception`)"),
+    ("request_body_scanning", Purpose::Scan, "pipelock scans requests (`request_body_scanning`)"),
+    ("dlp", Purpose::Scan, "pipelock looks for secrets (`dlp`)"),
+    ("seed_phrase_detection", Purpose::Scan, "pipelock looks for seed phrases (`seed_phrase_detection`)"),
+    ("response_scanning", Purpose::Scan, "pipelock scans responses (`response_scanning`)"),
+    ("fetch_proxy", Purpose::Scan, "pipelock watches URLs and their rate (`fetch_proxy`)"),
+];
+
+/// What the routes decide of the file.
+pub struct Lists {
+    /// `api_allowlist`.
+    pub hosts: BTreeSet<String>,
+    /// `passthrough_domains`.
+    pub spliced: BTreeSet<String>,
+    /// `ssrf.ip_allowlist`.
+    pub ranges: BTreeSet<String>,
+}
+
+/// The file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Template)]
+#[template(path = "pipelock.yaml")]
+#[serde(deny_unknown_fields)]
+pub struct Pipelock {
+    version: u32,
+    mode: String,
+    enforce: bool,
+    explain_blocks: bool,
+    api_allowlist: BTreeSet<String>,
+    trusted_domains: BTreeSet<String>,
+    ssrf: Ssrf,
+    internal: Vec<String>,
+    fetch_proxy: FetchProxy,
+    metrics_listen: String,
+    forward_proxy: ForwardProxy,
+    websocket_proxy: Switch,
+    tls_interception: TlsInterception,
+    request_body_scanning: RequestBodyScanning,
+    dlp: Dlp,
+    seed_phrase_detection: SeedPhraseDetection,
+    response_scanning: ResponseScanning,
+    session_profiling: Switch,
+    adaptive_enforcement: Switch,
+    cross_request_detection: Switch,
+    mcp_input_scanning: Switch,
+    mcp_tool_scanning: Switch,
+    mcp_tool_policy: Switch,
+    mcp_session_binding: Switch,
+    a2a_scanning: Switch,
+    git_protection: Switch,
+    kill_switch: Switch,
+    default_agent_identity: String,
+    bind_default_agent_identity: bool,
+    logging: Logging,
+    sentry: Switch,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Switch {
+    enabled: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ssrf {
+    ip_allowlist: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FetchProxy {
+    listen: String,
+    timeout_seconds: u32,
+    max_response_mb: u32,
+    monitoring: Monitoring,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Monitoring {
+    max_url_length: u32,
+    entropy_threshold: Bits,
+    subdomain_entropy_threshold: Bits,
+    max_requests_per_minute: u32,
+    max_data_per_minute: u32,
+    blocklist: Vec<String>,
+    subdomain_entropy_exclusions: Vec<String>,
+}
+
+/// Entropy in bits a character.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Bits(f64);
+
+impl fmt::Display for Bits {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        // With a decimal point: what is a whole number is no float to every reader.
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl Bare for Bits {}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForwardProxy {
+    enabled: bool,
+    max_tunnel_seconds: u32,
+    idle_timeout_seconds: u32,
+    sni_verification: bool,
+    /// Known from 3.x on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sni_require_tls: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsInterception {
+    enabled: bool,
+    ca_cert: String,
+    ca_key: String,
+    passthrough_domains: BTreeSet<String>,
+    cert_ttl: String,
+    cert_cache_size: u32,
+    max_response_bytes: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestBodyScanning {
+    enabled: bool,
+    action: String,
+    max_body_bytes: u32,
+    scan_headers: bool,
+    header_mode: String,
+    ignore_headers: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dlp {
+    include_defaults: bool,
+    scan_env: bool,
+    min_env_secret_length: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SeedPhraseDetection {
+    enabled: bool,
+    min_words: u32,
+    verify_checksum: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResponseScanning {
+    enabled: bool,
+    action: String,
+    include_defaults: bool,
+    exempt_domains: Vec<String>,
+    sse_streaming: SseStreaming,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SseStreaming {
+    enabled: bool,
+    action: String,
+    max_event_bytes: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Logging {
+    format: String,
+    output: String,
+    include_allowed: bool,
+    include_blocked: bool,
+}
+
+impl Pipelock {
+    /// The file for these routes. Nothing without a route: pipelock refuses to start with an empty
+    /// allowlist in strict mode, the only mode that gates hosts.
+    pub fn of(name: &BottleName, egress: &Egress, target: PipelockTarget) -> Option<Pipelock> {
+        if egress.routes.is_empty() {
+            return None;
+        }
+        let hosts = |of: fn(&crate::link::egress::Route) -> bool| {
+            egress.routes.iter().filter(|route| of(route)).map(|route| route.host.to_string()).collect()
+        };
+        let ranges = egress.routes.iter().flat_map(|route| &route.ssrf_ip_allowlist).map(ToString::to_string).collect();
+        Some(Pipelock::hardened(
+            Lists { hosts: hosts(|_| true), spliced: hosts(|route| route.tls_passthrough), ranges },
+            format!("bottle/{}", name.as_str()),
+            target,
+        ))
+    }
+
+    /// The file with everything on that makes it enforce and scan.
+    fn hardened(lists: Lists, identity: String, target: PipelockTarget) -> Pipelock {
+        let Lists { hosts, spliced, ranges } = lists;
+        let text = str::to_owned;
+        let off = || Switch { enabled: false };
+        Pipelock {
+            version: 1,
+            mode: text("strict"),
+            enforce: true,
+            explain_blocks: false,
+            api_allowlist: hosts,
+            trusted_domains: BTreeSet::new(),
+            ssrf: Ssrf { ip_allowlist: ranges },
+            internal: INTERNAL.map(text).to_vec(),
+            fetch_proxy: FetchProxy {
+                listen: format!("0.0.0.0:{PORT}"),
+                timeout_seconds: 60,
+                max_response_mb: 10,
+                monitoring: Monitoring {
+                    max_url_length: 2048,
+                    entropy_threshold: Bits(4.5),
+                    subdomain_entropy_threshold: Bits(4.0),
+                    max_requests_per_minute: REQUESTS_PER_MINUTE,
+                    max_data_per_minute: 0,
+                    blocklist: Vec::new(),
+                    subdomain_entropy_exclusions: Vec::new(),
+                },
+            },
+            metrics_listen: text("127.0.0.1:9091"),
+            forward_proxy: ForwardProxy {
+                enabled: true,
+                max_tunnel_seconds: TUNNEL_SECONDS,
+                idle_timeout_seconds: IDLE_SECONDS,
+                sni_verification: true,
+                sni_require_tls: match target {
+                    PipelockTarget::V2_3 => None,
+                    PipelockTarget::V3 => Some(true),
+                },
+            },
+            websocket_proxy: off(),
+            tls_interception: TlsInterception {
+                enabled: true,
+                // Read from the file's own folder: the authority lies beside it, where only pipelock's
+                // container has it mounted.
+                ca_cert: text("../pipelock-ca/ca.pem"),
+                ca_key: text("../pipelock-ca/ca-key.pem"),
+                passthrough_domains: spliced,
+                cert_ttl: text("24h"),
+                cert_cache_size: 1024,
+                max_response_bytes: LARGEST_ANSWER,
+            },
+            request_body_scanning: RequestBodyScanning {
+                enabled: true,
+                action: text("block"),
+                max_body_bytes: 10 << 20,
+                scan_headers: true,
+                header_mode: text("all"),
+                ignore_headers: IGNORED_HEADERS.map(text).to_vec(),
+            },
+            dlp: Dlp { include_defaults: true, scan_env: true, min_env_secret_length: 16 },
+            seed_phrase_detection: SeedPhraseDetection { enabled: true, min_words: 12, verify_checksum: true },
+            response_scanning: ResponseScanning {
+                enabled: true,
+                action: text("warn"),
+                include_defaults: true,
+                exempt_domains: Vec::new(),
+                sse_streaming: SseStreaming { enabled: true, action: text("warn"), max_event_bytes: 256 << 10 },
+            },
+            session_profiling: off(),
+            adaptive_enforcement: off(),
+            cross_request_detection: off(),
+            mcp_input_scanning: off(),
+            mcp_tool_scanning: off(),
+            mcp_tool_policy: off(),
+            mcp_session_binding: off(),
+            a2a_scanning: off(),
+            git_protection: off(),
+            kill_switch: off(),
+            default_agent_identity: identity,
+            bind_default_agent_identity: true,
+            logging: Logging {
+                format: text("json"),
+                output: text("stdout"),
+                include_allowed: true,
+                include_blocked: true,
+            },
+            sentry: off(),
+        }
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// What bottlec does not write, a key that it does not know among it.
+    pub fn parse(text: &str) -> Result<Pipelock, String> {
+        serde_yaml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// What the routes decide.
+    pub fn lists(&self) -> Lists {
+        Lists {
+            hosts: self.api_allowlist.clone(),
+            spliced: self.tls_interception.passthrough_domains.clone(),
+            ranges: self.ssrf.ip_allowlist.clone(),
+        }
+    }
+
+    /// What the file keeps up, and every other setting of it.
+    pub fn walls(&self) -> Walls {
+        let target = match self.forward_proxy.sni_require_tls {
+            None => PipelockTarget::V2_3,
+            Some(_) => PipelockTarget::V3,
+        };
+        let hardened = Pipelock::hardened(self.lists(), self.default_agent_identity.clone(), target);
+        let [actual, hardened] = [self, &hardened].map(|file| serde_json::to_value(file).unwrap_or_default());
+        let guard = |(key, purpose, says): (&str, _, _)| Guard { says, purpose, holds: actual[key] == hardened[key] };
+        let meant = settings("", &hardened);
+        let mut settings = settings("", &actual);
+        settings.retain(|pointer, value| {
+            let key = pointer.split('/').nth(1).unwrap_or_default();
+            let is_guarded = GUARDS.iter().any(|(guarded, ..)| *guarded == key);
+            // Of what is guarded, only what breaks the guard.
+            !["api_allowlist", "ssrf", "default_agent_identity"].contains(&key)
+                && (!is_guarded || meant.get(pointer) != Some(value))
+        });
+        let part = Part { file: FILE, image: None, image_at: String::new(), settings, whole: actual.to_string() };
+        Walls {
+            parts: BTreeMap::from([("pipelock's file".to_owned(), part)]),
+            guards: GUARDS.map(guard).to_vec(),
+            ..Walls::default()
+        }
+    }
+
+    /// `pipelock/pipelock.yaml`.
+    ///
+    /// # Errors
+    /// When it does not read back: a defect of bottlec.
+    pub fn render(&self) -> Result<String, RenderError> {
+        render::yaml(FILE, self)
+    }
+}

@@ -1,0 +1,211 @@
+//! smolmachines: the `Smolfile`. Keys that every supported release knows, unless the manifest
+//! targets a later one. Behaviour was read in smolvm 1.9.3 and measured with 1.32.2 (2026-11).
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use serde::{Deserialize, Serialize};
+
+use super::Job;
+use crate::link::environment::{Environment, TRUST};
+use crate::manifest::bottle::Bottle;
+use crate::model::{Files, Guard, Part, Purpose, Walls, settings};
+use crate::provider::ImageChoice;
+use crate::provider::plan::AgentImage;
+use crate::text::diagnostic::{Code, Diagnostic, Findings};
+use crate::text::render::{self, RenderError, filters};
+use crate::value::artifact::Artifact;
+use crate::value::guest;
+use crate::value::origin::{Origin, Origins};
+use crate::value::release::SmolvmTarget;
+use crate::value::variable::Binding;
+
+/// The file of the machine.
+pub(super) const SMOLFILE: &str = "Smolfile";
+
+/// The agent's image, which the user exports: a machine starts from an archive.
+pub(super) const ARCHIVE: &str = "image/agent.tar";
+
+/// The only name that a machine may look up: any entry turns smolvm's DNS filter on, without one
+/// every name is forwarded. The filter needs no other, since egress is called by its address.
+const ONLY_NAME: &str = "host.smolvm.internal";
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, Template)]
+#[template(path = "Smolfile.toml")]
+#[serde(deny_unknown_fields)]
+struct Smolfile {
+    image: String,
+    entrypoint: Vec<String>,
+    cmd: Vec<String>,
+    workdir: String,
+    cpus: u8,
+    memory: u32,
+    net: bool,
+    /// Known from 1.33 on; the only backend that enforces an allow-list, and what earlier releases
+    /// choose by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    net_backend: Option<String>,
+    env: Vec<String>,
+    volumes: Vec<String>,
+    network: Network,
+    auth: Auth,
+    restart: Restart,
+    #[serde(default)]
+    secrets: BTreeMap<String, Secret>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Network {
+    allow_cidrs: Vec<String>,
+    allow_hosts: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Auth {
+    ssh_agent: bool,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Restart {
+    policy: String,
+}
+
+/// A value that smolvm takes from the host's environment at each start.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Secret {
+    from_env: String,
+}
+
+/// Reports values that the file cannot carry: smolvm trims each `NAME=value`.
+pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
+    for (name, variable) in &bottle.env {
+        if let Binding::Literal(text) = &variable.binding
+            && text.ends_with(char::is_whitespace)
+        {
+            findings.push(
+                Diagnostic::new(Code::Inexpressible, format!("a Smolfile drops the blanks at the end of `{name}`"))
+                    .at(variable.value_span, "ends with a blank")
+                    .help("remove them, or build with --backend docker"),
+            );
+        }
+    }
+}
+
+/// The `Smolfile`.
+pub(super) fn render(job: &Job) -> Result<Artifact, RenderError> {
+    Ok(Artifact::public(SMOLFILE, render::toml(SMOLFILE, &smolfile(job))?))
+}
+
+fn smolfile(job: &Job) -> Smolfile {
+    let text = str::to_owned;
+    let egress = job.bottle.subnet.machine_egress();
+    let environment = Environment::of(job.bottle, job.plan, egress);
+    Smolfile {
+        // Always an archive: with a reference smolvm would open the registry's domains to the agent
+        // until the first restart.
+        image: match &job.plan.image {
+            AgentImage::Chosen(ImageChoice::Archive(path)) => format!("../../{path}"),
+            AgentImage::Generated(_) | AgentImage::Chosen(ImageChoice::Reference(_) | ImageChoice::Dockerfile(_)) => {
+                format!("./{ARCHIVE}")
+            }
+        },
+        entrypoint: ["/bin/sh", "-c", guest::START, "bottle"].map(text).to_vec(),
+        // The machine stays up; the agent is started in it with `smolvm machine exec`.
+        cmd: ["sleep", "infinity"].map(text).to_vec(),
+        workdir: text(guest::WORKSPACE),
+        cpus: 2,
+        memory: 4096,
+        net: true,
+        net_backend: match job.bottle.smolvm {
+            SmolvmTarget::V1_9 => None,
+            SmolvmTarget::V1_33 => Some(text("virtio-net")),
+        },
+        env: environment.literal.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+        volumes: vec![format!("./agent:{}:ro", guest::MOUNT)],
+        network: Network { allow_cidrs: vec![format!("{egress}/32")], allow_hosts: vec![text(ONLY_NAME)] },
+        auth: Auth { ssh_agent: false },
+        restart: Restart { policy: text("never") },
+        secrets: environment
+            .bound_at_launch
+            .iter()
+            .map(|name| (name.to_string(), Secret { from_env: guest::carrier(name.as_str()) }))
+            .collect(),
+    }
+}
+
+/// What the file says of the machine's walls.
+///
+/// # Errors
+/// What is not such a file, in the words of the TOML reader.
+pub(super) fn walls(_: &Files, text: &str) -> Result<Walls, String> {
+    let file: Smolfile = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    let guard = |says, holds| Guard { says, purpose: Purpose::Enforce, holds };
+    let only = |list: &[String], item: &str| list.iter().map(String::as_str).eq([item]);
+    let literal = |entry: &String| {
+        let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+        // The same proxy, at the address that a microVM finds it at.
+        (name.to_owned(), Some(value.replace("<machine egress>", "<egress>")))
+    };
+    let bound = file.secrets.keys().map(|name| (name.clone(), None));
+    let value = serde_json::to_value(&file).unwrap_or_default();
+    let mut settings = settings("", &value);
+    let told = ["image", "env", "secrets", "network", "net_backend", "volumes", "auth"];
+    settings.retain(|pointer, _| !told.contains(&pointer.split('/').nth(1).unwrap_or_default()));
+    let part = Part {
+        file: SMOLFILE,
+        image: Some(format!("`{}`", file.image)),
+        image_at: "/image".to_owned(),
+        settings,
+        whole: value.to_string(),
+    };
+    Ok(Walls {
+        parts: BTreeMap::from([("machine".to_owned(), part)]),
+        environment: file.env.iter().map(literal).chain(bound).collect(),
+        guards: vec![
+            guard(
+                "a microVM reaches egress alone (`allow_cidrs`)",
+                only(&file.network.allow_cidrs, "<machine egress>/32"),
+            ),
+            guard("a microVM looks no name up (`allow_hosts`)", only(&file.network.allow_hosts, ONLY_NAME)),
+            guard(
+                "a microVM's network filters (`net_backend`)",
+                file.net_backend.as_deref().is_none_or(|name| name == "virtio-net"),
+            ),
+            guard(
+                "a microVM sees `agent/` alone of the host (`volumes`)",
+                only(&file.volumes, &format!("./agent:{}:ro", guest::MOUNT)),
+            ),
+            guard("a microVM has no SSH agent of the host (`auth`)", !file.auth.ssh_agent),
+            guard(
+                "a microVM gets each launch-time value from its own carrier (`secrets`)",
+                file.secrets.iter().all(|(name, secret)| secret.from_env == guest::carrier(name)),
+            ),
+        ],
+    })
+}
+
+/// Who decides the entries of the `Smolfile`.
+pub(super) fn origins(job: &Job) -> Origins {
+    let mut origins = Origins::of("machine-hardening");
+    origins.set("/image", job.image_origin());
+    match job.bottle.smolvm {
+        SmolvmTarget::V1_9 => {}
+        SmolvmTarget::V1_33 => {
+            origins.set("/net_backend", Origin::written_or(job.bottle.places.smolvm, "machine-hardening"));
+        }
+    }
+    origins.set("/env", Origin::BuiltIn(TRUST));
+    // The items of `env` are in the order of the names.
+    for (index, name) in job.environment.literal.keys().enumerate() {
+        origins.set(format!("/env/{index}"), job.environment.origin(name));
+    }
+    for name in &job.environment.bound_at_launch {
+        origins.set(format!("/secrets/{name}"), job.environment.origin(name));
+    }
+    origins.set("/network/allow_cidrs", job.bottle.subnet_origin());
+    origins
+}

@@ -1,0 +1,36 @@
+//! The name of a bottle.
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::diagnostic::Refusal;
+
+/// What a bottle's name looks like.
+pub const PATTERN: &str = "^[a-z][a-z0-9-]{0,39}$";
+
+/// A bottle's name: it is a folder, a compose project and a microVM.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BottleName(String);
+
+impl BottleName {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// Anything that [`PATTERN`] does not match.
+    pub fn parse(text: &str) -> Result<BottleName, Refusal> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let starts = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+        if starts && text.len() <= 40 && text.bytes().all(allowed) {
+            return Ok(BottleName(text.to_owned()));
+        }
+        Err(Refusal::new(
+            format!("`{}` is not a name for a bottle", text.escape_debug()),
+            "use lower-case letters, digits and `-`, a letter first, at most 40 characters",
+        ))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

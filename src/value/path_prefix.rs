@@ -1,0 +1,95 @@
+//! `PathPrefix`: the start of a URL path, in the normal form that egress compares.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::diagnostic::Refusal;
+
+/// What a prefix may look like, for the schema. [`PathPrefix::parse`] says more.
+pub const PATTERN: &str = r"^/[!$&'()*+,./:=@A-Z_a-z~0-9-]*$";
+
+/// A prefix that is matched on the borders of path segments: `/a` admits `/a` and `/a/b`, not `/ab`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PathPrefix(String);
+
+impl fmt::Display for PathPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PathPrefix {
+    /// Reads a prefix as a manifest writes it.
+    ///
+    /// # Errors
+    /// What is not in normal form and so could never match, or would match something else: no slash
+    /// at the start, segments of dots alone, `//`, queries, percent-encoding, characters that a path
+    /// does not carry unencoded (RFC 3986, 3.3). What egress refuses below every prefix: `git push`.
+    pub fn parse(text: &str) -> Result<PathPrefix, Refusal> {
+        let refuse = |message: &str, help: &str| Err(Refusal::new(message, help));
+        if !text.starts_with('/') {
+            return refuse("a path prefix starts with `/`", &format!("write `/{}`", text.escape_debug()));
+        }
+        if text.contains(['?', '#']) {
+            return refuse("a path prefix has no query or fragment", "write the path alone; queries are not compared");
+        }
+        if text.contains('%') {
+            return refuse("a path prefix is not percent-encoded", "stop the prefix before the encoded segment");
+        }
+        if text.contains('\\') {
+            return refuse("a path has no backslash", "write `/`");
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "!$&'()*+,./:;=@_~-".contains(c);
+        if let Some(c) = text.chars().find(|&c| !allowed(c)) {
+            return refuse(
+                &format!("a path does not carry `{}` unencoded", c.escape_debug()),
+                "stop the prefix before that segment",
+            );
+        }
+        let mut segments = text[1..].split('/').peekable();
+        while let Some(segment) = segments.next() {
+            match segment {
+                "." | ".." => {
+                    return refuse("a path prefix has no `.` or `..` segment", "write the path that is meant");
+                }
+                // Some file systems drop dots at the end.
+                dots if !dots.is_empty() && dots.bytes().all(|b| b == b'.') => {
+                    return refuse(
+                        "egress lets no path through that has a segment of dots alone",
+                        "stop the prefix before that segment",
+                    );
+                }
+                "" if segments.peek().is_some() => return refuse("a path prefix has no `//`", "write one `/`"),
+                _ => {}
+            }
+        }
+        if text.contains(';') {
+            return refuse("a path prefix has no `;` parameters", "stop the prefix before the `;`");
+        }
+        if text.to_ascii_lowercase().contains("git-receive-pack") {
+            return refuse(
+                "egress lets no `git push` through, whatever the prefix",
+                "remove it; push from outside the bottle",
+            );
+        }
+        Ok(PathPrefix(text.to_owned()))
+    }
+
+    /// The prefix.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a path is the prefix or goes on after it with a new segment.
+    pub fn admits(&self, path: &str) -> bool {
+        let border = self.0.trim_end_matches('/');
+        self.0 == path || path.strip_prefix(border).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// Whether everything that `other` admits is admitted by this as well.
+    pub fn covers(&self, other: &PathPrefix) -> bool {
+        self.admits(&other.0)
+    }
+}

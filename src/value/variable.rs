@@ -1,0 +1,167 @@
+//! Environment variables: their names, what a manifest may bind them to, and names that a manifest
+//! must leave alone.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::diagnostic::Refusal;
+
+/// What a variable's name looks like, for the schema and for [`VariableName::parse`].
+pub const PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+
+/// The longest line of an env file that `docker run --env-file` reads, in bytes: Go's
+/// `bufio.MaxScanTokenSize` less one for the line break.
+const MAX_LINE: usize = 64 * 1024 - 1;
+
+/// The name of an environment variable, `[A-Za-z_][A-Za-z0-9_]*`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VariableName(String);
+
+impl VariableName {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// Anything that a shell would not take as a name.
+    pub fn parse(text: &str) -> Result<VariableName, Refusal> {
+        let mut bytes = text.bytes();
+        let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+        if first && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            return Ok(VariableName(text.to_owned()));
+        }
+        Err(Refusal::new(
+            format!("`{}` is not a name for a variable", text.escape_debug()),
+            "use letters, digits and `_`, and no digit at the start",
+        ))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for VariableName {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The *name* of the host variable that holds a token. The token itself is never here.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenRef(VariableName);
+
+impl TokenRef {
+    /// Reads the name of a host variable.
+    ///
+    /// # Errors
+    /// What is not a name, and what looks like a token put in the place of its name. The text is
+    /// not repeated in the message: it may be a secret.
+    pub fn parse(text: &str) -> Result<TokenRef, Refusal> {
+        let help = "write the name of the host variable that holds the token, such as `GITEA_TOKEN`";
+        if looks_like_token(text) || text.len() > 100 {
+            return Err(Refusal::new("this looks like a token, not like the name of a variable", help));
+        }
+        VariableName::parse(text)
+            .map(TokenRef)
+            .map_err(|_| Refusal::new("this is not the name of a host variable", help))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for TokenRef {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whether a text has the shape of a token that some service gives out.
+pub fn looks_like_token(text: &str) -> bool {
+    const SHAPES: [&str; 17] = [
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "github_pat_",
+        "glpat",
+        "xoxb",
+        "xoxp",
+        "sk_live_",
+        "AKIA",
+        "eyJ",
+        "sk-",
+        "npm_",
+        "pypi-",
+        "AIza",
+        "-----BEGIN",
+    ];
+    SHAPES.iter().any(|shape| text.starts_with(shape))
+}
+
+/// What a variable of the agent is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// Text that the manifest gives.
+    Literal(String),
+    /// The host's variable of that name, at launch.
+    Host(VariableName),
+    /// The answer to a question, at launch.
+    Prompt(String),
+}
+
+impl Binding {
+    /// Reads a value: `${HOST_VAR}`, `?`, `?question`, or text in which `$$` stands for `$`.
+    ///
+    /// # Errors
+    /// References inside a longer text, and text that an environment or an env file cannot carry.
+    pub fn parse(text: &str) -> Result<Binding, Refusal> {
+        if let Some(question) = text.strip_prefix('?') {
+            return match question.chars().find(|c| c.is_control()) {
+                Some(_) => Err(Refusal::new("a question is one line of text", "remove the line break")),
+                None => Ok(Binding::Prompt(question.trim().to_owned())),
+            };
+        }
+        if let Some(name) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'))
+            && let Ok(name) = VariableName::parse(name)
+        {
+            return Ok(Binding::Host(name));
+        }
+        let mut literal = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            literal.push_str(&rest[..at]);
+            let tail = &rest[at + 1..];
+            if tail.starts_with('{') {
+                return Err(Refusal::new(
+                    "a host variable is the whole value or nothing of it",
+                    "write `${NAME}` alone, or `$${` for the text `${`",
+                ));
+            }
+            literal.push('$');
+            rest = tail.strip_prefix('$').unwrap_or(tail);
+        }
+        literal.push_str(rest);
+        carriable(&literal)?;
+        Ok(Binding::Literal(literal))
+    }
+}
+
+fn carriable(value: &str) -> Result<(), Refusal> {
+    if value.contains(['\n', '\r', '\0']) {
+        return Err(Refusal::new(
+            "a value with a line break or NUL does not fit into an env file",
+            "encode the value, base64 for example, and decode it in the bottle",
+        ));
+    }
+    if value.len() > MAX_LINE - 256 {
+        return Err(Refusal::new("the value is too long for a line of an env file", "put it into a file of the image"));
+    }
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! Manifests as of a git revision, from repositories that each test makes.
+
+mod asking;
+use crate::support;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::repository::{Repository, git};
+use crate::support::{BOTH, skipped};
+use bottlec::compile::compile;
+use bottlec::manifest::revision::{Resolved, Revision};
+use bottlec::manifest::{self, Loaded};
+use bottlec::provider::facts::HostFacts;
+use bottlec::value::artifact::Tree;
+use tempfile::TempDir;
+
+/// A repository with one commit; nothing, and a line about it, without git.
+fn repository(files: &[(&str, &str)]) -> Option<Repository> {
+    let repository = Repository::new();
+    if repository.is_none() {
+        skipped("there is no git");
+    }
+    let repository = repository?;
+    repository.commit(files);
+    Some(repository)
+}
+
+/// Codes, messages and helps of all findings, and the tree.
+fn compiled(loaded: Loaded) -> (Option<Tree>, String) {
+    let Loaded { sources, manifest, mut findings, .. } = loaded;
+    let bottle = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings));
+    let host = HostFacts::hermetic();
+    let tree = bottle.and_then(|bottle| compile(&bottle, &sources, &host, &BOTH, &mut findings).unwrap());
+    let said = findings.into_sorted().into_iter();
+    let said = said.map(|it| format!("{} {} ({})\n", it.code.as_str(), it.message, it.help.unwrap_or_default()));
+    (tree, said.collect())
+}
+
+fn file(tree: &Tree, path: &str) -> String {
+    tree.artifacts.iter().find(|artifact| artifact.path == path).unwrap().content.to_string()
+}
+
+/// The texts that a bottle is made of, with the names that artifacts have for them.
+fn texts(loaded: &Loaded) -> Vec<(String, String)> {
+    let texts = loaded.sources.ids().map(|id| loaded.sources.get(id));
+    texts.map(|source| (source.reference.clone(), source.text.clone())).collect()
+}
+
+fn at(revision: &Revision, path: &Path) -> Loaded {
+    manifest::load_revision(revision, path).unwrap().unwrap()
+}
+
+#[test]
+fn a_manifest_and_its_parents_are_those_of_the_revision() {
+    let Some(repository) = repository(&[
+        ("bottles/bottle.yaml", "name: review\nextends: ../shared/base.yaml\nenv: { A: old }\n"),
+        ("shared/base.yaml", "env: { B: old }\negress: { routes: [ { host: old.example } ] }\n"),
+    ]) else {
+        return;
+    };
+    let manifest = repository.path("bottles/bottle.yaml");
+    repository.write("bottles/bottle.yaml", "name: review\nextends: other\nenv: { A: new }\n");
+    repository.write("bottles/other.yaml", "env: { B: new }\n");
+    fs::remove_dir_all(repository.path("shared")).unwrap();
+
+    let revision = Revision::open("main", &manifest).unwrap();
+    let loaded = at(&revision, &manifest);
+    let shown: Vec<&str> = loaded.sources.ids().map(|id| loaded.sources.get(id).path.as_str()).collect();
+    assert_eq!(shown, ["main:bottles/bottle.yaml", "main:shared/base.yaml"]);
+    let (tree, said) = compiled(loaded);
+    assert_eq!(said, "");
+    let tree = tree.unwrap();
+    assert!(file(&tree, "agent/agent.env").contains("\nA=old\nB=old\n"));
+    assert!(file(&tree, "bottle.json").contains("\"manifest\": \"../shared/base.yaml:2:29\""));
+
+    let (tree, _) = compiled(manifest::load(&manifest).unwrap());
+    assert!(file(&tree.unwrap(), "agent/agent.env").contains("\nA=new\nB=new\n"));
+}
+
+#[test]
+fn the_texts_of_a_revision_compile_to_what_a_checkout_of_it_builds() {
+    let Some(repository) = repository(&[
+        ("a/deep/bottle.yaml", "name: same\nextends: ../../base.md\nenv: { I: \"İı\", A: child }\n"),
+        (
+            "base.md",
+            "---\nextends: more/root\nagent_provider: { dockerfile: docker/Dockerfile }\nnetwork: { subnet: 10.9.8.0/24 }\n---\n",
+        ),
+        ("more/root", "no bottle, by its name\n"),
+        ("docker/Dockerfile", "FROM scratch\n"),
+    ]) else {
+        return;
+    };
+    repository.commit(&[
+        ("base.md", "---\nextends: more/root.yml\nagent_provider: { dockerfile: docker/Dockerfile }\n---\n"),
+        (
+            "more/root.yml",
+            "egress:\n  routes:\n    - host: a.example\n      auth: { scheme: Bearer, token_ref: T }\n      pipelock: { tls_passthrough: true }\n",
+        ),
+    ]);
+    let checkout = TempDir::new().unwrap();
+    let copy = checkout.path().join("copy");
+    git(repository.root(), &["worktree", "add", "--quiet", "--detach", copy.to_str().unwrap(), "HEAD"]);
+    fs::remove_dir_all(repository.path("more")).unwrap();
+    fs::remove_dir_all(repository.path("docker")).unwrap();
+    repository.write("a/deep/bottle.yaml", "nme: x\n");
+
+    let revision = Revision::open("HEAD", repository.root()).unwrap();
+    let (tree, said) = compiled(at(&revision, &repository.path("a/deep/bottle.yaml")));
+    let tree = tree.unwrap_or_else(|| panic!("{said}"));
+    let out = TempDir::new().unwrap();
+    let built = Command::new(env!("CARGO_BIN_EXE_bottlec"))
+        .args(["build", "a/deep/bottle.yaml", "--hermetic", "-o"])
+        .arg(out.path())
+        .current_dir(&copy)
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", support::screen(&built));
+    assert!(tree.artifacts.len() > 8);
+    for artifact in &tree.artifacts {
+        let path = out.path().join("same").join(&artifact.path);
+        assert_eq!(fs::read_to_string(&path).unwrap(), artifact.content, "{}", artifact.path);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, artifact.mode(), "{}", artifact.path);
+    }
+}
+
+#[test]
+fn a_parent_that_changed_is_seen_in_its_children_alone() {
+    let mut files: Vec<(String, String)> = (0..200)
+        .map(|number| {
+            let parent = if number % 90 == 7 { "shared" } else { "other" };
+            (format!("bottles/b{number:03}.bottle.yaml"), format!("name: b{number:03}\nextends: {parent}\n"))
+        })
+        .collect();
+    files.push(("bottles/shared.yaml".to_owned(), "env: { A: old }\n".to_owned()));
+    files.push(("bottles/other.yaml".to_owned(), "env: { A: other }\n".to_owned()));
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let Some(repository) = repository(&files) else { return };
+    repository.write("bottles/shared.yaml", "env: { A: new }\n");
+
+    let revision = Revision::open("HEAD", repository.root()).unwrap();
+    assert_eq!(revision.changed().unwrap().into_iter().collect::<Vec<_>>(), [Path::new("bottles/shared.yaml")]);
+    let bottles = manifest::bottles_below_revision(&revision, repository.root()).unwrap();
+    assert_eq!(bottles.len(), 200);
+    assert_eq!(bottles, manifest::bottles_below(repository.root()).unwrap());
+    let is_changed = |path: &&PathBuf| texts(&at(&revision, path)) != texts(&manifest::load(path).unwrap());
+    let changed: Vec<&Path> =
+        bottles.iter().filter(is_changed).map(|path| path.strip_prefix(repository.root()).unwrap()).collect();
+    let expected = ["b007", "b097", "b187"].map(|name| PathBuf::from(format!("bottles/{name}.bottle.yaml")));
+    assert_eq!(changed, expected);
+}
+
+#[test]
+fn what_is_wrong_with_a_revision_is_found_as_on_disk() {
+    let Some(repository) = repository(&[
+        ("own.yaml", "extends: own\n"),
+        ("a.yaml", "extends: sub/b.yaml\n"),
+        ("sub/b.yaml", "extends: ../sub/../a.yaml\n"),
+        ("missing.yaml", "extends: nobody\n"),
+        ("over-nothing.yaml", "extends: nothing/../base.yaml\n"),
+        ("over-file.yaml", "extends: base.yaml/../base.yaml\n"),
+        ("outside.yaml", "extends: ../outside.yaml\n"),
+        ("around.yaml", "extends: sub/../../project/base.yaml\n"),
+        ("folder.yaml", "extends: ./sub\n"),
+        ("link.yaml", "extends: linked\n"),
+        ("over-link.yaml", "extends: link/b.yaml\n"),
+        ("up-from-link.yaml", "extends: link/../base.yaml\n"),
+        ("submodule.yaml", "extends: module/base.yaml\n"),
+        ("image.yaml", "agent_provider: { dockerfile: gone/Dockerfile }\n"),
+        ("image-link.yaml", "agent_provider: { dockerfile: linked.yaml }\n"),
+        ("image-folder.yaml", "agent_provider: { dockerfile: sub }\n"),
+        ("image-outside.yaml", "agent_provider: { dockerfile: ../Dockerfile }\n"),
+        ("base.yaml", "env: { A: b }\n"),
+    ]) else {
+        return;
+    };
+    symlink("base.yaml", repository.path("linked.yaml")).unwrap();
+    symlink("sub", repository.path("link")).unwrap();
+    repository.commit(&[]);
+    let commit = git(repository.root(), &["rev-parse", "HEAD"]);
+    git(repository.root(), &["update-index", "--add", "--cacheinfo", &format!("160000,{},module", commit.trim())]);
+    git(repository.root(), &["commit", "--quiet", "-m", "a submodule"]);
+    let revision = Revision::open("HEAD", repository.root()).unwrap();
+
+    // What the work tree has by these names now is of no account.
+    for gone in ["linked.yaml", "link"] {
+        fs::remove_file(repository.path(gone)).unwrap();
+    }
+    for (path, text) in [
+        ("linked.yaml", "env: { A: b }\n"),
+        ("link/b.yaml", "env: { A: b }\n"),
+        ("nothing/x", ""),
+        ("module/base.yaml", "env: { A: b }\n"),
+        ("gone/Dockerfile", "FROM scratch\n"),
+        ("nobody.yaml", "env: { A: b }\n"),
+    ] {
+        repository.write(path, text);
+    }
+    for (path, words) in [
+        ("own.yaml", "BTL202 the bottle extends itself: HEAD:own.yaml -> HEAD:own.yaml"),
+        ("a.yaml", "in a circle: HEAD:a.yaml -> HEAD:sub/b.yaml -> HEAD:a.yaml"),
+        (
+            "missing.yaml",
+            "BTL202 the bottle `nobody` is not there (looked for nobody.yaml, nobody.yml, nobody.bottle.yaml, nobody.md in HEAD:)",
+        ),
+        ("over-nothing.yaml", "is not there"),
+        ("over-file.yaml", "is not there"),
+        ("outside.yaml", "BTL202 `../outside.yaml` lies outside the project"),
+        ("around.yaml", "lies outside the project"),
+        ("folder.yaml", "BTL202 cannot read `./sub`: it is not a regular file"),
+        ("link.yaml", "BTL202 cannot resolve `linked.yaml`: HEAD:linked.yaml is a symbolic link"),
+        ("over-link.yaml", "HEAD:link is a symbolic link"),
+        ("up-from-link.yaml", "HEAD:link is a symbolic link"),
+        ("submodule.yaml", "HEAD:module is a submodule"),
+        ("image.yaml", "BTL215 the Dockerfile is not there"),
+        ("image-link.yaml", "BTL215 cannot look for the Dockerfile: HEAD:linked.yaml is a symbolic link"),
+        ("image-folder.yaml", "BTL215 the Dockerfile is not a file"),
+        ("image-outside.yaml", "BTL215 the Dockerfile lies outside the project"),
+    ] {
+        let (tree, said) = compiled(at(&revision, &repository.path(path)));
+        assert!(said.contains(words), "{path}: {said}");
+        assert!(tree.is_none(), "{path}");
+    }
+    for (path, words) in [("linked.yaml", "symbolic link"), ("link/b.yaml", "link"), ("module/base.yaml", "submodule")]
+    {
+        let refused = format!("{:#}", manifest::load_revision(&revision, &repository.path(path)).unwrap_err());
+        assert!(refused.contains(words), "{path}: {refused}");
+    }
+    let missing = manifest::load_revision(&revision, &repository.path("nobody.yaml")).unwrap();
+    assert!(missing.is_none(), "it is in the work tree alone");
+    assert!(revision.read(&repository.path("sub")).unwrap().is_none(), "a folder is no file");
+    assert_eq!(revision.resolve(Path::new("sub/../base.yaml")).unwrap(), Resolved::Inside("base.yaml".into()));
+    assert!(revision.read(Path::new("/nowhere/x.yaml")).unwrap_err().to_string().contains("outside the repository"));
+}
+
+#[test]
+fn deleted_bottles_are_found_by_the_rule_for_those_on_disk() {
+    let Some(repository) = repository(&[
+        ("all/bottle.yaml", "name: a\n"),
+        ("all/deep/review.bottle.yml", "name: b\n"),
+        ("all/notes/dev.md", "---\nname: c\n---\n"),
+        ("all/notes/readme.md", "# no bottle\n"),
+        ("all/other.yaml", "name: d\n"),
+        ("all/.hidden/bottle.yaml", "name: e\n"),
+        ("all/a.bottle.yaml", "name: f\n"),
+        ("all/a/bottle.yaml", "name: g\n"),
+        ("allother/bottle.yaml", "name: h\n"),
+    ]) else {
+        return;
+    };
+    symlink("bottle.yaml", repository.path("all/link.bottle.yaml")).unwrap();
+    repository.commit(&[]);
+    let on_disk = manifest::bottles_below(&repository.path("all")).unwrap();
+    assert_eq!(on_disk.len(), 5);
+    fs::remove_dir_all(repository.path("all")).unwrap();
+    let revision = Revision::open("HEAD", &repository.path("all")).unwrap();
+    assert_eq!(manifest::bottles_below_revision(&revision, &repository.path("all")).unwrap(), on_disk);
+    for (folder, count) in [("all/deep", 1), ("all/nothing", 0), ("all/bottle.yaml", 0), ("", 6), ("all/.hidden", 1)] {
+        let found = manifest::bottles_below_revision(&revision, &repository.path(folder)).unwrap();
+        assert_eq!(found.len(), count, "{folder}");
+    }
+}
