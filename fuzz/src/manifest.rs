@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::Renderer;
+use bottlec::cli::human;
 use bottlec::manifest::{self, Loaded};
 use bottlec::provider::facts::HostFacts;
 use bottlec::target::Backend;
 use bottlec::text::diagnostic::located::Located;
-use bottlec::text::diagnostic::{Diagnostic, Findings, concise, github, human, json, sarif};
+use bottlec::text::diagnostic::{Diagnostic, Findings, concise, github, json, sarif};
 use bottlec::text::source::Sources;
 use bottlec::{compile, compile::lint, text::accept, text::allow};
 use serde_json::Value;

@@ -12,13 +12,13 @@ use sha2::{Digest as _, Sha256};
 use super::batch::{self, Jobs};
 use super::progress::Progress;
 use super::said::Said;
-use super::{Screen, Status, say};
+use super::{Screen, Status, human, say};
 use crate::compile;
 use crate::manifest::{self, Loaded};
 use crate::provider::facts::HostFacts;
 use crate::target::Backend;
 use crate::text::diagnostic::located::Located;
-use crate::text::diagnostic::{Severity, concise, github, human, json, sarif};
+use crate::text::diagnostic::{Severity, concise, github, json, sarif};
 use crate::{compile::lint, text::accept, text::allow, text::yaml};
 
 /// Judge manifests: schema, rules and lint; reads nothing of the host

@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result};
 use super::exec::{INTERRUPTED, show};
 use super::{Screen, Status};
 use crate::cli::agreement::{Agreed, Use, uses};
+use crate::cli::checkout::Checkout;
 use crate::cli::terminal::{Terminal, Unanswered};
 use crate::output::Verified;
 use crate::text::diagnostic::Refusal;
 use crate::text::visible;
-use crate::value::checkout::Checkout;
 
 /// Under which name agreements are kept.
 const NAME: &str = "allowed";

@@ -7,8 +7,8 @@ use std::io::Write as _;
 use annotate_snippets::Renderer;
 use anyhow::{Context as _, Result};
 
-use super::{Screen, mask_secrets};
-use crate::text::diagnostic::{Diagnostic, Severity, human};
+use super::{Screen, human, mask_secrets};
+use crate::text::diagnostic::{Diagnostic, Severity};
 use crate::text::source::Sources;
 
 /// Texts for stdout and stderr, in their order.

@@ -6,7 +6,6 @@ mod smolmachines;
 
 use std::collections::BTreeMap;
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::link::egress::Egress;
@@ -21,13 +20,26 @@ use crate::value::guest;
 use crate::value::origin::{Origin, Origins};
 
 /// What runs the agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Backend {
     /// A container: the agent is a service of `compose.yaml`.
     Docker,
     /// A microVM: the agent is a machine of the `Smolfile`, the proxies are services of `compose.yaml`.
     Smolmachines,
+}
+
+impl Backend {
+    /// Every backend, in the order of the documents.
+    pub const ALL: [Backend; 2] = [Backend::Docker, Backend::Smolmachines];
+
+    /// Its name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Backend::Docker => "docker",
+            Backend::Smolmachines => "smolmachines",
+        }
+    }
 }
 
 /// How a bottle's agent is a container.

@@ -25,7 +25,7 @@ pub struct Acceptance {
 }
 
 /// Whose acceptances count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AcceptFrom {
     /// Those that were there before the change
     Base,

@@ -34,6 +34,8 @@ pub const EGRESS_PORT: u16 = 9099;
 /// they cannot be mounted; a fresh copy at each start brings the current placeholder.
 pub const START: &str = r#"cp -R /bottle/home/. "$HOME"/ && exec "$@""#;
 
+/// The variable that says which checkout of a tree a bottle is started from.
+pub const CHECKOUT: &str = "BOTTLE_CHECKOUT";
 /// How the name of a variable begins in which `bottlec exec` carries a value for the agent to the
 /// program that starts the bottle. A manifest chooses what comes after it, so that it names no
 /// variable of a program of the host.

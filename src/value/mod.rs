@@ -1,7 +1,6 @@
 //! The small closed types that everything else is made of: names, hosts, paths, credentials, artifacts.
 
 pub mod artifact;
-pub mod checkout;
 pub mod credential;
 pub mod credential_file;
 pub mod digest;

@@ -1,5 +1,6 @@
 //! `bottlec diff`: what a change lets the agent do.
 
+mod text;
 mod trees;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ use self::trees::Trees;
 use super::{Screen, Status, say, side};
 use crate::manifest::revision::Revision;
 use crate::manifest::{self, Loaded, bottles_below, bottles_below_revision};
-use crate::model::review::{Review, Side, Terms, json, markdown, review, sarif, text};
+use crate::model::review::{Review, Side, Terms, json, markdown, review, sarif};
 use crate::model::{Change, edits};
 use crate::text::accept::AcceptFrom;
 use crate::text::diagnostic::Grade;

@@ -6,12 +6,11 @@ use std::process::Command;
 
 use super::machine;
 use super::starting::Start;
-use crate::value::checkout;
 use crate::value::guest;
 
 /// Variables that every command gets, sorted.
 pub(super) const OWN: [&str; 7] = [
-    checkout::VARIABLE,
+    guest::CHECKOUT,
     "BOTTLE_MACHINE_NET",
     "BOTTLE_NET",
     "COMPOSE_DISABLE_ENV_FILE",

@@ -9,9 +9,9 @@ use std::time::UNIX_EPOCH;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::cli::checkout::{self, Checkout};
 use crate::text::diagnostic::Refusal;
 use crate::value::artifact::INDEX;
-use crate::value::checkout::{self, Checkout};
 use crate::value::network::Subnet;
 
 /// What is kept of a checkout's project under this name.

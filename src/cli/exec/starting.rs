@@ -11,9 +11,9 @@ use super::compose::Compose;
 use super::machine::Machine;
 use super::program;
 use super::project::{self, Found, Project};
+use crate::cli::checkout::{self, Checkout};
 use crate::target::Agent;
 use crate::text::diagnostic::Refusal;
-use crate::value::checkout::{self, Checkout};
 use crate::value::network::Subnet;
 
 /// What a command is about.

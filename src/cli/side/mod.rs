@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use clap::ValueEnum as _;
 
 use super::Screen;
 use crate::compile::compile;
@@ -29,8 +28,8 @@ fn backends(bottle: &Bottle) -> Vec<Backend> {
         target::check(bottle, &[*backend], &mut findings);
         !findings.has_errors()
     };
-    let able: Vec<Backend> = Backend::value_variants().iter().copied().filter(is_able).collect();
-    if able.is_empty() { Backend::value_variants().to_vec() } else { able }
+    let able: Vec<Backend> = Backend::ALL.iter().copied().filter(is_able).collect();
+    if able.is_empty() { Backend::ALL.to_vec() } else { able }
 }
 
 /// A manifest that does not compile: its texts, and what is wrong.

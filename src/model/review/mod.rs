@@ -4,7 +4,6 @@
 pub mod json;
 pub mod markdown;
 pub mod sarif;
-pub mod text;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -2,7 +2,6 @@
 //! manifest that would let it pass. Pure.
 
 pub mod json;
-pub mod text;
 
 use crate::compile::index::Provenance;
 use crate::link::egress;

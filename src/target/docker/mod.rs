@@ -67,7 +67,7 @@ fn fingerprint<'h>(service: &str, hash: impl Fn(&str) -> Option<Cow<'h, str>>) -
 }
 
 /// Says which checkout a bottle runs from, by its id. Only `bottlec exec` sets it.
-const CHECKOUT: &str = crate::value::checkout::VARIABLE;
+const CHECKOUT: &str = crate::value::guest::CHECKOUT;
 
 /// The first three numbers of the addresses that agent and egress share.
 const NETWORK: &str = "BOTTLE_NET";

@@ -4,7 +4,6 @@
 mod code;
 pub mod concise;
 pub mod github;
-pub mod human;
 pub mod json;
 pub mod located;
 mod page;

@@ -2,7 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::{Diagnostic, Severity};
+use crate::text::diagnostic::{Diagnostic, Severity};
 use crate::text::source::Sources;
 use crate::text::visible::{self, is_hidden};
 

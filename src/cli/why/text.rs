@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::builder::styling::{AnsiColor, Style};
 
-use super::{Edit, Hop, Outcome, Step, Why};
+use crate::model::why::{Edit, Hop, Outcome, Step, Why};
 use crate::text::visible;
 
 /// The verdict on a request that is called `asked`, such as `GET https://a.example/`.

@@ -12,11 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::value::digest;
 
-/// The variable that says which checkout a bottle is started from.
-pub const VARIABLE: &str = "BOTTLE_CHECKOUT";
-
 /// One bottle's folder on this machine. Another clone of the same repository has another.
-pub struct Checkout {
+pub(crate) struct Checkout {
     /// The folder, links resolved.
     pub folder: PathBuf,
     key: String,
@@ -27,14 +24,14 @@ impl Checkout {
     ///
     /// # Errors
     /// I/O errors, with the path.
-    pub fn of(folder: &Path) -> Result<Checkout> {
+    pub(crate) fn of(folder: &Path) -> Result<Checkout> {
         let folder = folder.canonicalize().with_context(|| format!("cannot open {}", folder.display()))?;
         let key = digest::hash(folder.as_os_str().as_bytes());
         Ok(Checkout { folder, key })
     }
 
     /// Eight hexadecimal digits that differ from folder to folder.
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.key[..8]
     }
 
@@ -42,7 +39,7 @@ impl Checkout {
     ///
     /// # Errors
     /// I/O errors, and a file that bottlec did not write, with the path.
-    pub fn recall<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+    pub(crate) fn recall<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let path = self.memory()?.join(name).with_extension("json");
         match fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text)
@@ -57,7 +54,7 @@ impl Checkout {
     ///
     /// # Errors
     /// I/O errors, with the path.
-    pub fn remember<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+    pub(crate) fn remember<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
         let folder = self.memory()?;
         let path = folder.join(name).with_extension("json");
         let write = || -> io::Result<()> {
@@ -81,7 +78,7 @@ impl Checkout {
 ///
 /// # Errors
 /// Neither variable is set to an absolute path.
-pub fn config_folder() -> Result<PathBuf> {
+pub(crate) fn config_folder() -> Result<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let config = absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")));
     let config = config.ok_or_else(|| anyhow!("neither HOME nor XDG_CONFIG_HOME is set to an absolute path"))?;
@@ -93,7 +90,7 @@ pub fn config_folder() -> Result<PathBuf> {
 ///
 /// # Errors
 /// I/O errors, with the path.
-pub fn all<T: DeserializeOwned>(name: &str) -> Result<Vec<(PathBuf, T)>> {
+pub(crate) fn all<T: DeserializeOwned>(name: &str) -> Result<Vec<(PathBuf, T)>> {
     let folder = config_folder()?.join("checkouts");
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -114,7 +111,7 @@ pub fn all<T: DeserializeOwned>(name: &str) -> Result<Vec<(PathBuf, T)>> {
 ///
 /// # Errors
 /// I/O errors, with the path.
-pub fn empty_file() -> Result<PathBuf> {
+pub(crate) fn empty_file() -> Result<PathBuf> {
     let folder = config_folder()?;
     let path = folder.join("empty");
     let write = || -> io::Result<()> {

@@ -1,5 +1,7 @@
 //! `bottlec why`: whether a request goes on, and who says so.
 
+mod text;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -8,7 +10,7 @@ use clap::ValueEnum;
 
 use super::{Screen, Status, side};
 use crate::model::Request;
-use crate::model::why::{json, text, why};
+use crate::model::why::{json, why};
 
 /// Tell whether the agent may make a request: the verdict of each hop, and what would allow it
 #[derive(clap::Args)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::builder::styling::{AnsiColor, Style};
 
-use super::{Fate, Graded, Review, Text};
+use crate::model::review::{Fate, Graded, Review, Text};
 use crate::text::diagnostic::{Grade, concise};
 use crate::text::visible;
 
