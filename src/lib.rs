@@ -9,11 +9,13 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+#[cfg(not(target_family = "wasm"))]
 pub mod cli;
 pub mod compile;
 pub mod link;
 pub mod manifest;
 pub mod model;
+#[cfg(not(target_family = "wasm"))]
 pub mod output;
 pub mod provider;
 pub mod target;

@@ -11,7 +11,7 @@ use std::thread;
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::progress::{INTERVAL, Progress};
-use crate::{manifest, text::regular};
+use crate::{manifest, manifest::load::regular};
 
 /// How many results a thread may be ahead of what is told: one, since some hold a whole tree.
 const AHEAD: usize = 1;

@@ -9,6 +9,7 @@ pub(crate) mod checkout;
 mod consent;
 mod diff;
 mod exec;
+mod facts;
 pub mod human;
 mod init;
 pub mod launch;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::compile::index::NotAnIndex;
-use crate::output::{FOREIGN, Unfit};
+use crate::model::rebuild::FOREIGN;
+use crate::output::Unfit;
 use crate::text::diagnostic::Refusal;
 use crate::value::artifact::INDEX;
 

@@ -3,7 +3,6 @@
 
 pub mod index;
 pub mod lint;
-pub mod rebuild;
 use crate::compile::index::{Compiled, Index};
 use crate::link::egress::{self, Egress};
 use crate::link::environment::{self, Environment};

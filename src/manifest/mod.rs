@@ -3,12 +3,10 @@
 
 pub mod bottle;
 pub mod extends;
-mod files;
-pub mod find;
 mod front_matter;
+#[cfg(not(target_family = "wasm"))]
 pub mod load;
 mod parse;
-pub mod revision;
 pub mod schema;
 mod semantics;
 pub mod written;
@@ -18,8 +16,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use find::{bottles_below, bottles_below_revision};
-pub use load::{Loaded, load, load_bytes, load_revision};
+#[cfg(not(target_family = "wasm"))]
+pub use load::{Loaded, find::bottles_below, find::bottles_below_revision, load, load_bytes, load_revision};
 pub use parse::parse;
 pub use semantics::check;
 

@@ -26,7 +26,7 @@ impl Edit {
         let path = visible::line(path);
         match self {
             Edit::File(problem) => format!("`{path}` {}", visible::line(problem)),
-            Edit::Foreign => format!("`{path}` {}", crate::output::FOREIGN),
+            Edit::Foreign => format!("`{path}` {}", super::rebuild::FOREIGN),
             Edit::Unknown => format!("`{path}` has another text, in a tree that is not judged"),
         }
     }

@@ -8,6 +8,7 @@ mod entry;
 mod model;
 mod parts;
 mod reach;
+pub mod rebuild;
 mod request;
 mod restart;
 pub mod review;

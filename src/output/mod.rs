@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::compile::rebuild::Closed;
+use crate::model::rebuild::Closed;
 use crate::value::artifact::{Artifact, INDEX, PENDING, Tree};
 pub use inspect::{Inspection, inspect};
 pub use owned::OldIndex;
 use owned::{Owned, Stale};
 use place::{Found as There, Place, is_private};
-pub use verify::{FOREIGN, Fault, Found, Unfit, Verified, find, foreign, gather, verify};
+pub use verify::{Fault, Found, Unfit, Verified, find, foreign, gather, verify};
 
 /// What a write did.
 #[derive(Debug, Default, PartialEq, Eq)]

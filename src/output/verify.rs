@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::conflict;
 use super::place::{self, Place, is_plain};
 use crate::compile::index::{Index, NotAnIndex};
-use crate::compile::rebuild::{Rebuilt, rebuild};
+use crate::model::rebuild::{FOREIGN, Rebuilt, rebuild};
 use crate::value::artifact::{INDEX, PENDING};
 use crate::value::digest::hash;
 
@@ -54,9 +54,6 @@ pub enum Unfit {
     /// Files that are not what a build writes, and what is wrong with each; then what that means.
     Otherwise(Vec<(String, String)>, Vec<String>),
 }
-
-/// What is wrong with an entry that no build writes.
-pub const FOREIGN: &str = "is in the bottle's folder and no build writes it";
 
 /// What is wrong with a file that the index lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

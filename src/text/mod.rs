@@ -4,7 +4,6 @@ pub mod accept;
 pub mod allow;
 pub mod comment;
 pub mod diagnostic;
-pub(crate) mod regular;
 pub mod render;
 pub mod source;
 pub mod visible;

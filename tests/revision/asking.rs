@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use bottlec::manifest;
-use bottlec::manifest::revision::Revision;
+use bottlec::manifest::load::revision::Revision;
 use tempfile::TempDir;
 
 use crate::revision::{at, compiled, file, repository, texts};

@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::support::repository::{Repository, git};
 use crate::support::{BOTH, skipped};
 use bottlec::compile::compile;
-use bottlec::manifest::revision::{Resolved, Revision};
+use bottlec::manifest::load::revision::{Resolved, Revision};
 use bottlec::manifest::{self, Loaded};
 use bottlec::provider::facts::HostFacts;
 use bottlec::value::artifact::Tree;

@@ -10,7 +10,8 @@ use similar::TextDiff;
 use crate::cli::Screen;
 use crate::cli::said::Said;
 use crate::compile::index::{Listing, Stamp};
-use crate::output::{self, Difference, FOREIGN, Inspection, OldIndex};
+use crate::model::rebuild::FOREIGN;
+use crate::output::{self, Difference, Inspection, OldIndex};
 use crate::text::visible;
 use crate::value::artifact::{INDEX, Tree};
 

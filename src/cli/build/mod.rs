@@ -258,7 +258,7 @@ impl Build {
             return HostFacts::hermetic();
         }
         let asked = bottle.settings.forward_host_credentials.and_then(|_| bottle.provider.credential_file());
-        HostFacts::read(asked, self.host_credentials.as_deref())
+        crate::cli::facts::read(asked, self.host_credentials.as_deref())
     }
 
     fn write(&self, manifest: &Path, tree: &Tree, is_one: bool, screen: &Screen, said: &mut Said) -> Result<End> {

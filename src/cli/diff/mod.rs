@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 
 use self::trees::Trees;
 use super::{Screen, Status, say, side};
-use crate::manifest::revision::Revision;
+use crate::manifest::load::revision::Revision;
 use crate::manifest::{self, Loaded, bottles_below, bottles_below_revision};
 use crate::model::review::{Review, Side, Terms, json, markdown, review, sarif};
 use crate::model::{Change, edits};

@@ -12,7 +12,7 @@ use crate::text::visible;
 const INDENT: usize = 18;
 
 /// The reviews, one after the other.
-pub fn render(reviews: &[Review]) -> String {
+pub(super) fn render(reviews: &[Review]) -> String {
     reviews.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 

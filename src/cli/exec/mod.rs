@@ -25,7 +25,6 @@ use super::{Screen, Status, consent, say, unfit};
 use crate::cli::launch::{self, Host, Launch, OWNER};
 use crate::cli::terminal::{Terminal, Unanswered};
 use crate::output::{self, Unfit, Verified};
-use crate::provider::facts::HostFacts;
 use crate::target::{self, Agent};
 use crate::text::diagnostic::Refusal;
 use crate::value::guest;
@@ -107,7 +106,7 @@ impl Exec {
         }
         let host = Host {
             variable: &|name| std::env::var_os(name),
-            facts: &|file| HostFacts::read(Some(file), self.host_credentials.as_deref()),
+            facts: &|file| crate::cli::facts::read(Some(file), self.host_credentials.as_deref()),
         };
         let launch = if start.needs_values() { launch::resolve(&bottle, &host) } else { Launch::default() };
         let Launch { mut values, questions, warnings, mut problems } = launch;

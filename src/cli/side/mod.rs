@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use super::Screen;
 use crate::compile::compile;
 use crate::manifest::bottle::Bottle;
-use crate::manifest::revision::Revision;
+use crate::manifest::load::revision::Revision;
 use crate::manifest::{self, Loaded};
 use crate::model::review::{Dockerfile, Side};
 use crate::model::{Edits, Model};
@@ -19,7 +19,7 @@ use crate::target::{self, Backend};
 use crate::text::diagnostic::{Diagnostic, Findings, Severity};
 use crate::text::source::Sources;
 use crate::value::artifact::INDEX;
-use crate::{text::regular, text::yaml};
+use crate::{manifest::load::regular, text::yaml};
 
 /// The backends that can express the bottle; all of them if none can, so that their errors are told.
 fn backends(bottle: &Bottle) -> Vec<Backend> {

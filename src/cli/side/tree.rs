@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 
 use crate::cli::unfit;
-use crate::compile::rebuild::{OTHERWISE, Rebuilt, rebuild};
+use crate::model::rebuild::{OTHERWISE, Rebuilt, rebuild};
 use crate::model::review::Side;
 use crate::model::{Edit, Edits, Files, Model};
 use crate::output::{self, Fault, Found, Unfit};

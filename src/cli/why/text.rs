@@ -8,7 +8,7 @@ use crate::model::why::{Edit, Hop, Outcome, Step, Why};
 use crate::text::visible;
 
 /// The verdict on a request that is called `asked`, such as `GET https://a.example/`.
-pub fn render(asked: &str, why: &Why) -> String {
+pub(super) fn render(asked: &str, why: &Why) -> String {
     let Why { hops, edit } = why;
     let mut text = String::new();
     let refused = hops.iter().find_map(|hop| match hop.outcome {

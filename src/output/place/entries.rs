@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use rustix::fs::{AtFlags, Dir, FileType, statat};
 
 use super::{Place, Way};
-use crate::compile::rebuild::{Closed, Standing};
+use crate::model::rebuild::{Closed, Standing};
 
 impl Place {
     /// The entries of the folder that it may not hold, sorted. What lies below one of them is not looked at, nor

@@ -5,9 +5,9 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::load::folder_of;
-use crate::manifest::revision::{Resolved, Revision};
-use crate::{text::regular, text::yaml};
+use super::folder_of;
+use crate::manifest::load::revision::{Resolved, Revision};
+use crate::{manifest::load::regular, text::yaml};
 
 /// Where manifests are read from.
 #[derive(Clone, Copy)]

@@ -1,12 +1,18 @@
 //! Reads a manifest and its parents, from disk or as of a git revision.
 
+mod files;
+pub mod find;
+pub(crate) mod regular;
+pub mod revision;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::files::Files;
+use files::Files;
+use revision::{Resolved, Revision};
+
 use super::{Manifest, extends, parse};
-use crate::manifest::revision::{Resolved, Revision};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::source::{Source, SourceId, Sources, Span};
 use crate::text::yaml::{self, Spanned};

@@ -25,6 +25,8 @@ pub struct Rebuilt {
     pub deviations: BTreeMap<String, String>,
 }
 
+/// What is wrong with an entry that no build writes.
+pub const FOREIGN: &str = "is in the bottle's folder and no build writes it";
 /// A file that says something else than a build writes.
 pub const OTHERWISE: &str = "is not what a build of this release writes";
 

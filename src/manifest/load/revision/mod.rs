@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-use crate::{text::regular, text::yaml};
+use crate::{manifest::load::regular, text::yaml};
 
 /// The files of a git repository as of one commit.
 pub struct Revision {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::manifest::revision::Revision;
-use crate::text::regular;
+use crate::manifest::load::regular;
+use crate::manifest::load::revision::Revision;
 
 /// The bottles below a folder, sorted. Hidden folders are passed over, links not followed.
 ///
