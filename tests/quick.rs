@@ -4,6 +4,7 @@ mod support;
 
 mod action;
 mod agreement;
+mod architecture;
 mod batch;
 mod build_check;
 mod check;
