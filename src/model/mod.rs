@@ -18,7 +18,6 @@ pub mod why;
 pub use change::{Change, Direction, Entry, Topic, changes, rebuilt, sort};
 pub use edits::{Edit, Edits, edits, gone, mended};
 pub use model::Model;
-pub use reach::{Credential, Files, Guard, Part, Passage, Purpose, Reach, Route, Unreadable, Value, Walls};
+pub use reach::{Credential, Passage, Reach, Route, Value};
 pub use request::{Authorization, Request, Rule, Verdict, judge};
 pub use restart::{Restart, restarts};
-pub use settings::settings;

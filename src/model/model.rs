@@ -1,8 +1,9 @@
 //! A compiled bottle with its model, whether it comes from a manifest or from a tree on disk.
 
-use super::reach::{Files, Reach, Unreadable};
+use super::reach::Reach;
 use crate::compile::index::{Index, NotAnIndex};
 use crate::value::artifact::{INDEX, Tree};
+use crate::value::isolation::{Files, Unreadable};
 
 /// A compiled bottle, and what its agent can reach.
 pub struct Model {

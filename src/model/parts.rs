@@ -3,22 +3,23 @@
 use std::collections::BTreeSet;
 
 use super::change::{Change, Direction, Entry, Topic, change, gain, loss};
-use super::reach::{Guard, Purpose, Reach};
+use super::reach::Reach;
 use super::settings::told;
 use crate::text::diagnostic::Code;
+use crate::value::isolation::{Guard, Purpose};
 
 pub(super) fn guards(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
-    for Guard { says, purpose, holds } in &new.guards {
-        let Some(before) = old.guards.iter().find(|guard| guard.says == *says) else { continue };
-        match (before.holds, holds) {
+    for Guard { invariant, purpose, satisfied } in &new.guards {
+        let Some(before) = old.guards.iter().find(|guard| guard.invariant == *invariant) else { continue };
+        match (before.satisfied, satisfied) {
             (true, false) => {
                 let code = match purpose {
                     Purpose::Enforce => Code::WallDown,
                     Purpose::Scan => Code::ScannerOff,
                 };
-                gain(found, Topic::Guard(says), code, None, format!("it is no longer so that {says}"));
+                gain(found, Topic::Guard(invariant), code, None, format!("it is no longer so that {invariant}"));
             }
-            (false, true) => loss(found, Topic::Guard(says), None, format!("it is so again that {says}")),
+            (false, true) => loss(found, Topic::Guard(invariant), None, format!("it is so again that {invariant}")),
             _ => {}
         }
     }

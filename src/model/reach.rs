@@ -2,7 +2,6 @@
 //! the proxies and the engine read. `bottle.json` adds what no other file has: the names of tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use ipnet::IpNet;
 
@@ -14,12 +13,10 @@ use crate::value::artifact::INDEX;
 use crate::value::credential::Scheme;
 use crate::value::digest::hash;
 use crate::value::host::Host;
+use crate::value::isolation::{Files, Guard, Isolation, Part, Unreadable};
 use crate::value::path_prefix::PathPrefix;
 use crate::value::slot::Slot;
 use crate::value::variable::TokenRef;
-
-/// The texts of a compiled bottle by path.
-pub type Files = BTreeMap<String, String>;
 
 /// The part in which the agent runs as a container.
 pub(super) const AGENT: &str = "agent";
@@ -95,79 +92,6 @@ pub enum Value {
     Prompt(String),
 }
 
-/// Something that keeps the agent in, and whether it is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Guard {
-    /// What is so while it holds, a sentence without a full stop.
-    pub says: &'static str,
-    /// What it is for.
-    pub purpose: Purpose,
-    /// Whether it is as a build writes it.
-    pub holds: bool,
-}
-
-/// What a guard is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// It refuses what is not allowed.
-    Enforce,
-    /// It looks into what is.
-    Scan,
-}
-
-/// What one file says of the agent's walls.
-#[derive(Debug, Default)]
-pub struct Walls {
-    /// What runs, or how something is set, by name.
-    pub parts: BTreeMap<String, Part>,
-    /// The agent's variables; nothing for a value that is taken at launch.
-    pub environment: BTreeMap<String, Option<String>>,
-    /// What keeps the agent in.
-    pub guards: Vec<Guard>,
-}
-
-/// A part of a file: a service, say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// The file.
-    pub file: &'static str,
-    /// What it runs.
-    pub image: Option<String>,
-    /// The JSON pointer of that.
-    pub image_at: String,
-    /// What the model says nowhere else, by JSON pointer.
-    pub settings: BTreeMap<String, String>,
-    /// All of it.
-    pub whole: String,
-}
-
-/// Why a tree has no model.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Unreadable {
-    /// The file.
-    pub file: String,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-impl Unreadable {
-    /// The words for it, short: a reader lists every key that it knows.
-    pub fn told(&self) -> String {
-        let said = self.to_string();
-        said.split_once(", expected one of").map_or(said.as_str(), |(unknown, _)| unknown).to_owned()
-    }
-
-    fn new(file: &str, problem: impl Into<String>) -> Self {
-        Unreadable { file: file.to_owned(), problem: problem.into() }
-    }
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}: {}", self.file, self.problem)
-    }
-}
-
 impl Reach {
     /// The model of a tree and its index.
     ///
@@ -194,30 +118,26 @@ impl Reach {
             variables: BTreeMap::new(),
             parts: BTreeMap::new(),
             guards: vec![
-                Guard {
-                    says: "egress enforces the rules of this release of bottlec (`egress/addon.py`)",
-                    purpose: Purpose::Enforce,
-                    holds: file(egress::ADDON.path)? == egress::ADDON.text,
-                },
-                Guard {
-                    says: "the walls are probed as this release of bottlec does (`egress/probe.py`)",
-                    purpose: Purpose::Enforce,
-                    holds: file(egress::PROBE.path)? == egress::PROBE.text,
-                },
-                Guard {
-                    says: "certificates are handed out as this release of bottlec does (`egress/prepare.py`)",
-                    purpose: Purpose::Enforce,
-                    holds: file(egress::PREPARE.path)? == egress::PREPARE.text,
-                },
+                Guard::enforce(
+                    "egress enforces the rules of this release of bottlec (`egress/addon.py`)",
+                    file(egress::ADDON.path)? == egress::ADDON.text,
+                ),
+                Guard::enforce(
+                    "the walls are probed as this release of bottlec does (`egress/probe.py`)",
+                    file(egress::PROBE.path)? == egress::PROBE.text,
+                ),
+                Guard::enforce(
+                    "certificates are handed out as this release of bottlec does (`egress/prepare.py`)",
+                    file(egress::PREPARE.path)? == egress::PREPARE.text,
+                ),
             ],
             home: BTreeMap::new(),
         };
         let wire = Wire::parse(file(egress::WIRE)?).map_err(|problem| Unreadable::new(egress::WIRE, problem))?;
-        reach.guards.push(Guard {
-            says: "tokens are bound to the hosts that `bottle.json` names for them (`egress/routes.yaml`)",
-            purpose: Purpose::Enforce,
-            holds: index.binds(&wire),
-        });
+        reach.guards.push(Guard::enforce(
+            "tokens are bound to the hosts that `bottle.json` names for them (`egress/routes.yaml`)",
+            index.binds(&wire),
+        ));
         for route in wire.routes {
             let credential = match route.credential().map_err(|problem| Unreadable::new(egress::WIRE, problem))? {
                 None => None,
@@ -240,17 +160,17 @@ impl Reach {
                 passage,
             });
         }
-        reach.raise(pipelock.walls(), index);
-        for walls in target::walls(files, &index.addresses())? {
-            reach.raise(walls, index);
+        reach.merge(pipelock.isolation(), index);
+        for isolation in target::isolation(files, &index.addresses())? {
+            reach.merge(isolation, index);
         }
         let home = files.iter().filter(|(path, _)| path.starts_with("agent/home/"));
         reach.home = home.map(|(path, text)| (path.clone(), hash(text.as_bytes()))).collect();
         Ok(reach)
     }
 
-    fn raise(&mut self, walls: Walls, index: &Index) {
-        let Walls { parts, environment, guards } = walls;
+    fn merge(&mut self, isolation: Isolation, index: &Index) {
+        let Isolation { parts, environment, guards } = isolation;
         self.parts.extend(parts);
         self.guards.extend(guards);
         for (name, text) in environment {
@@ -329,8 +249,8 @@ impl Reach {
             })
         };
         let stands = |guard: &Guard| {
-            let same = self.guards.iter().find(|own| own.says == guard.says);
-            !guard.holds || same.is_none_or(|own| own.holds)
+            let same = self.guards.iter().find(|own| own.invariant == guard.invariant);
+            !guard.satisfied || same.is_none_or(|own| own.satisfied)
         };
         let other_forwarded: BTreeSet<_> = other.forwarded().collect();
         let is_same = |name: &String, part: &Part| {

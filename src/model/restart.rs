@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::reach::{AGENT, Files, Reach};
+use super::reach::{AGENT, Reach};
 use super::{Change, Direction, Topic};
 use crate::link::egress;
 use crate::target::pipelock;
 use crate::value::host::Host;
+use crate::value::isolation::Files;
 use crate::value::slot::Slot;
 use crate::value::variable::TokenRef;
 

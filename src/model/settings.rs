@@ -1,29 +1,6 @@
-//! Settings of a file as a flat list, so that two files can be held against each other.
-
-use std::collections::BTreeMap;
+//! What is told of a changed setting of a file.
 
 use serde_json::Value;
-
-/// Every scalar of a value by its JSON pointer below `at`. A list is one setting, an empty mapping too.
-pub fn settings(at: &str, value: &Value) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    collect(at.to_owned(), value, &mut found);
-    found
-}
-
-fn collect(at: String, value: &Value, found: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Object(entries) if !entries.is_empty() => {
-            for (key, value) in entries {
-                let step = key.replace('~', "~0").replace('/', "~1");
-                collect(format!("{at}/{step}"), value, found);
-            }
-        }
-        _ => {
-            found.insert(at, value.to_string());
-        }
-    }
-}
 
 /// What became of a setting, in words that follow the file's name. Of two lists, what one has and the
 /// other lacks.

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use crate::link::egress::Egress;
 use crate::link::environment::Environment;
 use crate::manifest::bottle::Bottle;
-use crate::model::{Files, Unreadable, Walls};
 use crate::provider::plan::AgentProvisionPlan;
 use crate::text::diagnostic::Findings;
 use crate::text::render::RenderError;
 use crate::value::artifact::Artifact;
 use crate::value::guest;
+use crate::value::isolation::{Files, Isolation, Unreadable};
 use crate::value::origin::{Origin, Origins};
 
 /// What runs the agent.
@@ -112,8 +112,8 @@ pub fn made_at_run_time(backends: &[Backend]) -> Vec<&'static str> {
     guest::CERTIFICATES.into_iter().chain(archive).collect()
 }
 
-/// Reads the walls out of a file's text; the other files are there for what the file names.
-type Reader = fn(&Files, &str) -> Result<Walls, String>;
+/// Reads the isolation out of a file's text; the other files are there for what the file names.
+type Reader = fn(&Files, &str) -> Result<Isolation, String>;
 
 /// The file of the containers.
 pub const CONTAINERS: &str = docker::COMPOSE;
@@ -123,19 +123,19 @@ pub fn agent(text: &[u8]) -> Agent {
     docker::agent_of(text)
 }
 
-/// What the backends' files in a tree say of the agent's walls. `addresses` are texts that differ from
+/// What the backends' files in a tree keep up around the agent. `addresses` are texts that differ from
 /// bottle to bottle and mean the same, with a name for each.
 ///
 /// # Errors
 /// A file that is not what a build writes.
-pub fn walls(files: &Files, addresses: &[(String, &str)]) -> Result<Vec<Walls>, Unreadable> {
+pub fn isolation(files: &Files, addresses: &[(String, &str)]) -> Result<Vec<Isolation>, Unreadable> {
     let mut all = Vec::new();
     let readers: [(&str, Reader); 2] =
-        [(docker::COMPOSE, docker::walls), (smolmachines::SMOLFILE, smolmachines::walls)];
+        [(docker::COMPOSE, docker::isolation), (smolmachines::SMOLFILE, smolmachines::isolation)];
     for (path, read) in readers {
         let Some(text) = files.get(path) else { continue };
         let same = addresses.iter().fold(text.clone(), |text, (address, name)| text.replace(address.as_str(), name));
-        all.push(read(files, &same).map_err(|problem| Unreadable { file: path.to_owned(), problem })?);
+        all.push(read(files, &same).map_err(|problem| Unreadable::new(path, problem))?);
     }
     Ok(all)
 }

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::Job;
 use crate::link::environment::{Environment, TRUST};
 use crate::manifest::bottle::Bottle;
-use crate::model::{Files, Guard, Part, Purpose, Walls, settings};
 use crate::provider::ImageChoice;
 use crate::provider::plan::AgentImage;
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::render::{self, RenderError, filters};
 use crate::value::artifact::Artifact;
 use crate::value::guest;
+use crate::value::isolation::{Files, Guard, Isolation, Part, settings};
 use crate::value::origin::{Origin, Origins};
 use crate::value::release::SmolvmTarget;
 use crate::value::variable::Binding;
@@ -137,13 +137,12 @@ fn smolfile(job: &Job) -> Smolfile {
     }
 }
 
-/// What the file says of the machine's walls.
+/// What the file keeps up around the machine.
 ///
 /// # Errors
 /// What is not such a file, in the words of the TOML reader.
-pub(super) fn walls(_: &Files, text: &str) -> Result<Walls, String> {
+pub(super) fn isolation(_: &Files, text: &str) -> Result<Isolation, String> {
     let file: Smolfile = toml::from_str(text).map_err(|error| error.message().to_owned())?;
-    let guard = |says, holds| Guard { says, purpose: Purpose::Enforce, holds };
     let only = |list: &[String], item: &str| list.iter().map(String::as_str).eq([item]);
     let literal = |entry: &String| {
         let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
@@ -162,25 +161,25 @@ pub(super) fn walls(_: &Files, text: &str) -> Result<Walls, String> {
         settings,
         whole: value.to_string(),
     };
-    Ok(Walls {
+    Ok(Isolation {
         parts: BTreeMap::from([("machine".to_owned(), part)]),
         environment: file.env.iter().map(literal).chain(bound).collect(),
         guards: vec![
-            guard(
+            Guard::enforce(
                 "a microVM reaches egress alone (`allow_cidrs`)",
                 only(&file.network.allow_cidrs, "<machine egress>/32"),
             ),
-            guard("a microVM looks no name up (`allow_hosts`)", only(&file.network.allow_hosts, ONLY_NAME)),
-            guard(
+            Guard::enforce("a microVM looks no name up (`allow_hosts`)", only(&file.network.allow_hosts, ONLY_NAME)),
+            Guard::enforce(
                 "a microVM's network filters (`net_backend`)",
                 file.net_backend.as_deref().is_none_or(|name| name == "virtio-net"),
             ),
-            guard(
+            Guard::enforce(
                 "a microVM sees `agent/` alone of the host (`volumes`)",
                 only(&file.volumes, &format!("./agent:{}:ro", guest::MOUNT)),
             ),
-            guard("a microVM has no SSH agent of the host (`auth`)", !file.auth.ssh_agent),
-            guard(
+            Guard::enforce("a microVM has no SSH agent of the host (`auth`)", !file.auth.ssh_agent),
+            Guard::enforce(
                 "a microVM gets each launch-time value from its own carrier (`secrets`)",
                 file.secrets.iter().all(|(name, secret)| secret.from_env == guest::carrier(name)),
             ),

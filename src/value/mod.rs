@@ -6,6 +6,7 @@ pub mod credential_file;
 pub mod digest;
 pub mod guest;
 pub mod host;
+pub mod isolation;
 pub mod name;
 pub mod network;
 pub mod origin;

@@ -8,10 +8,11 @@ use anyhow::{Result, anyhow};
 use crate::cli::unfit;
 use crate::model::rebuild::{OTHERWISE, Rebuilt, rebuild};
 use crate::model::review::Side;
-use crate::model::{Edit, Edits, Files, Model};
+use crate::model::{Edit, Edits, Model};
 use crate::output::{self, Fault, Found, Unfit};
 use crate::text::visible;
 use crate::value::artifact::{INDEX, Tree};
+use crate::value::isolation::Files;
 
 /// The tree in a folder.
 ///

@@ -14,12 +14,13 @@ use similar::TextDiff;
 
 use crate::compile::index::Provenance;
 use crate::link::environment;
-use crate::model::{Change, Direction, Edits, Entry, Files, Model, Restart, Topic, changes, rebuilt, restarts, sort};
+use crate::model::{Change, Direction, Edits, Entry, Model, Restart, Topic, changes, rebuilt, restarts, sort};
 use crate::text::accept::{self, AcceptFrom, acceptances};
 use crate::text::diagnostic::located::Located;
 use crate::text::diagnostic::{Findings, Grade};
 use crate::text::source::{SourceId, Sources};
 use crate::text::visible;
+use crate::value::isolation::Files;
 
 /// A bottle as one side has it.
 pub struct Side {

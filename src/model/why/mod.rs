@@ -91,8 +91,8 @@ fn from<'m>(model: &'m Model, entry: Option<&Entry>) -> Option<&'m Provenance> {
 fn agent(model: &Model) -> Hop {
     let address = model.index.egress();
     let mut steps = vec![step(format!("the agent reaches nothing but egress, at {address}"), None)];
-    let broken = model.reach.guards.iter().filter(|guard| !guard.holds);
-    steps.extend(broken.map(|guard| step(format!("the files do not keep this up: {}", guard.says), None)));
+    let broken = model.reach.guards.iter().filter(|guard| !guard.satisfied);
+    steps.extend(broken.map(|guard| step(format!("the files do not keep this up: {}", guard.invariant), None)));
     Hop { name: "agent", outcome: Outcome::Passes, sees_plaintext: None, steps }
 }
 

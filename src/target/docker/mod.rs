@@ -2,8 +2,8 @@
 
 mod agent;
 mod compose;
+mod isolation;
 mod origins;
-mod walls;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use compose::{
     literals,
 };
 
+pub(super) use isolation::isolation;
 pub(super) use origins::origins;
 
 use super::{Agent, Backend, Job};
@@ -27,7 +28,6 @@ use crate::value::artifact::Artifact;
 use crate::value::digest;
 use crate::value::guest;
 use crate::value::release::PipelockTarget;
-pub(super) use walls::walls;
 
 /// The file of the services.
 pub(super) const COMPOSE: &str = "compose.yaml";

@@ -11,9 +11,9 @@ use askama::Template;
 use serde::{Deserialize, Serialize};
 
 use crate::link::egress::Egress;
-use crate::model::{Guard, Part, Purpose, Walls, settings};
 use crate::text::render::filters::{self, Bare};
 use crate::text::render::{self, RenderError};
+use crate::value::isolation::{Guard, Isolation, Part, Purpose, settings};
 use crate::value::name::BottleName;
 use crate::value::release::PipelockTarget;
 use limits::{IDLE_SECONDS, IGNORED_HEADERS, LARGEST_ANSWER, REQUESTS_PER_MINUTE, TUNNEL_SECONDS};
@@ -365,14 +365,18 @@ impl Pipelock {
     }
 
     /// What the file keeps up, and every other setting of it.
-    pub fn walls(&self) -> Walls {
+    pub fn isolation(&self) -> Isolation {
         let target = match self.forward_proxy.sni_require_tls {
             None => PipelockTarget::V2_3,
             Some(_) => PipelockTarget::V3,
         };
         let hardened = Pipelock::hardened(self.lists(), self.default_agent_identity.clone(), target);
         let [actual, hardened] = [self, &hardened].map(|file| serde_json::to_value(file).unwrap_or_default());
-        let guard = |(key, purpose, says): (&str, _, _)| Guard { says, purpose, holds: actual[key] == hardened[key] };
+        let guard = |(key, purpose, invariant): (&str, _, _)| Guard {
+            invariant,
+            purpose,
+            satisfied: actual[key] == hardened[key],
+        };
         let meant = settings("", &hardened);
         let mut settings = settings("", &actual);
         settings.retain(|pointer, value| {
@@ -383,10 +387,10 @@ impl Pipelock {
                 && (!is_guarded || meant.get(pointer) != Some(value))
         });
         let part = Part { file: FILE, image: None, image_at: String::new(), settings, whole: actual.to_string() };
-        Walls {
+        Isolation {
             parts: BTreeMap::from([("pipelock's file".to_owned(), part)]),
             guards: GUARDS.map(guard).to_vec(),
-            ..Walls::default()
+            ..Isolation::default()
         }
     }
 

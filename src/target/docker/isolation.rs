@@ -1,12 +1,12 @@
-//! What a compose file says of the agent's walls: which guards stand, what runs, and the rest.
+//! What a compose file keeps up around the agent: which invariants are satisfied, what runs, and the rest.
 
 use serde::Serialize;
 
 use super::compose::{Compose, Condition, Interpolated, Mount, Network, Service};
 use super::{CHECKOUT, COMPOSE, EGRESS_START, MACHINE, PREPARE, PROBE, fingerprint};
-use crate::model::{Files, Guard, Part, Purpose, Walls, settings};
 use crate::value::digest::hash;
 use crate::value::guest;
+use crate::value::isolation::{Files, Guard, Isolation, Part, settings};
 use crate::value::slot::{BINDING, Slot};
 
 const SERVICES: [&str; 7] = ["agent", "egress", "machine-egress", "pipelock", "pipelock-ca", "prepare", "volumes"];
@@ -21,16 +21,18 @@ const EGRESSES: [&str; 2] = ["egress", "machine-egress"];
 ///
 /// # Errors
 /// What is not such a file, in the words of the YAML reader.
-pub(in crate::target) fn walls(files: &Files, text: &str) -> Result<Walls, String> {
+pub(in crate::target) fn isolation(files: &Files, text: &str) -> Result<Isolation, String> {
     let compose: Compose = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
-    let mut walls = Walls { guards: guards(&compose, files), ..Walls::default() };
+    let mut isolation = Isolation { guards: guards(&compose, files), ..Isolation::default() };
     for (name, service) in &compose.services {
         let at = format!("/services/{name}");
         let image_at = format!("{at}/{}", if service.build.is_some() { "build" } else { "image" });
-        walls.parts.insert(name.clone(), Part { image: Some(image(service, files)), image_at, ..part(&at, service) });
+        isolation
+            .parts
+            .insert(name.clone(), Part { image: Some(image(service, files)), image_at, ..part(&at, service) });
     }
-    walls.parts.insert("networks".to_owned(), part("/networks", &compose.networks));
-    walls.parts.insert("volumes".to_owned(), part("/volumes", &compose.volumes));
+    isolation.parts.insert("networks".to_owned(), part("/networks", &compose.networks));
+    isolation.parts.insert("volumes".to_owned(), part("/volumes", &compose.volumes));
     if let Some(agent) = compose.services.get("agent") {
         let plain = |name: &str, text: &Interpolated| {
             (*text != Interpolated::empty_variable(&guest::carrier(name))).then(|| text.0.replace("$$", "$"))
@@ -38,9 +40,9 @@ pub(in crate::target) fn walls(files: &Files, text: &str) -> Result<Walls, Strin
         let entry = |(name, text): (&String, &Option<Interpolated>)| {
             (name.clone(), text.as_ref().and_then(|text| plain(name, text)))
         };
-        walls.environment = agent.environment.iter().map(entry).collect();
+        isolation.environment = agent.environment.iter().map(entry).collect();
     }
-    Ok(walls)
+    Ok(isolation)
 }
 
 fn part(at: &str, what: &impl Serialize) -> Part {
@@ -125,11 +127,13 @@ fn guards(compose: &Compose, files: &Files) -> Vec<Guard> {
         |name: &str, meant: &[&str]| each(&[name], &|service| texts(&service.entrypoint).eq(meant.iter().copied()));
     let agent = compose.services.get("agent");
     let says = |service: Option<&Service>, holds: &dyn Fn(&Service) -> bool| service.is_none_or(holds);
-    let enforce = |says, holds| Guard { says, purpose: Purpose::Enforce, holds };
     vec![
-        enforce("only the services of a bottle run", services().all(|(name, _)| SERVICES.contains(&name.as_str()))),
-        enforce("no service has a capability (`cap_drop`)", every(|service| is_only(&service.cap_drop, "ALL"))),
-        enforce(
+        Guard::enforce(
+            "only the services of a bottle run",
+            services().all(|(name, _)| SERVICES.contains(&name.as_str())),
+        ),
+        Guard::enforce("no service has a capability (`cap_drop`)", every(|service| is_only(&service.cap_drop, "ALL"))),
+        Guard::enforce(
             "no running service gets a capability back (`cap_add`)",
             services().all(|(name, service)| {
                 let allowed: &[&str] = match name.as_str() {
@@ -140,44 +144,47 @@ fn guards(compose: &Compose, files: &Files) -> Vec<Guard> {
                 service.cap_add.iter().all(|capability| allowed.contains(&capability.0.as_str()))
             }),
         ),
-        enforce(
+        Guard::enforce(
             "no service gains privileges (`security_opt`)",
             every(|service| is_only(&service.security_opt, "no-new-privileges:true")),
         ),
-        enforce("the agent's network leads nowhere else (`inside`)", joins("agent", &["inside"]) && internal("inside")),
-        enforce(
+        Guard::enforce(
+            "the agent's network leads nowhere else (`inside`)",
+            joins("agent", &["inside"]) && internal("inside"),
+        ),
+        Guard::enforce(
             "the agent's network does not have the host (`inside`)",
             is("inside", Network::isolated(None), Some("<inside>")) && is("uplink", Network::isolated(None), None),
         ),
-        enforce(
+        Guard::enforce(
             "a microVM's network leads nowhere else (`machine`)",
             internal("machine") && is("machine", Network::bridge(true, None), Some("<machine>")),
         ),
-        enforce(
+        Guard::enforce(
             "egress is where the agent looks for it",
             attached("egress", "inside", "<egress>") && attached("machine-egress", "machine", "<machine egress>"),
         ),
-        enforce(
+        Guard::enforce(
             "the host finds no egress unless a microVM is asked for (`profiles`)",
             services().all(|(name, service)| {
                 !service.networks.contains_key("machine")
                     || (name == "machine-egress" && is_only(&service.profiles, MACHINE))
             }),
         ),
-        enforce(
+        Guard::enforce(
             "an image that bottlec wrote is read-only (`read_only`)",
             says(agent, &|agent| {
                 agent.read_only || agent.build.as_ref().is_none_or(|build| build.context.0 != "./image")
             }),
         ),
-        enforce(
+        Guard::enforce(
             "egress reaches pipelock alone (`uplink`)",
             joins("egress", &["inside", "uplink"])
                 && joins("machine-egress", &["machine", "uplink"])
                 && internal("uplink"),
         ),
-        enforce("only pipelock reaches the internet (`outside`)", joins("pipelock", &["outside", "uplink"])),
-        enforce(
+        Guard::enforce("only pipelock reaches the internet (`outside`)", joins("pipelock", &["outside", "uplink"])),
+        Guard::enforce(
             "one-shot services have no network (`network_mode`)",
             services().all(|(name, service)| {
                 let is_one_shot = ONE_SHOTS.contains(&name.as_str());
@@ -185,16 +192,16 @@ fn guards(compose: &Compose, files: &Files) -> Vec<Guard> {
                 if is_one_shot { mode == Some("none") && service.networks.is_empty() } else { mode.is_none() }
             }),
         ),
-        enforce(
+        Guard::enforce(
             "the agent sees `agent/` alone of the tree",
             says(agent, &|agent| agent.volumes.iter().all(is_the_agents)),
         ),
-        enforce(
+        Guard::enforce(
             "the proxies see their own folders alone",
             services()
                 .all(|(name, service)| name == "agent" || service.volumes.iter().all(|mount| is_a_proxys(name, mount))),
         ),
-        enforce(
+        Guard::enforce(
             "the agent's texts are plain: no value of the host is put in",
             says(agent, &|agent| {
                 let own =
@@ -206,14 +213,14 @@ fn guards(compose: &Compose, files: &Files) -> Vec<Guard> {
                     && agent.command.iter().all(|text| !text.0.replace("$$", "").contains('$'))
             }),
         ),
-        enforce("the agent asks no name server (`dns`)", says(agent, &|agent| is_only(&agent.dns, "127.0.0.1"))),
-        enforce(
+        Guard::enforce("the agent asks no name server (`dns`)", says(agent, &|agent| is_only(&agent.dns, "127.0.0.1"))),
+        Guard::enforce(
             "the agent's start copies its home and no more",
             says(agent, &|agent| {
                 agent.entrypoint.get(2).is_some_and(|script| script.0.replace("$$", "$") == guest::START)
             }),
         ),
-        enforce(
+        Guard::enforce(
             "the agent starts behind a healthy egress, which has probed the walls (`depends_on`, `healthcheck`)",
             says(agent, &|agent| {
                 agent.depends_on.get("egress").is_some_and(|other| other.condition == Condition::Healthy)
@@ -226,7 +233,7 @@ fn guards(compose: &Compose, files: &Files) -> Vec<Guard> {
                 each(&[name], &test)
             }),
         ),
-        enforce(
+        Guard::enforce(
             "egress runs its addon, in a folder of its own, and sends everything to pipelock",
             EGRESSES.iter().filter(|name| compose.services.contains_key(**name)).all(|name| {
                 let words = words(name);
@@ -235,14 +242,14 @@ fn guards(compose: &Compose, files: &Files) -> Vec<Guard> {
                 script && meant.iter().all(|word| words.contains(word))
             }),
         ),
-        enforce(
+        Guard::enforce(
             "egress is given its slots and no other variable",
             each(&EGRESSES, &|egress| {
                 let slot = |name: &str| Slot::parse(name).is_some() || name == BINDING;
                 egress.environment.iter().all(|(name, text)| slot(name) && text.is_none())
             }),
         ),
-        enforce(
+        Guard::enforce(
             "what runs as root imports nothing of the tree and starts by way of `bottlec exec` alone",
             runs("prepare", &PREPARE)
                 && runs("volumes", &["chown", "--"])
@@ -250,14 +257,14 @@ fn guards(compose: &Compose, files: &Files) -> Vec<Guard> {
                     prepare.environment.iter().map(|(name, text)| (name.as_str(), text)).eq([(CHECKOUT, &None)])
                 }),
         ),
-        enforce(
+        Guard::enforce(
             "a service whose files change is created again (`labels`)",
             services().all(|(name, service)| {
                 let hash = |path: &str| files.get(path).map(|text| hash(text.as_bytes()).into());
                 service.labels == fingerprint(name, hash)
             }),
         ),
-        enforce("pipelock runs with its file", words("pipelock").contains(&"/config/pipelock.yaml")),
+        Guard::enforce("pipelock runs with its file", words("pipelock").contains(&"/config/pipelock.yaml")),
     ]
 }
 
