@@ -3,19 +3,20 @@
 
 pub mod index;
 pub mod lint;
+
+use std::collections::BTreeMap;
+
 use crate::compile::index::{Compiled, Index};
 use crate::link::egress::{self, Egress};
 use crate::link::environment::{self, Environment};
 use crate::manifest::bottle::Bottle;
 use crate::provider::facts::{HostCredentials, HostFacts};
 use crate::provider::plan::AgentProvisionPlan;
-use crate::target::pipelock::{self, Pipelock};
-use crate::target::{self, Backend, Job};
+use crate::target::{self, Backend, Emitted, Job};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::render::{self, RenderError};
 use crate::text::source::Sources;
 use crate::value::artifact::{Artifact, INDEX, Tree};
-use crate::value::guest;
 
 /// A bottle with all that its provider brings: everything is known, nothing is rendered.
 pub struct Linked<'b> {
@@ -67,40 +68,26 @@ pub fn link<'b>(
 }
 
 impl Linked<'_> {
-    /// Every artifact; nothing without a route.
+    /// Every artifact. Nothing without a route: pipelock refuses to start with an empty allowlist.
     fn render(&self, sources: &Sources) -> Result<Option<Tree>, RenderError> {
         let Linked { bottle, plan, egress, backends, hermetic } = self;
-        let Some(filter) = Pipelock::of(&bottle.name, egress, bottle.pipelock) else { return Ok(None) };
-        let environment = Environment::of(bottle, plan, bottle.subnet.egress());
-        let mut artifacts =
-            vec![Artifact::public(egress::WIRE, egress.wire()?), Artifact::public(pipelock::FILE, filter.render()?)];
-        artifacts.extend(egress::FIXED.map(Artifact::fixed));
-        let hashes = artifacts.iter().map(|file| (file.path.clone(), file.sha256())).collect();
-        let job = Job { bottle, plan, egress, environment: &environment, backends, hashes: &hashes };
-        artifacts.extend(target::render(&job)?);
-        artifacts.push(Artifact::private(environment::FILE, environment.file()?));
-        artifacts.push(Artifact::public("agent/ca/.gitignore", guest::IGNORED_CERTIFICATES.to_owned()));
-        for file in &plan.files {
-            let path = format!("agent/home/{}", file.path);
-            artifacts.push(Artifact::new(path, file.content.clone(), file.private));
+        if egress.routes.is_empty() {
+            return Ok(None);
         }
-        artifacts.push(Artifact::public(environment::EGRESS_FILE, environment::egress_file(egress)?));
+        let environment = Environment::of(bottle, plan, bottle.subnet.address(2));
+        let job = Job { bottle, plan, egress, environment: &environment, backends };
+        let (mut artifacts, mut origins) = (Vec::new(), BTreeMap::new());
+        for Emitted { artifact, origins: own } in target::emit(&job)? {
+            origins.extend(own.map(|own| (artifact.path.clone(), own)));
+            artifacts.push(artifact);
+        }
         artifacts.sort_by(|a, b| a.path.cmp(&b.path));
-
-        let mut origins = target::origins(&job);
-        origins.extend([
-            (environment::FILE, environment.file_origins()),
-            (egress::WIRE, egress.wire_origins(&bottle.routes)),
-            (environment::EGRESS_FILE, environment::egress_file_origins(bottle, egress)),
-            (pipelock::FILE, filter.origins(bottle, egress)),
-        ]);
         let compiled = Compiled {
             bottle,
             plan,
             egress,
             environment: &environment,
             origins,
-            built_in_env: guest::environment(bottle.subnet.egress()).into_keys().collect(),
             hermetic: *hermetic,
             backends,
             sources,

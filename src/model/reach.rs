@@ -117,22 +117,13 @@ impl Reach {
                 .collect(),
             variables: BTreeMap::new(),
             parts: BTreeMap::new(),
-            guards: vec![
-                Guard::enforce(
-                    "egress enforces the rules of this release of bottlec (`egress/addon.py`)",
-                    file(egress::ADDON.path)? == egress::ADDON.text,
-                ),
-                Guard::enforce(
-                    "the walls are probed as this release of bottlec does (`egress/probe.py`)",
-                    file(egress::PROBE.path)? == egress::PROBE.text,
-                ),
-                Guard::enforce(
-                    "certificates are handed out as this release of bottlec does (`egress/prepare.py`)",
-                    file(egress::PREPARE.path)? == egress::PREPARE.text,
-                ),
-            ],
+            guards: Vec::new(),
             home: BTreeMap::new(),
         };
+        let bottle = index.identity();
+        for target in target::ALL {
+            reach.merge(target.read(files, &bottle)?, index);
+        }
         let wire = Wire::parse(file(egress::WIRE)?).map_err(|problem| Unreadable::new(egress::WIRE, problem))?;
         reach.guards.push(Guard::enforce(
             "tokens are bound to the hosts that `bottle.json` names for them (`egress/routes.yaml`)",
@@ -159,10 +150,6 @@ impl Reach {
                 keeps_authorization: route.keep_authorization == Some(true),
                 passage,
             });
-        }
-        reach.merge(pipelock.isolation(), index);
-        for isolation in target::isolation(files, &index.addresses())? {
-            reach.merge(isolation, index);
         }
         let home = files.iter().filter(|(path, _)| path.starts_with("agent/home/"));
         reach.home = home.map(|(path, text)| (path.clone(), hash(text.as_bytes()))).collect();

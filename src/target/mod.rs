@@ -1,10 +1,12 @@
-//! Backends: what runs the agent. What is known of docker or smolmachines is in their files here.
+//! Targets: what a bottle is compiled into. Each folder here is one: it emits files, reads them back, and is all that
+//! knows the program that goes by them. Another one is a file here and its line in [`ALL`].
 
-mod docker;
+mod agent;
+mod compose;
+mod egress;
+mod network;
 pub mod pipelock;
 mod smolmachines;
-
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +16,49 @@ use crate::manifest::bottle::Bottle;
 use crate::provider::plan::AgentProvisionPlan;
 use crate::text::diagnostic::Findings;
 use crate::text::render::RenderError;
-use crate::value::artifact::Artifact;
-use crate::value::guest;
+use crate::value::artifact::{Artifact, Fixed};
 use crate::value::isolation::{Files, Isolation, Unreadable};
+use crate::value::name::BottleName;
+use crate::value::network::Subnet;
 use crate::value::origin::{Origin, Origins};
+
+pub use compose::{Agent, COMPOSE as CONTAINERS, agent_of};
+pub use network::Addresses;
+
+/// Every target, behind those whose files it refers to.
+pub static ALL: [&dyn Target; 5] = [
+    &egress::EgressFolder,
+    &pipelock::PipelockFolder,
+    &agent::AgentFolder,
+    &compose::ComposeProject,
+    &smolmachines::Machine,
+];
+
+/// Something that a bottle is compiled into.
+pub trait Target: Sync {
+    /// Whether these backends go by its files.
+    fn is_wanted(&self, _backends: &[Backend]) -> bool {
+        true
+    }
+
+    /// Its files. `earlier` are those of the targets before it.
+    ///
+    /// # Errors
+    /// A file does not read back: a defect of bottlec.
+    fn emit(&self, job: &Job, earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError>;
+
+    /// What its files in a tree keep up around the agent, compared with what a build writes for this bottle. A tree
+    /// that was built for other backends does not have them.
+    ///
+    /// # Errors
+    /// A file that is missing, or that is not what a build writes.
+    fn read(&self, files: &Files, bottle: &Identity) -> Result<Isolation, Unreadable>;
+
+    /// What lies in a tree though no build writes it: it is made when the bottle is prepared or runs.
+    fn made_at_run_time(&self) -> &'static [&'static str] {
+        &[]
+    }
+}
 
 /// What runs the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,18 +83,7 @@ impl Backend {
     }
 }
 
-/// How a bottle's agent is a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Agent {
-    /// It runs in a microVM, not in a container.
-    Absent,
-    /// Its image follows from the tree.
-    Given,
-    /// Its image is built from the user's own Dockerfile.
-    BuiltFromOwn,
-}
-
-/// What the backends are given.
+/// What the targets are given.
 pub struct Job<'j> {
     /// The manifest, checked.
     pub bottle: &'j Bottle,
@@ -65,8 +95,6 @@ pub struct Job<'j> {
     pub environment: &'j Environment,
     /// The backends that are asked for.
     pub backends: &'j [Backend],
-    /// The hashes of the files that the proxies read, by path.
-    pub hashes: &'j BTreeMap<String, String>,
 }
 
 impl Job<'_> {
@@ -84,67 +112,75 @@ impl Job<'_> {
     }
 }
 
+/// A file of a target.
+pub struct Emitted {
+    /// Its path, text and permissions.
+    pub artifact: Artifact,
+    /// Who decides its entries, of a configuration file.
+    pub origins: Option<Origins>,
+}
+
+impl Emitted {
+    fn fixed(file: &'static Fixed) -> Self {
+        Emitted::from(Artifact::fixed(file))
+    }
+
+    fn public(path: &str, content: String) -> Self {
+        Emitted::from(Artifact::public(path, content))
+    }
+
+    fn decided_by(self, origins: Origins) -> Self {
+        Emitted { origins: Some(origins), ..self }
+    }
+}
+
+impl From<Artifact> for Emitted {
+    fn from(artifact: Artifact) -> Self {
+        Emitted { artifact, origins: None }
+    }
+}
+
+/// Which bottle a tree is, as its index says. The index may be from anywhere: `None` is what could be no bottle's.
+pub struct Identity {
+    /// Its name.
+    pub name: Option<BottleName>,
+    /// Its network.
+    pub subnet: Option<Subnet>,
+}
+
 /// Reports what a chosen backend cannot express.
 pub fn check(bottle: &Bottle, backends: &[Backend], findings: &mut Findings) {
-    if backends.contains(&Backend::Docker) {
-        docker::check(bottle, findings);
-    }
-    if backends.contains(&Backend::Smolmachines) {
-        smolmachines::check(bottle, findings);
+    for backend in backends {
+        match backend {
+            Backend::Docker => compose::check(bottle, findings),
+            Backend::Smolmachines => smolmachines::check(bottle, findings),
+        }
     }
 }
 
-/// The files of the chosen backends. The proxies run in containers whatever runs the agent.
+/// The files of every target that the backends go by.
 ///
 /// # Errors
-/// When a file does not read back: a defect of bottlec.
-pub fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
-    let mut artifacts = docker::render(job)?;
-    if job.wants(Backend::Smolmachines) {
-        artifacts.push(smolmachines::render(job)?);
+/// A file does not read back: a defect of bottlec.
+pub fn emit(job: &Job) -> Result<Vec<Emitted>, RenderError> {
+    let mut emitted = Vec::new();
+    for target in wanted(job.backends) {
+        let files = target.emit(job, &emitted)?;
+        emitted.extend(files);
     }
-    Ok(artifacts)
+    Ok(emitted)
 }
 
-/// What may lie in a tree that these backends run though no build writes it: it is made at run time.
+/// What may lie in a tree that these backends run though no build writes it.
 pub fn made_at_run_time(backends: &[Backend]) -> Vec<&'static str> {
-    let archive = backends.contains(&Backend::Smolmachines).then_some(smolmachines::ARCHIVE);
-    guest::CERTIFICATES.into_iter().chain(archive).collect()
+    wanted(backends).flat_map(Target::made_at_run_time).copied().collect()
 }
 
-/// Reads the isolation out of a file's text; the other files are there for what the file names.
-type Reader = fn(&Files, &str) -> Result<Isolation, String>;
-
-/// The file of the containers.
-pub const CONTAINERS: &str = docker::COMPOSE;
-
-/// How the agent is started by what this text of [`CONTAINERS`] says.
-pub fn agent(text: &[u8]) -> Agent {
-    docker::agent_of(text)
+fn wanted(backends: &[Backend]) -> impl Iterator<Item = &'static dyn Target> {
+    ALL.into_iter().filter(|target| target.is_wanted(backends))
 }
 
-/// What the backends' files in a tree keep up around the agent. `addresses` are texts that differ from
-/// bottle to bottle and mean the same, with a name for each.
-///
-/// # Errors
-/// A file that is not what a build writes.
-pub fn isolation(files: &Files, addresses: &[(String, &str)]) -> Result<Vec<Isolation>, Unreadable> {
-    let mut all = Vec::new();
-    let readers: [(&str, Reader); 2] =
-        [(docker::COMPOSE, docker::isolation), (smolmachines::SMOLFILE, smolmachines::isolation)];
-    for (path, read) in readers {
-        let Some(text) = files.get(path) else { continue };
-        let same = addresses.iter().fold(text.clone(), |text, (address, name)| text.replace(address.as_str(), name));
-        all.push(read(files, &same).map_err(|problem| Unreadable::new(path, problem))?);
-    }
-    Ok(all)
-}
-
-/// Who decides the entries of the backends' files, by the file's path.
-pub fn origins(job: &Job) -> BTreeMap<&'static str, Origins> {
-    let mut origins = BTreeMap::from([(docker::COMPOSE, docker::origins(job))]);
-    if job.wants(Backend::Smolmachines) {
-        origins.insert(smolmachines::SMOLFILE, smolmachines::origins(job));
-    }
-    origins
+/// A file that every tree has.
+fn file<'f>(files: &'f Files, path: &str) -> Result<&'f str, Unreadable> {
+    files.get(path).map(String::as_str).ok_or_else(|| Unreadable::new(path, "is missing"))
 }

@@ -74,8 +74,14 @@ pub fn environment(egress: Ipv4Addr) -> BTreeMap<VariableName, String> {
         "SSL_CERT_FILE" | "REQUESTS_CA_BUNDLE" | "CURL_CA_BUNDLE" | "GIT_SSL_CAINFO" => CA_BUNDLE.to_owned(),
         _ => proxy.clone(),
     };
-    let name = |variable: &str| VariableName::parse(variable).expect("a name of letters");
-    VARIABLES.iter().map(|variable| (name(variable), value(variable))).collect()
+    variables().map(|name| (name.clone(), value(name.as_str()))).collect()
+}
+
+/// The variables that bottlec sets in every agent, sorted.
+pub fn variables() -> impl Iterator<Item = VariableName> {
+    let mut names = VARIABLES;
+    names.sort_unstable();
+    names.into_iter().map(|name| VariableName::parse(name).expect("a name of letters"))
 }
 
 /// Whether bottlec sets the variable in every agent.

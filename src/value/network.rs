@@ -64,33 +64,8 @@ impl Subnet {
         format!("{a}.{b}.{c}")
     }
 
-    /// The half that an agent in a container shares with egress; the host has no address in it.
-    pub fn inside(self) -> Ipv4Net {
-        Ipv4Net::new_assert(self.address(0), 25)
-    }
-
-    /// The half that egress shares with the host alone: a microVM's connections come from there.
-    pub fn machine(self) -> Ipv4Net {
-        Ipv4Net::new_assert(self.address(128), 25)
-    }
-
-    /// Where egress listens for an agent in a container.
-    pub fn egress(self) -> Ipv4Addr {
-        self.address(2)
-    }
-
-    /// Where egress listens for an agent in a microVM.
-    pub fn machine_egress(self) -> Ipv4Addr {
-        self.address(130)
-    }
-
-    /// The agent's own address: every service beside a fixed one needs one, or the engine may hand
-    /// out egress's to the agent that starts first.
-    pub fn agent(self) -> Ipv4Addr {
-        self.address(3)
-    }
-
-    fn address(self, last: u8) -> Ipv4Addr {
+    /// The address with this last number.
+    pub fn address(self, last: u8) -> Ipv4Addr {
         let [a, b, c, _] = self.0.network().octets();
         Ipv4Addr::new(a, b, c, last)
     }

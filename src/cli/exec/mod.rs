@@ -149,7 +149,7 @@ impl Exec {
         {
             return Ok(Err((2, refusal)));
         }
-        let agent = bottle.file(target::CONTAINERS).map_or(Agent::Absent, target::agent);
+        let agent = bottle.file(target::CONTAINERS).map_or(Agent::Absent, target::agent_of);
         let (name, subnet) = (bottle.index.name(), bottle.index.subnet());
         Start::of(&self.command, &starting::Bottle { name, subnet, agent }, &self.folder, self.project.as_deref())
     }

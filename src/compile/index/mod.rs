@@ -15,9 +15,10 @@ use crate::link::environment::Environment;
 use crate::manifest::bottle::Bottle;
 use crate::manifest::written::Written;
 use crate::provider::plan::AgentProvisionPlan;
-use crate::target::Backend;
+use crate::target::{Addresses, Backend};
 use crate::text::source::Sources;
 use crate::value::artifact::Artifact;
+use crate::value::guest;
 use crate::value::host::Host;
 use crate::value::origin::Origins;
 use crate::value::path_prefix::PathPrefix;
@@ -50,7 +51,7 @@ pub struct Index {
     provider: String,
     command: Vec<String>,
     home: String,
-    network: NetworkEntry,
+    network: Addresses,
     routes: Vec<RouteEntry>,
     slots: Vec<SlotEntry>,
     env: Vec<VariableEntry>,
@@ -60,17 +61,6 @@ pub struct Index {
     provenance: BTreeMap<String, provenance::Entries>,
     /// Every other file of the tree.
     pub files: Vec<FileEntry>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct NetworkEntry {
-    subnet: String,
-    /// Where an agent in a container finds egress.
-    egress: String,
-    /// An agent in a container.
-    agent: String,
-    /// Where an agent in a microVM finds egress.
-    machine_egress: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -156,10 +146,8 @@ pub struct Compiled<'c> {
     pub egress: &'c Egress,
     /// The agent's variables.
     pub environment: &'c Environment,
-    /// Names that bottlec sets in every agent.
-    pub built_in_env: Vec<VariableName>,
     /// Who decides the entries of the files, by path.
-    pub origins: BTreeMap<&'static str, Origins>,
+    pub origins: BTreeMap<String, Origins>,
     /// Whether the account is made up.
     pub hermetic: bool,
     /// What the tree is for.
@@ -172,8 +160,7 @@ impl Index {
     /// The index of a compiled bottle with these files.
     pub fn of(mut compiled: Compiled, artifacts: &[Artifact]) -> Self {
         let origins = std::mem::take(&mut compiled.origins);
-        let Compiled { bottle, plan, egress, environment: _, built_in_env: _, origins: _, hermetic, backends, sources } =
-            &compiled;
+        let Compiled { bottle, plan, egress, environment: _, origins: _, hermetic, backends, sources } = &compiled;
         Index {
             format: FORMAT,
             name: bottle.name.as_str().to_owned(),
@@ -184,19 +171,14 @@ impl Index {
             provider: plan.provider.to_owned(),
             command: plan.command.clone(),
             home: plan.home.to_owned(),
-            network: NetworkEntry {
-                subnet: bottle.subnet.range().to_string(),
-                egress: bottle.subnet.egress().to_string(),
-                agent: bottle.subnet.agent().to_string(),
-                machine_egress: bottle.subnet.machine_egress().to_string(),
-            },
+            network: Addresses::of(bottle.subnet),
             routes: egress.routes.iter().map(|route| RouteEntry::of(route, sources)).collect(),
             slots: slots(&compiled),
             env: variables(&compiled),
             hidden_env_names: plan.hidden_env_names.iter().cloned().collect(),
             provenance: origins
                 .into_iter()
-                .map(|(path, origins)| (path.to_owned(), provenance::entries(origins, sources)))
+                .map(|(path, origins)| (path, provenance::entries(origins, sources)))
                 .collect(),
             files: artifacts.iter().map(FileEntry::of).collect(),
         }
@@ -246,7 +228,7 @@ fn slots(compiled: &Compiled) -> Vec<SlotEntry> {
 
 /// bottlec's own variables, then the provider's, then the manifest's.
 fn variables(compiled: &Compiled) -> Vec<VariableEntry> {
-    let Compiled { bottle, plan, environment, built_in_env, sources, .. } = compiled;
+    let Compiled { bottle, plan, environment, sources, .. } = compiled;
     let entry = |name: &VariableName| VariableEntry {
         name: name.clone(),
         source: match bottle.env.get(name).map(|variable| &variable.binding) {
@@ -256,5 +238,6 @@ fn variables(compiled: &Compiled) -> Vec<VariableEntry> {
         },
         from: Provenance::of(&environment.origin(name), sources),
     };
-    built_in_env.iter().chain(plan.guest_env.keys()).chain(bottle.env.keys()).map(entry).collect()
+    let built_in: Vec<VariableName> = guest::variables().collect();
+    built_in.iter().chain(plan.guest_env.keys()).chain(bottle.env.keys()).map(entry).collect()
 }

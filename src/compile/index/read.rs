@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::{FORMAT, FileEntry, Index, Provenance, SlotSource, Stamp, VariableEntry, VariableSource};
 use crate::link::egress::Wire;
+use crate::target::Identity;
 use crate::value::guest::is_reserved;
 use crate::value::name::BottleName;
 use crate::value::network::Subnet;
@@ -111,33 +112,10 @@ impl Index {
         &self.network.egress
     }
 
-    /// Texts of the artifacts that differ from bottle to bottle and mean the same, the longest first,
-    /// with a name for each. Only what follows from a name and a subnet that could be a bottle's: the
-    /// index may be from anywhere, and another text would hide what a file says.
-    pub fn addresses(&self) -> Vec<(String, &'static str)> {
-        let mut addresses = Vec::new();
-        if let Ok(subnet) = Subnet::parse(&self.network.subnet) {
-            // They are others in each checkout, unless the manifest names them.
-            let variable = |last: &str| format!("${{BOTTLE_NET:-{}}}.{last}", subnet.prefix());
-            let machine = |last: &str| format!("${{BOTTLE_MACHINE_NET:-{}}}.{last}", subnet.prefix());
-            addresses.extend([
-                (variable("0/25"), "<inside>"),
-                (variable("3"), "<agent>"),
-                (variable("2"), "<egress>"),
-                (machine("128/25"), "<machine>"),
-                (machine("130"), "<machine egress>"),
-                (subnet.inside().to_string(), "<inside>"),
-                (subnet.machine().to_string(), "<machine>"),
-                (subnet.machine_egress().to_string(), "<machine egress>"),
-                (subnet.agent().to_string(), "<agent>"),
-                (subnet.egress().to_string(), "<egress>"),
-            ]);
-        }
-        if BottleName::parse(&self.name).is_ok() {
-            addresses.push((format!("bottle-{}-agent", self.name), "<agent image>"));
-        }
-        addresses.sort_by_key(|(address, _)| std::cmp::Reverse(address.len()));
-        addresses
+    /// Which bottle it is of: only what could be a bottle's. The index may be from anywhere, and another text
+    /// would hide what a file says.
+    pub fn identity(&self) -> Identity {
+        Identity { name: BottleName::parse(&self.name).ok(), subnet: Subnet::parse(&self.network.subnet).ok() }
     }
 
     /// The provider's name.

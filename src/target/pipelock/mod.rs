@@ -10,6 +10,7 @@ use std::fmt;
 use askama::Template;
 use serde::{Deserialize, Serialize};
 
+use super::{Emitted, Files, Identity, Job, Target, Unreadable, file};
 use crate::link::egress::Egress;
 use crate::text::render::filters::{self, Bare};
 use crate::text::render::{self, RenderError};
@@ -239,6 +240,24 @@ struct Logging {
     include_blocked: bool,
 }
 
+/// `pipelock/`.
+pub(super) struct PipelockFolder;
+
+impl Target for PipelockFolder {
+    /// Nothing without a route.
+    fn emit(&self, job: &Job, _earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
+        let Some(pipelock) = Pipelock::of(&job.bottle.name, job.egress, job.bottle.pipelock) else {
+            return Ok(Vec::new());
+        };
+        Ok(vec![Emitted::public(FILE, pipelock.render()?).decided_by(pipelock.origins(job.bottle, job.egress))])
+    }
+
+    fn read(&self, files: &Files, _bottle: &Identity) -> Result<Isolation, Unreadable> {
+        let pipelock = Pipelock::parse(file(files, FILE)?).map_err(|problem| Unreadable::new(FILE, problem))?;
+        Ok(pipelock.isolation())
+    }
+}
+
 impl Pipelock {
     /// The file for these routes. Nothing without a route: pipelock refuses to start with an empty
     /// allowlist in strict mode, the only mode that gates hosts.
@@ -365,7 +384,7 @@ impl Pipelock {
     }
 
     /// What the file keeps up, and every other setting of it.
-    pub fn isolation(&self) -> Isolation {
+    fn isolation(&self) -> Isolation {
         let target = match self.forward_proxy.sni_require_tls {
             None => PipelockTarget::V2_3,
             Some(_) => PipelockTarget::V3,

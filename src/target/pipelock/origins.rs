@@ -10,7 +10,7 @@ use crate::value::release::PipelockTarget;
 
 impl Pipelock {
     /// Who decides the entries of `pipelock/pipelock.yaml`.
-    pub fn origins(&self, bottle: &Bottle, egress: &Egress) -> Origins {
+    pub(super) fn origins(&self, bottle: &Bottle, egress: &Egress) -> Origins {
         let mut origins = Origins::of("pipelock-hardening");
         origins.set("/default_agent_identity", bottle.name_origin());
         // A key that 3.x alone knows is there because the manifest targets it.

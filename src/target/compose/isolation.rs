@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::compose::{Compose, Condition, Interpolated, Mount, Network, Service};
+use super::file::{Compose, Condition, Interpolated, Mount, Network, Service};
 use super::{CHECKOUT, COMPOSE, EGRESS_START, MACHINE, PREPARE, PROBE, fingerprint};
 use crate::value::digest::hash;
 use crate::value::guest;
@@ -260,7 +260,7 @@ fn guards(compose: &Compose, files: &Files) -> Vec<Guard> {
         Guard::enforce(
             "a service whose files change is created again (`labels`)",
             services().all(|(name, service)| {
-                let hash = |path: &str| files.get(path).map(|text| hash(text.as_bytes()).into());
+                let hash = |path: &str| files.get(path).map(|text| hash(text.as_bytes()));
                 service.labels == fingerprint(name, hash)
             }),
         ),

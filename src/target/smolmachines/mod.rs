@@ -6,14 +6,13 @@ use std::collections::BTreeMap;
 use askama::Template;
 use serde::{Deserialize, Serialize};
 
-use super::Job;
+use super::{Backend, Emitted, Identity, Job, Target, Unreadable, network};
 use crate::link::environment::{Environment, TRUST};
 use crate::manifest::bottle::Bottle;
 use crate::provider::ImageChoice;
 use crate::provider::plan::AgentImage;
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::render::{self, RenderError, filters};
-use crate::value::artifact::Artifact;
 use crate::value::guest;
 use crate::value::isolation::{Files, Guard, Isolation, Part, settings};
 use crate::value::origin::{Origin, Origins};
@@ -21,10 +20,10 @@ use crate::value::release::SmolvmTarget;
 use crate::value::variable::Binding;
 
 /// The file of the machine.
-pub(super) const SMOLFILE: &str = "Smolfile";
+const SMOLFILE: &str = "Smolfile";
 
 /// The agent's image, which the user exports: a machine starts from an archive.
-pub(super) const ARCHIVE: &str = "image/agent.tar";
+const ARCHIVE: &str = "image/agent.tar";
 
 /// The only name that a machine may look up: any entry turns smolvm's DNS filter on, without one
 /// every name is forwarded. The filter needs no other, since egress is called by its address.
@@ -96,13 +95,31 @@ pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
 }
 
 /// The `Smolfile`.
-pub(super) fn render(job: &Job) -> Result<Artifact, RenderError> {
-    Ok(Artifact::public(SMOLFILE, render::toml(SMOLFILE, &smolfile(job))?))
+pub(super) struct Machine;
+
+impl Target for Machine {
+    fn is_wanted(&self, backends: &[Backend]) -> bool {
+        backends.contains(&Backend::Smolmachines)
+    }
+
+    fn emit(&self, job: &Job, _earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
+        let text = render::toml(SMOLFILE, &smolfile(job))?;
+        Ok(vec![Emitted::public(SMOLFILE, text).decided_by(origins(job))])
+    }
+
+    fn read(&self, files: &Files, bottle: &Identity) -> Result<Isolation, Unreadable> {
+        let Some(text) = files.get(SMOLFILE) else { return Ok(Isolation::default()) };
+        isolation(&network::with_stand_ins(text, bottle)).map_err(|problem| Unreadable::new(SMOLFILE, problem))
+    }
+
+    fn made_at_run_time(&self) -> &'static [&'static str] {
+        &[ARCHIVE]
+    }
 }
 
 fn smolfile(job: &Job) -> Smolfile {
     let text = str::to_owned;
-    let egress = job.bottle.subnet.machine_egress();
+    let egress = network::machine_egress(job.bottle.subnet);
     let environment = Environment::of(job.bottle, job.plan, egress);
     Smolfile {
         // Always an archive: with a reference smolvm would open the registry's domains to the agent
@@ -141,7 +158,7 @@ fn smolfile(job: &Job) -> Smolfile {
 ///
 /// # Errors
 /// What is not such a file, in the words of the TOML reader.
-pub(super) fn isolation(_: &Files, text: &str) -> Result<Isolation, String> {
+fn isolation(text: &str) -> Result<Isolation, String> {
     let file: Smolfile = toml::from_str(text).map_err(|error| error.message().to_owned())?;
     let only = |list: &[String], item: &str| list.iter().map(String::as_str).eq([item]);
     let literal = |entry: &String| {
@@ -188,7 +205,7 @@ pub(super) fn isolation(_: &Files, text: &str) -> Result<Isolation, String> {
 }
 
 /// Who decides the entries of the `Smolfile`.
-pub(super) fn origins(job: &Job) -> Origins {
+fn origins(job: &Job) -> Origins {
     let mut origins = Origins::of("machine-hardening");
     origins.set("/image", job.image_origin());
     match job.bottle.smolvm {

@@ -1,27 +1,23 @@
-//! Docker: `compose.yaml` and the agent's Dockerfile.
+//! Compose: `compose.yaml`, with the proxies and the agent, and the agent's Dockerfile.
 
 mod agent;
-mod compose;
+mod file;
 mod isolation;
 mod origins;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use compose::{
+use file::{
     Attachment, Compose, Condition, Healthcheck, Interpolated, Logging, Mount, Network, Service, Volume, after,
     literals,
 };
 
-pub(super) use isolation::isolation;
-pub(super) use origins::origins;
-
-use super::{Agent, Backend, Job};
+use super::{Backend, Emitted, Files, Identity, Isolation, Job, Target, Unreadable};
 use crate::link::egress;
 use crate::link::environment;
 use crate::manifest::bottle::Bottle;
 use crate::provider::ImageChoice;
-use crate::target::pipelock;
+use crate::target::{network, pipelock};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::render::{self, RenderError};
 use crate::value::artifact::Artifact;
@@ -30,7 +26,7 @@ use crate::value::guest;
 use crate::value::release::PipelockTarget;
 
 /// The file of the services.
-pub(super) const COMPOSE: &str = "compose.yaml";
+pub const COMPOSE: &str = "compose.yaml";
 
 /// How the agent's image is made, when the manifest does not say.
 const DOCKERFILE: &str = "image/Dockerfile";
@@ -57,7 +53,7 @@ fn reads(service: &str) -> Vec<&'static str> {
 }
 
 /// One text for all files that a service reads, by their hashes.
-fn fingerprint<'h>(service: &str, hash: impl Fn(&str) -> Option<Cow<'h, str>>) -> BTreeMap<String, Interpolated> {
+fn fingerprint(service: &str, hash: impl Fn(&str) -> Option<String>) -> BTreeMap<String, Interpolated> {
     let line = |path: &&str| format!("{path} {}\n", hash(path).unwrap_or_default());
     let lines: String = reads(service).iter().map(line).collect();
     if lines.is_empty() {
@@ -102,15 +98,27 @@ pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
     }
 }
 
-/// `compose.yaml`, and `image/Dockerfile` when the manifest names none.
-pub(super) fn render(job: &Job) -> Result<Vec<Artifact>, RenderError> {
-    let dockerfile = agent::dockerfile(job)?;
-    let mut artifacts = vec![Artifact::public(COMPOSE, render::yaml(COMPOSE, &compose(job, dockerfile.as_deref()))?)];
-    artifacts.extend(dockerfile.map(|text| Artifact::public(DOCKERFILE, text)));
-    Ok(artifacts)
+/// `compose.yaml`, and `image/Dockerfile` when the manifest names none. The proxies run in containers whatever runs
+/// the agent.
+pub(super) struct ComposeProject;
+
+impl Target for ComposeProject {
+    fn emit(&self, job: &Job, earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
+        let dockerfile = agent::dockerfile(job)?;
+        let text = render::yaml(COMPOSE, &compose(job, dockerfile.as_deref(), earlier))?;
+        let mut emitted = vec![Emitted::public(COMPOSE, text).decided_by(origins::origins(job))];
+        emitted.extend(dockerfile.map(|text| Emitted::public(DOCKERFILE, text)));
+        Ok(emitted)
+    }
+
+    fn read(&self, files: &Files, bottle: &Identity) -> Result<Isolation, Unreadable> {
+        let Some(text) = files.get(COMPOSE) else { return Ok(Isolation::default()) };
+        isolation::isolation(files, &network::with_stand_ins(text, bottle))
+            .map_err(|problem| Unreadable::new(COMPOSE, problem))
+    }
 }
 
-fn compose(job: &Job, dockerfile: Option<&str>) -> Compose {
+fn compose(job: &Job, dockerfile: Option<&str>, earlier: &[Emitted]) -> Compose {
     let mut services =
         BTreeMap::from([("pipelock", pipelock(job)), ("pipelock-ca", pipelock_ca(job)), ("prepare", prepare())]);
     let mut networks = BTreeMap::from([("uplink", Network::isolated(None)), ("outside", Network::bridge(false, None))]);
@@ -129,7 +137,9 @@ fn compose(job: &Job, dockerfile: Option<&str>) -> Compose {
         networks.insert("machine", Network::bridge(true, Some(machine_range(job))));
     }
     for (name, service) in &mut services {
-        service.labels = fingerprint(name, |path| job.hashes.get(path).map(Cow::from));
+        service.labels = fingerprint(name, |path| {
+            earlier.iter().map(|file| &file.artifact).find(|file| file.path == path).map(Artifact::sha256)
+        });
     }
     Compose {
         services: services.into_iter().map(|(name, service)| (name.to_owned(), service)).collect(),
@@ -138,8 +148,19 @@ fn compose(job: &Job, dockerfile: Option<&str>) -> Compose {
     }
 }
 
-/// How the agent is a service of a compose file, if it is.
-pub(super) fn agent_of(text: &[u8]) -> Agent {
+/// How a bottle's agent is a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agent {
+    /// It runs in a microVM, not in a container.
+    Absent,
+    /// Its image follows from the tree.
+    Given,
+    /// Its image is built from the user's own Dockerfile.
+    BuiltFromOwn,
+}
+
+/// How the agent is started by what this text of [`COMPOSE`] says.
+pub fn agent_of(text: &[u8]) -> Agent {
     let compose: Option<Compose> = serde_yaml::from_slice(text).ok();
     match compose.and_then(|mut compose| compose.services.remove("agent")) {
         None => Agent::Absent,
@@ -209,7 +230,7 @@ fn address(job: &Job, last: impl std::fmt::Display) -> Interpolated {
 
 /// The range of `machine`.
 fn machine_range(job: &Job) -> Interpolated {
-    let range = job.bottle.subnet.machine();
+    let range = network::machine(job.bottle.subnet);
     prefix(job, MACHINE_NETWORK).followed_by(&format!(".{}/{}", last(range.addr()), range.prefix_len()))
 }
 
@@ -220,7 +241,7 @@ fn last(address: std::net::Ipv4Addr) -> u8 {
 fn egress(job: &Job) -> Service {
     let port = guest::EGRESS_PORT.to_string();
     let upstream = format!("upstream:http://pipelock:{}", pipelock::PORT);
-    let address = at(address(job, last(job.bottle.subnet.egress())));
+    let address = at(address(job, last(network::egress(job.bottle.subnet))));
     let networks = [("inside".to_owned(), address), ("uplink".to_owned(), Attachment::default())];
     Service {
         user: Some(Interpolated::literal(NOBODY)),
@@ -257,7 +278,7 @@ fn egress(job: &Job) -> Service {
 /// The same for an agent in a microVM, whose connections come from the host: whoever is there can use
 /// it, so it runs only when it is asked for.
 fn machine_egress(job: &Job) -> Service {
-    let own = last(job.bottle.subnet.machine_egress());
+    let own = last(network::machine_egress(job.bottle.subnet));
     let address = at(prefix(job, MACHINE_NETWORK).followed_by(&format!(".{own}")));
     let networks = [("machine".to_owned(), address), ("uplink".to_owned(), Attachment::default())];
     let mut healthcheck = Healthcheck::of(PROBE);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 
-use super::compose::{Build, Condition, Interpolated, Mount, Service, after, literals};
+use super::file::{Build, Condition, Interpolated, Mount, Service, after, literals};
 use super::{CHECKOUT, DOCKERFILE, EGRESS_IMAGE, Job, address, at, hardened, last, once};
 use crate::provider::ImageChoice;
 use crate::provider::plan::{AgentImage, Recipe};
+use crate::target::network;
 use crate::text::render::{self, RenderError};
 use crate::value::digest;
 use crate::value::guest;
@@ -37,7 +38,7 @@ fn agent_owner() -> Interpolated {
 
 /// A text of the agent's environment. bottlec's own may hold egress's address.
 fn text_for(job: &Job, name: &VariableName, text: &str) -> Interpolated {
-    let egress = job.bottle.subnet.egress();
+    let egress = network::egress(job.bottle.subnet);
     let own = guest::environment(egress).get(name).is_some_and(|own| own == text);
     match text.split_once(&egress.to_string()) {
         Some((before, after)) if own => {
@@ -99,7 +100,7 @@ pub(super) fn agent(job: &Job, dockerfile: Option<&str>) -> Service {
             Mount::own("home", job.plan.home),
             Mount::own("workspace", guest::WORKSPACE),
         ],
-        networks: BTreeMap::from([("inside".to_owned(), at(address(job, last(job.bottle.subnet.agent()))))]),
+        networks: BTreeMap::from([("inside".to_owned(), at(address(job, last(network::agent(job.bottle.subnet)))))]),
         // Nobody answers there. Engines before 25.0.5 ask the host's resolver for a container in an
         // internal network; egress is called by its address.
         dns: literals(["127.0.0.1"]),

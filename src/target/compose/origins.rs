@@ -9,7 +9,7 @@ use crate::value::origin::{Origin, Origins};
 /// The rule that pins the proxies' releases.
 const PINNED: &str = "pinned-image";
 
-pub(in crate::target) fn origins(job: &Job) -> Origins {
+pub(super) fn origins(job: &Job) -> Origins {
     let mut origins = Origins::of("container-hardening");
     for service in ["egress", "machine-egress", "prepare", "volumes"] {
         origins.set(format!("/services/{service}/image"), Origin::BuiltIn(PINNED));
