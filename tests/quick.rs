@@ -35,4 +35,5 @@ mod screen;
 mod strict_yaml;
 mod suggestions;
 mod supply_chain;
+mod targets;
 mod why;

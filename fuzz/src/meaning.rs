@@ -25,7 +25,7 @@ pub fn holds(mut bottle: Bottle, sources: &Sources, tree: &Tree, turn: usize) {
     let host = HostFacts::hermetic();
     {
         let linked = link(&bottle, &host, &BOTH, &mut Findings::default()).expect("it was linked before");
-        let environment = Environment::of(&bottle, &linked.plan, bottle.subnet.egress());
+        let environment = Environment::of(&bottle, &linked.plan, bottle.subnet.address(2));
         hosts(&bottle, &linked.egress, &linked.plan.egress_routes.iter().map(|route| route.host.as_str()).collect());
         routes(files["egress/routes.yaml"], &linked.egress);
         pipelock(files["pipelock/pipelock.yaml"], &linked.egress, &bottle);
@@ -227,7 +227,7 @@ fn compose(text: &str, environment: &Environment, egress: &Egress, bottle: &Bott
         }
     }
     let address = agent["networks"]["inside"]["ipv4_address"].as_str().expect("an address");
-    assert_eq!(interpolated(address), bottle.subnet.agent().to_string());
+    assert_eq!(interpolated(address), bottle.subnet.address(3).to_string());
     let names: BTreeSet<&str> = file["services"].as_object().expect("services").keys().map(String::as_str).collect();
     let meant = ["agent", "egress", "machine-egress", "pipelock", "pipelock-ca", "prepare", "volumes"];
     assert_eq!(names, BTreeSet::from(meant));
@@ -248,7 +248,7 @@ fn everywhere(value: &Value, check: &mut impl FnMut(&str)) {
 
 fn smolfile(text: &str, bottle: &Bottle, plan: &bottlec::provider::plan::AgentProvisionPlan) {
     let machine = smolfile::parse(text).expect("a Smolfile");
-    let environment = Environment::of(bottle, plan, bottle.subnet.machine_egress());
+    let environment = Environment::of(bottle, plan, bottle.subnet.address(130));
     let read: BTreeMap<&str, &str> = machine
         .env
         .iter()
@@ -265,7 +265,7 @@ fn smolfile(text: &str, bottle: &Bottle, plan: &bottlec::provider::plan::AgentPr
         assert_eq!(serde_json::to_value(source).expect("JSON")["from_env"], json!(format!("BOTTLE_ENV_{name}")));
     }
     let network = machine.network.expect("a network");
-    assert_eq!(network.allow_cidrs, [format!("{}/32", bottle.subnet.machine_egress())]);
+    assert_eq!(network.allow_cidrs, [format!("{}/32", bottle.subnet.address(130))]);
     assert_eq!(network.allow_hosts, ["host.smolvm.internal"]);
     assert_eq!(machine.volumes, ["./agent:/bottle:ro"]);
     assert!(machine.image.expect("an image").starts_with("./") || bottle.settings.image.is_some());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::parts::{guards, parts, rest};
-use super::reach::{AGENT, Credential, Passage, Reach, Route, Value, covers};
+use super::reach::{Credential, Passage, Reach, Route, Value, covers};
 use crate::provider::host_credential::is_credential;
 use crate::text::diagnostic::{Code, Grade};
 use crate::value::host::Host;
@@ -132,7 +132,7 @@ pub fn sort(changes: &mut [Change]) {
 /// The change that says that the Dockerfile of the manifest has another text, under the same path.
 pub fn rebuilt(new: &Reach) -> Change {
     let message = "the Dockerfile that the agent's image is built from has another text".to_owned();
-    let entry = new.at_image(AGENT);
+    let entry = new.at_agent_image();
     Change { entry, ..change(Topic::Dockerfile, Direction::Other, Code::OtherImage, message) }
 }
 

@@ -3,11 +3,12 @@
 use ipnet::IpNet;
 
 use super::change::Entry;
-use super::reach::{AGENT, Passage, Reach, Route, Value};
+use super::reach::{Passage, Reach, Route, Value};
 use crate::link::egress;
 use crate::link::environment;
 use crate::target::pipelock;
 use crate::value::host::Host;
+use crate::value::isolation::Role;
 use crate::value::path_prefix::PathPrefix;
 use crate::value::variable::TokenRef;
 
@@ -61,11 +62,8 @@ impl Reach {
         if is_literal {
             return Some(Entry { file: environment::FILE, pointer: format!("/{name}") });
         }
-        let (part, folder) = match self.parts.get(AGENT) {
-            Some(part) => (part, "/services/agent/environment"),
-            None => (self.parts.get("machine")?, "/secrets"),
-        };
-        Some(Entry { file: part.file, pointer: format!("{folder}/{name}") })
+        let (file, above) = self.bound_at?;
+        Some(Entry { file, pointer: format!("{above}/{name}") })
     }
 
     /// The bottle's name.
@@ -75,9 +73,14 @@ impl Reach {
 
     /// The network that agent and egress share.
     pub fn at_subnet(&self) -> Option<Entry> {
-        let network = if self.parts.contains_key(AGENT) { "inside" } else { "machine" };
-        let file = self.parts.get("networks")?.file;
-        Some(Entry { file, pointer: format!("/networks/{network}/ipam/config/0/subnet") })
+        let (file, pointer) = self.network_at?;
+        Some(Entry { file, pointer: pointer.to_owned() })
+    }
+
+    /// What the agent runs.
+    pub fn at_agent_image(&self) -> Option<Entry> {
+        let (name, _) = self.parts.iter().find(|(_, part)| part.role == Role::Agent)?;
+        self.at_image(name)
     }
 
     /// What a part runs.

@@ -2,6 +2,7 @@
 //! the proxies and the engine read. `bottle.json` adds what no other file has: the names of tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use ipnet::IpNet;
 
@@ -13,13 +14,10 @@ use crate::value::artifact::INDEX;
 use crate::value::credential::Scheme;
 use crate::value::digest::hash;
 use crate::value::host::Host;
-use crate::value::isolation::{Files, Guard, Isolation, Part, Unreadable};
+use crate::value::isolation::{At, Files, Guard, Isolation, Part, Unreadable};
 use crate::value::path_prefix::PathPrefix;
 use crate::value::slot::Slot;
 use crate::value::variable::TokenRef;
-
-/// The part in which the agent runs as a container.
-pub(super) const AGENT: &str = "agent";
 
 /// What an agent can reach and hold.
 #[derive(Clone)]
@@ -30,6 +28,12 @@ pub struct Reach {
     pub hermetic: bool,
     /// The /24 of agent and egress.
     pub subnet: String,
+    /// Where the agent finds egress; with several backends, the first one's.
+    pub egress: Option<Ipv4Addr>,
+    /// Where the variables stand that get their values at launch.
+    pub bound_at: Option<At>,
+    /// Where the network of agent and egress stands.
+    pub network_at: Option<At>,
     /// The hosts, in the order of the wire file.
     pub routes: Vec<Route>,
     /// Private ranges that any of the hosts may resolve to.
@@ -108,6 +112,9 @@ impl Reach {
             name: index.name().to_owned(),
             hermetic: index.is_hermetic(),
             subnet: index.subnet().to_owned(),
+            egress: None,
+            bound_at: None,
+            network_at: None,
             routes: Vec::new(),
             exceptions: lists.ranges.iter().map(parse).collect::<Result<_, _>>()?,
             host_tokens: index
@@ -157,7 +164,10 @@ impl Reach {
     }
 
     fn merge(&mut self, isolation: Isolation, index: &Index) {
-        let Isolation { parts, environment, guards } = isolation;
+        let Isolation { parts, environment, guards, egress, bound_at, network_at } = isolation;
+        self.egress = self.egress.or(egress);
+        self.bound_at = self.bound_at.or(bound_at);
+        self.network_at = self.network_at.or(network_at);
         self.parts.extend(parts);
         self.guards.extend(guards);
         for (name, text) in environment {
@@ -212,6 +222,9 @@ impl Reach {
             name: self.name.clone(),
             hermetic: self.hermetic,
             subnet: self.subnet.clone(),
+            egress: self.egress,
+            bound_at: self.bound_at,
+            network_at: self.network_at,
             routes: Vec::new(),
             exceptions: BTreeSet::new(),
             host_tokens: BTreeSet::new(),

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::reach::{AGENT, Reach};
+use super::reach::Reach;
 use super::{Change, Direction, Topic};
 use crate::link::egress;
 use crate::target::pipelock;
 use crate::value::host::Host;
-use crate::value::isolation::Files;
+use crate::value::isolation::{Files, Part, Role};
 use crate::value::slot::Slot;
 use crate::value::variable::TokenRef;
 
@@ -64,18 +64,20 @@ impl Restart {
 pub fn restarts(old: (&Reach, &Files), new: (&Reach, &Files), changes: &[Change]) -> Vec<Restart> {
     let ((old, old_files), (new, new_files)) = (old, new);
     let mut all = Vec::new();
-    let whole = |name: &str| (old.parts.get(name).map(|part| &part.whole), new.parts.get(name).map(|part| &part.whole));
-    let differs = |name: &str| matches!(whole(name), (Some(old), Some(new)) if old != new);
+    let differs = |role: Role| {
+        let is_other = |name: &String, part: &Part| old.parts.get(name).is_some_and(|old| old.whole != part.whole);
+        new.parts.iter().any(|(name, part)| part.role == role && is_other(name, part))
+    };
     let is_other = |path: &str| old_files.get(path) != new_files.get(path);
     let touches = |condition: &dyn Fn(&Topic) -> bool| changes.iter().any(|change| condition(&change.topic));
 
-    let networks = old.name != new.name || old.subnet != new.subnet || differs("networks");
+    let networks = old.name != new.name || old.subnet != new.subnet || differs(Role::Network);
     if networks {
         all.push(Restart::Recreate);
     }
     let built = |reach: &Reach| {
-        let agent = reach.parts.get(AGENT).filter(|part| part.image_at.ends_with("/build"));
-        agent.and_then(|part| part.image.clone())
+        let is_built = |part: &&Part| part.role == Role::Agent && part.image_at.ends_with("/build");
+        reach.parts.values().find(is_built).and_then(|part| part.image.clone())
     };
     let is_rebuilt = touches(&|topic| *topic == Topic::Dockerfile) || built(old) != built(new);
     if built(new).is_some() && is_rebuilt {
@@ -84,14 +86,14 @@ pub fn restarts(old: (&Reach, &Files), new: (&Reach, &Files), changes: &[Change]
     if networks {
         return all;
     }
-    if is_other(pipelock::FILE) || differs("pipelock") {
+    if is_other(pipelock::FILE) || differs(Role::Pipelock) {
         // Only hosts and ranges are taken while it runs: another passthrough counts as a downgrade (seen
         // with pipelock 2.3.0 in strict mode).
         let splices = changes
             .iter()
             .any(|change| matches!(change.topic, Topic::Splice(_)) && change.direction == Direction::Gain);
         let settings = touches(&|topic| matches!(topic, Topic::Guard(_) | Topic::Setting(..)));
-        let restart = splices || settings || differs("pipelock") || is_less_watched(old, new);
+        let restart = splices || settings || differs(Role::Pipelock) || is_less_watched(old, new);
         all.push(if restart { Restart::RestartPipelock } else { Restart::ReloadPipelock });
     }
     // What binds the slots is among the variables of egress.
@@ -100,18 +102,13 @@ pub fn restarts(old: (&Reach, &Files), new: (&Reach, &Files), changes: &[Change]
         signed.map(|(credential, host)| (credential.slot, credential.token_ref.clone(), host.clone())).collect()
     };
     // It lets nothing through while pipelock's file is not the one that both were started with.
-    if differs("egress")
-        || differs("machine-egress")
-        || is_other("egress/addon.py")
-        || is_other(pipelock::FILE)
-        || slots(old) != slots(new)
-    {
+    if differs(Role::Egress) || is_other(egress::ADDON.path) || is_other(pipelock::FILE) || slots(old) != slots(new) {
         all.push(Restart::RecreateEgress);
     } else if is_other(egress::WIRE) {
         all.push(Restart::ReloadEgress);
     }
     let home = touches(&|topic| matches!(topic, Topic::HomeFile(_)));
-    if differs(AGENT) || differs("machine") || home || old.variables != new.variables || is_rebuilt {
+    if differs(Role::Agent) || home || old.variables != new.variables || is_rebuilt {
         all.push(Restart::RecreateAgent);
     }
     all

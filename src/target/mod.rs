@@ -8,6 +8,8 @@ mod network;
 pub mod pipelock;
 mod smolmachines;
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::link::egress::Egress;
@@ -81,6 +83,19 @@ impl Backend {
             Backend::Smolmachines => "smolmachines",
         }
     }
+
+    /// Where the agent finds egress.
+    fn egress(self, subnet: Subnet) -> Ipv4Addr {
+        match self {
+            Backend::Docker => network::egress(subnet),
+            Backend::Smolmachines => network::machine_egress(subnet),
+        }
+    }
+}
+
+/// Where `agent/agent.env` leads its reader: to the egress of the first of these backends.
+pub fn egress(subnet: Subnet, backends: &[Backend]) -> Ipv4Addr {
+    backends.iter().min().copied().unwrap_or(Backend::Docker).egress(subnet)
 }
 
 /// What the targets are given.

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::Identity;
+use crate::value::guest;
 use crate::value::network::Subnet;
 
 /// The addresses of a bottle, for `bottle.json`.
@@ -14,7 +14,7 @@ pub struct Addresses {
     /// The /24 of agent and egress.
     pub subnet: String,
     /// Where an agent in a container finds egress.
-    pub egress: String,
+    egress: String,
     /// An agent in a container.
     agent: String,
     /// Where an agent in a microVM finds egress.
@@ -59,30 +59,12 @@ pub(super) fn agent(subnet: Subnet) -> Ipv4Addr {
     subnet.address(3)
 }
 
-/// A file's text with a name in the place of each text that differs from bottle to bottle and means the same, the
-/// longest first.
-pub(super) fn with_stand_ins(text: &str, bottle: &Identity) -> String {
-    let mut addresses = Vec::new();
-    if let Some(subnet) = bottle.subnet {
-        // They are others in each checkout, unless the manifest names them.
-        let variable = |last: &str| format!("${{BOTTLE_NET:-{}}}.{last}", subnet.prefix());
-        let microvm = |last: &str| format!("${{BOTTLE_MACHINE_NET:-{}}}.{last}", subnet.prefix());
-        addresses.extend([
-            (variable("0/25"), "<inside>"),
-            (variable("3"), "<agent>"),
-            (variable("2"), "<egress>"),
-            (microvm("128/25"), "<machine>"),
-            (microvm("130"), "<machine egress>"),
-            (inside(subnet).to_string(), "<inside>"),
-            (machine(subnet).to_string(), "<machine>"),
-            (machine_egress(subnet).to_string(), "<machine egress>"),
-            (agent(subnet).to_string(), "<agent>"),
-            (egress(subnet).to_string(), "<egress>"),
-        ]);
-    }
-    if let Some(name) = &bottle.name {
-        addresses.push((format!("bottle-{}-agent", name.as_str()), "<agent image>"));
-    }
-    addresses.sort_by_key(|(address, _)| std::cmp::Reverse(address.len()));
-    addresses.iter().fold(text.to_owned(), |text, (address, name)| text.replace(address.as_str(), name))
+/// What stands in the files for the addresses of egress, so that those of two bottles can be compared.
+pub(super) const EGRESS: &str = "<egress>";
+
+/// The same name for the address of egress in the text of a variable that bottlec sets, if a build writes that text
+/// for one of these addresses. The text of another variable is its author's, whatever it looks like.
+pub(super) fn without_address(name: &str, text: &str, addresses: &[String]) -> Option<String> {
+    let is_built = |address: &&String| guest::variable(name, address.as_str()).is_some_and(|own| own == text);
+    addresses.iter().find(is_built).and_then(|_| guest::variable(name, EGRESS))
 }

@@ -2,6 +2,7 @@
 //! and which variables lead it to egress.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::net::Ipv4Addr;
 
 use crate::value::slot;
@@ -65,16 +66,19 @@ const VARIABLES: [&str; 12] = [
 /// Variables that lead every client to egress, at this address, and make it trust egress's
 /// certificate.
 pub fn environment(egress: Ipv4Addr) -> BTreeMap<VariableName, String> {
-    let proxy = format!("http://{egress}:{EGRESS_PORT}");
-    let direct = "localhost,127.0.0.1,::1".to_owned();
-    let value = |variable: &str| match variable {
-        "HOME" => HOME.to_owned(),
-        "NO_PROXY" | "no_proxy" => direct.clone(),
-        "NODE_EXTRA_CA_CERTS" => EGRESS_CA.to_owned(),
-        "SSL_CERT_FILE" | "REQUESTS_CA_BUNDLE" | "CURL_CA_BUNDLE" | "GIT_SSL_CAINFO" => CA_BUNDLE.to_owned(),
-        _ => proxy.clone(),
-    };
-    variables().map(|name| (name.clone(), value(name.as_str()))).collect()
+    variables().filter_map(|name| Some((name.clone(), variable(name.as_str(), egress)?))).collect()
+}
+
+/// The text of one of them. `None` for another variable.
+pub fn variable(name: &str, egress: impl Display) -> Option<String> {
+    match name {
+        "HOME" => Some(HOME.to_owned()),
+        "NO_PROXY" | "no_proxy" => Some("localhost,127.0.0.1,::1".to_owned()),
+        "NODE_EXTRA_CA_CERTS" => Some(EGRESS_CA.to_owned()),
+        "SSL_CERT_FILE" | "REQUESTS_CA_BUNDLE" | "CURL_CA_BUNDLE" | "GIT_SSL_CAINFO" => Some(CA_BUNDLE.to_owned()),
+        "HTTP_PROXY" | "HTTPS_PROXY" | "http_proxy" | "https_proxy" => Some(format!("http://{egress}:{EGRESS_PORT}")),
+        _ => None,
+    }
 }
 
 /// The variables that bottlec sets in every agent, sorted.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
@@ -18,6 +19,12 @@ pub struct Isolation {
     pub environment: BTreeMap<String, Option<String>>,
     /// What keeps the agent in.
     pub guards: Vec<Guard>,
+    /// Where an agent that the files run finds egress.
+    pub egress: Option<Ipv4Addr>,
+    /// Where the variables stand that get their values at launch: the file, and the JSON pointer of what holds them.
+    pub bound_at: Option<At>,
+    /// Where the network of agent and egress stands.
+    pub network_at: Option<At>,
 }
 
 /// Something that keeps the agent in, and whether it is there.
@@ -52,6 +59,8 @@ impl Guard {
 pub struct Part {
     /// The file.
     pub file: &'static str,
+    /// What it is to the bottle.
+    pub role: Role,
     /// What it runs.
     pub image: Option<String>,
     /// The JSON pointer of that.
@@ -60,6 +69,24 @@ pub struct Part {
     pub settings: BTreeMap<String, String>,
     /// All of it.
     pub whole: String,
+}
+
+/// A file, and a JSON pointer in it.
+pub type At = (&'static str, &'static str);
+
+/// What a part is to the bottle, whatever runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The agent.
+    Agent,
+    /// The first hop.
+    Egress,
+    /// The second hop.
+    Pipelock,
+    /// What they are connected by.
+    Network,
+    /// What is none of these.
+    Other,
 }
 
 /// Every scalar of a value by its JSON pointer below `at`. A list is one setting, an empty mapping too.

@@ -107,11 +107,6 @@ impl Index {
         &self.network.subnet
     }
 
-    /// Where an agent in a container finds egress.
-    pub fn egress(&self) -> &str {
-        &self.network.egress
-    }
-
     /// Which bottle it is of: only what could be a bottle's. The index may be from anywhere, and another text
     /// would hide what a file says.
     pub fn identity(&self) -> Identity {

@@ -89,8 +89,8 @@ fn from<'m>(model: &'m Model, entry: Option<&Entry>) -> Option<&'m Provenance> {
 }
 
 fn agent(model: &Model) -> Hop {
-    let address = model.index.egress();
-    let mut steps = vec![step(format!("the agent reaches nothing but egress, at {address}"), None)];
+    let at = model.reach.egress.map_or_else(String::new, |address| format!(", at {address}"));
+    let mut steps = vec![step(format!("the agent reaches nothing but egress{at}"), None)];
     let broken = model.reach.guards.iter().filter(|guard| !guard.satisfied);
     steps.extend(broken.map(|guard| step(format!("the files do not keep this up: {}", guard.invariant), None)));
     Hop { name: "agent", outcome: Outcome::Passes, sees_plaintext: None, steps }

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::file::{Compose, Condition, Interpolated, Mount, Network, Service};
-use super::{CHECKOUT, COMPOSE, EGRESS_START, MACHINE, PREPARE, PROBE, fingerprint};
+use super::{CHECKOUT, COMPOSE, EGRESS_START, Identity, MACHINE, PREPARE, PROBE, fingerprint, network, stand_in};
 use crate::value::digest::hash;
 use crate::value::guest;
-use crate::value::isolation::{Files, Guard, Isolation, Part, settings};
+use crate::value::isolation::{Files, Guard, Isolation, Part, Role, settings};
 use crate::value::slot::{BINDING, Slot};
 
 const SERVICES: [&str; 7] = ["agent", "egress", "machine-egress", "pipelock", "pipelock-ca", "prepare", "volumes"];
@@ -21,17 +21,21 @@ const EGRESSES: [&str; 2] = ["egress", "machine-egress"];
 ///
 /// # Errors
 /// What is not such a file, in the words of the YAML reader.
-pub(in crate::target) fn isolation(files: &Files, text: &str) -> Result<Isolation, String> {
-    let compose: Compose = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+pub(super) fn isolation(files: &Files, text: &str, bottle: &Identity) -> Result<Isolation, String> {
+    let mut compose: Compose = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+    stand_in::stand_in(&mut compose, bottle);
     let mut isolation = Isolation { guards: guards(&compose, files), ..Isolation::default() };
     for (name, service) in &compose.services {
         let at = format!("/services/{name}");
         let image_at = format!("{at}/{}", if service.build.is_some() { "build" } else { "image" });
-        isolation
-            .parts
-            .insert(name.clone(), Part { image: Some(image(service, files)), image_at, ..part(&at, service) });
+        isolation.parts.insert(
+            name.clone(),
+            Part { role: role(name), image: Some(image(service, files)), image_at, ..part(&at, service) },
+        );
     }
-    isolation.parts.insert("networks".to_owned(), part("/networks", &compose.networks));
+    let networks = part("/networks", &compose.networks);
+    isolation.parts.insert("networks".to_owned(), Part { role: Role::Network, ..networks });
+    isolation.network_at = Some((COMPOSE, "/networks/machine/ipam/config/0/subnet"));
     isolation.parts.insert("volumes".to_owned(), part("/volumes", &compose.volumes));
     if let Some(agent) = compose.services.get("agent") {
         let plain = |name: &str, text: &Interpolated| {
@@ -40,9 +44,21 @@ pub(in crate::target) fn isolation(files: &Files, text: &str) -> Result<Isolatio
         let entry = |(name, text): (&String, &Option<Interpolated>)| {
             (name.clone(), text.as_ref().and_then(|text| plain(name, text)))
         };
+        isolation.network_at = Some((COMPOSE, "/networks/inside/ipam/config/0/subnet"));
+        isolation.bound_at = Some((COMPOSE, "/services/agent/environment"));
+        isolation.egress = bottle.subnet.map(network::egress);
         isolation.environment = agent.environment.iter().map(entry).collect();
     }
     Ok(isolation)
+}
+
+fn role(service: &str) -> Role {
+    match service {
+        "agent" => Role::Agent,
+        "egress" | "machine-egress" => Role::Egress,
+        "pipelock" => Role::Pipelock,
+        _ => Role::Other,
+    }
 }
 
 fn part(at: &str, what: &impl Serialize) -> Part {
@@ -65,7 +81,7 @@ fn part(at: &str, what: &impl Serialize) -> Part {
                 | ["volumes", "home" | "workspace", ..]
         )
     });
-    Part { file: COMPOSE, image: None, image_at: String::new(), settings, whole: value.to_string() }
+    Part { file: COMPOSE, role: Role::Other, image: None, image_at: String::new(), settings, whole: value.to_string() }
 }
 
 /// The image's reference, or what it is built from with the hash of a Dockerfile that bottlec wrote; in

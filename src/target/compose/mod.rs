@@ -4,6 +4,7 @@ mod agent;
 mod file;
 mod isolation;
 mod origins;
+mod stand_in;
 
 use std::collections::BTreeMap;
 
@@ -113,8 +114,7 @@ impl Target for ComposeProject {
 
     fn read(&self, files: &Files, bottle: &Identity) -> Result<Isolation, Unreadable> {
         let Some(text) = files.get(COMPOSE) else { return Ok(Isolation::default()) };
-        isolation::isolation(files, &network::with_stand_ins(text, bottle))
-            .map_err(|problem| Unreadable::new(COMPOSE, problem))
+        isolation::isolation(files, text, bottle).map_err(|problem| Unreadable::new(COMPOSE, problem))
     }
 }
 

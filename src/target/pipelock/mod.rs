@@ -14,7 +14,7 @@ use super::{Emitted, Files, Identity, Job, Target, Unreadable, file};
 use crate::link::egress::Egress;
 use crate::text::render::filters::{self, Bare};
 use crate::text::render::{self, RenderError};
-use crate::value::isolation::{Guard, Isolation, Part, Purpose, settings};
+use crate::value::isolation::{Guard, Isolation, Part, Purpose, Role, settings};
 use crate::value::name::BottleName;
 use crate::value::release::PipelockTarget;
 use limits::{IDLE_SECONDS, IGNORED_HEADERS, LARGEST_ANSWER, REQUESTS_PER_MINUTE, TUNNEL_SECONDS};
@@ -405,7 +405,14 @@ impl Pipelock {
             !["api_allowlist", "ssrf", "default_agent_identity"].contains(&key)
                 && (!is_guarded || meant.get(pointer) != Some(value))
         });
-        let part = Part { file: FILE, image: None, image_at: String::new(), settings, whole: actual.to_string() };
+        let part = Part {
+            file: FILE,
+            role: Role::Other,
+            image: None,
+            image_at: String::new(),
+            settings,
+            whole: actual.to_string(),
+        };
         Isolation {
             parts: BTreeMap::from([("pipelock's file".to_owned(), part)]),
             guards: GUARDS.map(guard).to_vec(),

@@ -14,7 +14,7 @@ use crate::provider::plan::AgentImage;
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::render::{self, RenderError, filters};
 use crate::value::guest;
-use crate::value::isolation::{Files, Guard, Isolation, Part, settings};
+use crate::value::isolation::{Files, Guard, Isolation, Part, Role, settings};
 use crate::value::origin::{Origin, Origins};
 use crate::value::release::SmolvmTarget;
 use crate::value::variable::Binding;
@@ -109,7 +109,7 @@ impl Target for Machine {
 
     fn read(&self, files: &Files, bottle: &Identity) -> Result<Isolation, Unreadable> {
         let Some(text) = files.get(SMOLFILE) else { return Ok(Isolation::default()) };
-        isolation(&network::with_stand_ins(text, bottle)).map_err(|problem| Unreadable::new(SMOLFILE, problem))
+        isolation(text, bottle).map_err(|problem| Unreadable::new(SMOLFILE, problem))
     }
 
     fn made_at_run_time(&self) -> &'static [&'static str] {
@@ -158,13 +158,25 @@ fn smolfile(job: &Job) -> Smolfile {
 ///
 /// # Errors
 /// What is not such a file, in the words of the TOML reader.
-fn isolation(text: &str) -> Result<Isolation, String> {
-    let file: Smolfile = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+fn isolation(text: &str, bottle: &Identity) -> Result<Isolation, String> {
+    let mut file: Smolfile = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    let egress = bottle.subnet.map(network::machine_egress);
     let only = |list: &[String], item: &str| list.iter().map(String::as_str).eq([item]);
+    let reaches_egress = egress.is_some_and(|own| only(&file.network.allow_cidrs, &format!("{own}/32")));
+    let built: Vec<String> = egress.iter().map(ToString::to_string).collect();
+    for entry in &mut file.env {
+        if let Some((name, value)) = entry.split_once('=')
+            && let Some(same) = network::without_address(name, value, &built)
+        {
+            *entry = format!("{name}={same}");
+        }
+    }
+    if reaches_egress {
+        file.network.allow_cidrs = vec![format!("{}/32", network::EGRESS)];
+    }
     let literal = |entry: &String| {
         let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
-        // The same proxy, at the address that a microVM finds it at.
-        (name.to_owned(), Some(value.replace("<machine egress>", "<egress>")))
+        (name.to_owned(), Some(value.to_owned()))
     };
     let bound = file.secrets.keys().map(|name| (name.clone(), None));
     let value = serde_json::to_value(&file).unwrap_or_default();
@@ -173,6 +185,7 @@ fn isolation(text: &str) -> Result<Isolation, String> {
     settings.retain(|pointer, _| !told.contains(&pointer.split('/').nth(1).unwrap_or_default()));
     let part = Part {
         file: SMOLFILE,
+        role: Role::Agent,
         image: Some(format!("`{}`", file.image)),
         image_at: "/image".to_owned(),
         settings,
@@ -182,10 +195,7 @@ fn isolation(text: &str) -> Result<Isolation, String> {
         parts: BTreeMap::from([("machine".to_owned(), part)]),
         environment: file.env.iter().map(literal).chain(bound).collect(),
         guards: vec![
-            Guard::enforce(
-                "a microVM reaches egress alone (`allow_cidrs`)",
-                only(&file.network.allow_cidrs, "<machine egress>/32"),
-            ),
+            Guard::enforce("a microVM reaches egress alone (`allow_cidrs`)", reaches_egress),
             Guard::enforce("a microVM looks no name up (`allow_hosts`)", only(&file.network.allow_hosts, ONLY_NAME)),
             Guard::enforce(
                 "a microVM's network filters (`net_backend`)",
@@ -201,6 +211,9 @@ fn isolation(text: &str) -> Result<Isolation, String> {
                 file.secrets.iter().all(|(name, secret)| secret.from_env == guest::carrier(name)),
             ),
         ],
+        egress,
+        bound_at: Some((SMOLFILE, "/secrets")),
+        network_at: None,
     })
 }
 
