@@ -3,9 +3,9 @@
 //! backend it is.
 
 mod change;
+mod compiled;
 mod edits;
 mod entry;
-mod model;
 mod parts;
 mod reach;
 pub mod rebuild;
@@ -16,8 +16,8 @@ mod settings;
 pub mod why;
 
 pub use change::{Change, Direction, Entry, Topic, changes, rebuilt, sort};
+pub use compiled::Model;
 pub use edits::{Edit, Edits, edits, gone, mended};
-pub use model::Model;
 pub use reach::{Credential, Passage, Reach, Route, Value};
 pub use request::{Authorization, Request, Rule, Verdict, judge};
 pub use restart::{Restart, restarts};
