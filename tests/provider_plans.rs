@@ -143,7 +143,7 @@ fn codex_is_always_quiet_and_trusts_egress() {
 
 #[test]
 fn every_agent_is_led_to_egress_and_trusts_it() {
-    for template in ["claude", "codex"] {
+    for template in bottlec::provider::ALL.iter().map(|provider| provider.name()) {
         let compiled =
             compile_text(&format!("agent_provider: {{ template: {template} }}\nnetwork: {{ subnet: 10.1.2.0/24 }}\n"));
         for line in [
@@ -166,7 +166,9 @@ fn every_agent_is_led_to_egress_and_trusts_it() {
 
 #[test]
 fn no_provider_is_named_outside_its_folder() {
-    let words = ["claude", "codex", "anthropic", "openai", "chatgpt"];
+    let agents = bottlec::provider::ALL.iter().map(|provider| provider.name());
+    let services = bottlec::provider::SERVICES.iter().map(|service| service.name());
+    let words: Vec<&str> = agents.chain(services).chain(["chatgpt"]).collect();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut open = vec![source.clone()];
     let mut read = 0;

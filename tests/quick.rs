@@ -12,6 +12,7 @@ mod codex_credentials;
 mod commands;
 mod consumed_files;
 mod consumers;
+mod contract;
 mod corpus;
 mod diagnostics;
 mod documents;

@@ -287,8 +287,8 @@ fn credential_in_env(bottle: &Bottle, findings: &mut Findings) {
 }
 
 /// The providers that are not the bottle's.
-fn others(bottle: &Bottle) -> impl Iterator<Item = &'static dyn provider::Provider> {
-    provider::ALL.into_iter().filter(|other| other.name() != bottle.provider.name())
+fn others(bottle: &Bottle) -> impl Iterator<Item = &'static provider::Provider> {
+    provider::ALL.iter().filter(|other| other.name() != bottle.provider.name())
 }
 
 fn credential_of_another_provider(bottle: &Bottle, findings: &mut Findings) {

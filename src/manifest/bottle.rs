@@ -23,7 +23,7 @@ pub struct Bottle {
     /// The name.
     pub name: BottleName,
     /// The agent.
-    pub provider: &'static dyn Provider,
+    pub provider: &'static Provider,
     /// How it signs in and what it runs in.
     pub settings: Settings,
     /// The network that agent and egress share.

@@ -84,7 +84,7 @@ fn bottle_name(written: Option<&Spanned<String>>, sources: &Sources, findings: &
 
 fn check_settings(
     written: &AgentProvider,
-    provider: &'static dyn Provider,
+    provider: &'static Provider,
     sources: &Sources,
     findings: &mut Findings,
 ) -> Settings {

@@ -3,6 +3,7 @@
 //!
 //! The ending of a template's name says which quoting goes with it.
 
+mod data;
 mod quote;
 pub mod strict_yaml;
 mod templates;
@@ -12,6 +13,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use data::Data;
 pub use quote::Quoting;
 pub use templates::Template;
 
