@@ -198,6 +198,10 @@ fn templates_leave_quoting_to_the_format() {
     let mut seen = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        // Definitions are data.
+        if path.is_dir() {
+            continue;
+        }
         let text = fs::read_to_string(&path).unwrap();
         seen += 1;
         for inside in text.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()) {
