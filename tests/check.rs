@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{bottlec, folder, screen, stdout, with_stdin};
+use bottlec::text::diagnostic::Code;
 use serde_json::{Value, json};
 
 const WARNED: &str =
@@ -217,7 +218,10 @@ fn sarif_is_valid_and_carries_the_help_of_its_rules() {
         for result in results {
             let rule = &run["tool"]["driver"]["rules"][usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()];
             assert_eq!(rule["id"], result["ruleId"]);
-            assert!(rule["help"]["markdown"].as_str().unwrap().starts_with("# BTL"));
+            let page = Code::parse(rule["id"].as_str().unwrap()).unwrap().page();
+            assert_eq!(rule["shortDescription"], json!({ "text": page.title() }));
+            assert_eq!(rule["fullDescription"], json!({ "text": page.what() }));
+            assert_eq!(rule["help"], json!({ "text": page.text(), "markdown": page.text() }));
         }
         if let Some(first) = results.first() {
             assert_eq!(first["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "wr%20ong%20%C3%A4.yaml");
