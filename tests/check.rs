@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{bottlec, folder, screen, stdout, with_stdin};
-use bottlec::text::diagnostic::Code;
+use bottlec::compile::rules;
 use serde_json::{Value, json};
 
 const WARNED: &str =
@@ -218,7 +218,7 @@ fn sarif_is_valid_and_carries_the_help_of_its_rules() {
         for result in results {
             let rule = &run["tool"]["driver"]["rules"][usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()];
             assert_eq!(rule["id"], result["ruleId"]);
-            let page = Code::parse(rule["id"].as_str().unwrap()).unwrap().page();
+            let page = rules::find(rule["id"].as_str().unwrap()).unwrap().page();
             assert_eq!(rule["shortDescription"], json!({ "text": page.title() }));
             assert_eq!(rule["fullDescription"], json!({ "text": page.what() }));
             assert_eq!(rule["help"], json!({ "text": page.text(), "markdown": page.text() }));

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{bottlec, folder, screen, stdout};
-use bottlec::text::diagnostic::Code;
+use bottlec::compile::rules;
 
 #[test]
 fn init_writes_a_manifest_that_passes_the_strict_check_and_never_overwrites() {
@@ -42,12 +42,12 @@ fn schema_prints_the_committed_schema() {
 #[test]
 fn rule_explains_each_code_and_lists_all() {
     let folder = folder(&[]);
-    for code in Code::ALL {
+    for code in rules::all() {
         let run = bottlec(folder.path(), &["rule", &code.as_str().to_lowercase()]);
         assert_eq!(stdout(&run), code.page().text());
     }
     let list = stdout(&bottlec(folder.path(), &["rule"]));
-    assert_eq!(list.lines().count(), Code::ALL.len());
+    assert_eq!(list.lines().count(), rules::all().len());
     assert!(list.contains("BTL203  error     not an exact host\n"), "{list}");
     let unknown = bottlec(folder.path(), &["rule", "BTL20"]);
     assert_eq!(unknown.status.code(), Some(2));

@@ -13,13 +13,13 @@ use super::batch::{self, Jobs};
 use super::progress::Progress;
 use super::said::Said;
 use super::{Screen, Status, human, say};
-use crate::compile;
+use crate::compile::{self, rules, rules::allow};
 use crate::manifest::{self, Loaded};
 use crate::provider::facts::HostFacts;
 use crate::target::Backend;
 use crate::text::diagnostic::located::Located;
 use crate::text::diagnostic::{Severity, concise, github, json, sarif};
-use crate::{compile::lint, text::accept, text::allow, text::yaml};
+use crate::{text::accept, text::yaml};
 
 /// Judge manifests: schema, rules and lint; reads nothing of the host
 #[derive(clap::Args)]
@@ -127,7 +127,7 @@ impl Check {
         if let Some(bottle) = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings)) {
             let linked = compile::link(&bottle, &HostFacts::hermetic(), &self.backend, &mut findings)
                 .with_context(|| format!("internal error in {}: please report it", path.display()))?;
-            lint::lint(&bottle, &linked, &mut findings);
+            rules::lint(&bottle, &linked, &mut findings);
         }
         // Whether they are of use, only `diff` can tell.
         let _ = accept::acceptances(&sources, &mut findings);

@@ -2,7 +2,7 @@
 //! environment, network or chance.
 
 pub mod index;
-pub mod lint;
+pub mod rules;
 
 use std::collections::BTreeMap;
 

@@ -15,6 +15,7 @@ use serde_json::Value as Json;
 use super::Manifest;
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::source::Span;
+use crate::text::suggest::nearest;
 use crate::text::yaml::{Entry, Node, Step, Value};
 
 /// The schema as committed: `schema/bottle.schema.json`.
@@ -285,10 +286,8 @@ const FORMER_KEYS: &[(&str, Code, &str)] = &[
 
 fn unknown_key(steps: &[Step], name: &str, at: Span, known: &[String]) -> Diagnostic {
     if let Some((_, code, help)) = FORMER_KEYS.iter().find(|(former, ..)| *former == name) {
-        let message = match code {
-            Code::RemovedKey => format!("the key `{name}` was removed"),
-            _ => format!("the key `{name}` is not compiled"),
-        };
+        let became = if *code == Code::RemovedKey { "was removed" } else { "is not compiled" };
+        let message = format!("the key `{name}` {became}");
         return Diagnostic::new(*code, message).at(at, "").help(*help);
     }
     let owner = match steps.iter().rev().find_map(|step| match step {
@@ -322,19 +321,6 @@ fn siblings(steps: &[Step]) -> Vec<String> {
 
 fn listed<'o>(names: impl Iterator<Item = &'o str>) -> String {
     names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// The option that was probably meant: one edit away, or with the same beginning, or much alike.
-fn nearest<'o>(given: &str, options: impl Iterator<Item = &'o str>) -> Option<&'o str> {
-    let options: Vec<&str> = options.collect();
-    let begins_alike = |option: &&&str| {
-        let shared = given.chars().zip(option.chars()).take_while(|(a, b)| a == b).count();
-        shared >= 4
-    };
-    let near = options.iter().find(|option| strsim::damerau_levenshtein(given, option) == 1);
-    let mut alike = options.iter().filter(begins_alike);
-    let alike = alike.next().filter(|_| alike.next().is_none());
-    near.or(alike).copied().or_else(|| similar::get_close_matches(given, &options, 1, 0.7).first().copied())
 }
 
 /// The key that holds the value at the end of the path, when a key does.

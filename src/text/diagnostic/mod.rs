@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 pub use code::{Code, Grade, Severity};
+pub(crate) use code::{Rule, code};
 pub use page::{Example, Page, Shows};
 
 use crate::text::source::Span;
