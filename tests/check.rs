@@ -162,6 +162,16 @@ fn json_has_its_documented_shape() {
             ],
         })
     );
+    let run = with_stdin(folder.path(), &["check", "-", "--format", "json"], "nmae: x\n");
+    let said: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(
+        said["findings"][0]["fix"],
+        json!({
+            "title": "rename `nmae` to `name`",
+            "safety": "safe",
+            "edits": [{ "file": "stdin.yaml", "start": { "line": 1, "column": 1 }, "end": { "line": 1, "column": 5 }, "text": "name" }],
+        })
+    );
     let clean = bottlec(folder.path(), &["check", "wrong.yaml", "--format", "json", "--color", "always"]);
     assert!(!stdout(&clean).contains('\u{1b}'), "no colour in a machine's format");
 }
@@ -230,6 +240,21 @@ fn sarif_is_valid_and_carries_the_help_of_its_rules() {
                 json!({ "startLine": 3, "startColumn": 13, "endLine": 3, "endColumn": 19 })
             );
             assert_eq!(results[1]["relatedLocations"][0]["message"]["text"], "first");
+            assert!(first.get("fixes").is_none());
+            assert_eq!(
+                results[2]["fixes"],
+                json!([{
+                    "description": { "text": "remove `tls_passthrough`" },
+                    "artifactChanges": [{
+                        "artifactLocation": { "uri": "warned.yaml" },
+                        "replacements": [{
+                            "deletedRegion": { "startLine": 5, "startColumn": 1, "endLine": 6, "endColumn": 1 },
+                            "insertedContent": { "text": "" },
+                        }],
+                    }],
+                    "properties": { "safety": "unsafe" },
+                }])
+            );
         }
     }
 }

@@ -45,7 +45,7 @@ fn judge(name: &str, bytes: &[u8]) {
         let mut unheard = Findings::default();
         let linked = compile::link(&bottle, &host, &both, &mut unheard).expect("it reads back");
         assert_eq!(unheard.error_count() + errors, findings.error_count());
-        rules::lint(&bottle, &linked, &mut findings);
+        rules::lint(&bottle, &linked, &sources, &mut findings);
         if let Some(tree) = tree {
             meaning::holds(bottle, &sources, &tree, bytes.len());
         }

@@ -127,7 +127,7 @@ impl Check {
         if let Some(bottle) = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings)) {
             let linked = compile::link(&bottle, &HostFacts::hermetic(), &self.backend, &mut findings)
                 .with_context(|| format!("internal error in {}: please report it", path.display()))?;
-            rules::lint(&bottle, &linked, &mut findings);
+            rules::lint(&bottle, &linked, &sources, &mut findings);
         }
         // Whether they are of use, only `diff` can tell.
         let _ = accept::acceptances(&sources, &mut findings);

@@ -3,7 +3,6 @@
 
 pub mod bottle;
 pub mod extends;
-mod front_matter;
 #[cfg(not(target_family = "wasm"))]
 pub mod load;
 mod parse;

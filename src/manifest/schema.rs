@@ -13,10 +13,10 @@ use schemars::transform::{RecursiveTransform, RestrictFormats};
 use serde_json::Value as Json;
 
 use super::Manifest;
-use crate::text::diagnostic::{Code, Diagnostic, Findings};
+use crate::text::diagnostic::{Code, Diagnostic, Edit, Findings, Fix, Safety};
 use crate::text::source::Span;
-use crate::text::suggest::nearest;
-use crate::text::yaml::{Entry, Node, Step, Value};
+use crate::text::suggest::{is_one_edit_away, nearest};
+use crate::text::yaml::{Entry, Key, Node, Step, Value};
 
 /// The schema as committed: `schema/bottle.schema.json`.
 pub const TEXT: &str = include_str!("../../schema/bottle.schema.json");
@@ -187,7 +187,7 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
             let known = siblings(steps);
             let Value::Mapping(entries) = &node.value else { return };
             for Entry { key, .. } in entries.iter().filter(|entry| unexpected.contains(entry.key.name.as_ref())) {
-                findings.push(unknown_key(steps, &key.name, key.span, &known));
+                findings.push(unknown_key(steps, key, &known, entries));
             }
             broken.entries.push((steps.to_vec(), unexpected));
         }
@@ -284,7 +284,8 @@ const FORMER_KEYS: &[(&str, Code, &str)] = &[
     ("tokens", Code::RemovedKey, "name each token where it is sent: `egress.routes[].auth.token_ref`"),
 ];
 
-fn unknown_key(steps: &[Step], name: &str, at: Span, known: &[String]) -> Diagnostic {
+fn unknown_key(steps: &[Step], key: &Key, known: &[String], beside: &[Entry]) -> Diagnostic {
+    let (name, at) = (key.name.as_ref(), key.span);
     if let Some((_, code, help)) = FORMER_KEYS.iter().find(|(former, ..)| *former == name) {
         let became = if *code == Code::RemovedKey { "was removed" } else { "is not compiled" };
         let message = format!("the key `{name}` {became}");
@@ -301,7 +302,16 @@ fn unknown_key(steps: &[Step], name: &str, at: Span, known: &[String]) -> Diagno
     let diagnostic = Diagnostic::new(Code::UnknownKey, format!("{owner} has no key `{}`", name.escape_debug()))
         .at(at, "unknown key");
     match nearest(name, known.iter().map(String::as_str)) {
-        Some(right) => diagnostic.help(format!("did you mean `{right}`?")),
+        Some(right) => {
+            // Beside the right key it would stand twice.
+            let is_free = beside.iter().all(|entry| entry.key.name != right);
+            let fix = is_free.then(|| Fix {
+                title: format!("rename `{}` to `{right}`", name.escape_debug()),
+                safety: if is_one_edit_away(name, right) { Safety::Safe } else { Safety::Unsafe },
+                edits: vec![Edit { span: at, text: right.to_owned() }],
+            });
+            diagnostic.help(format!("did you mean `{right}`?")).fix(fix)
+        }
         None => diagnostic.help(match known {
             [only] => format!("the only key here is `{only}`"),
             _ => format!("the keys here are {}", listed(known.iter().map(String::as_str))),

@@ -206,7 +206,7 @@ impl Exec {
 }
 
 /// What is wrong and how to mend it, as findings are shown.
-pub(super) fn show(level: &Level<'static>, Refusal { message, help }: &Refusal) {
+pub(super) fn show(level: &Level<'static>, Refusal { message, help, .. }: &Refusal) {
     let group = Group::with_title(level.clone().primary_title(message)).element(Level::HELP.message(help));
     say(format_args!("{}\n", Renderer::styled().render(&[group])));
 }

@@ -10,7 +10,7 @@ use crate::manifest::bottle::{Bottle, ManifestRoute};
 use crate::provider::plan::AgentProvisionPlan;
 use crate::provider::{self, Provider};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
-use crate::text::source::Span;
+use crate::text::source::{Sources, Span};
 use crate::value::host::Host;
 
 /// What a rule judges.
@@ -19,6 +19,8 @@ struct Context<'a> {
     plan: &'a AgentProvisionPlan,
     /// The manifest's own routes: those that are whole, to hosts that are not the provider's.
     routes: Vec<&'a ManifestRoute>,
+    /// The texts, for fixes.
+    sources: &'a Sources,
 }
 
 struct Rule {
@@ -51,10 +53,10 @@ rules! {
 }
 
 /// Judges a bottle.
-pub fn lint(bottle: &Bottle, linked: &Linked, findings: &mut Findings) {
+pub fn lint(bottle: &Bottle, linked: &Linked, sources: &Sources, findings: &mut Findings) {
     let is_providers = |host: &Host| linked.plan.egress_routes.iter().any(|route| route.host == *host);
     let own = |route: &&ManifestRoute| !route.is_partial && !is_providers(&route.host.value);
-    let cx = Context { bottle, plan: &linked.plan, routes: bottle.routes.iter().filter(own).collect() };
+    let cx = Context { bottle, plan: &linked.plan, routes: bottle.routes.iter().filter(own).collect(), sources };
     for rule in RULES {
         (rule.check)(&cx, findings);
     }

@@ -38,5 +38,6 @@ fn located(name: &str, graded: &Graded) -> Located {
         message: format!("{name}: {}{by}{was}", change.message),
         help: None,
         related: Vec::new(),
+        fix: None,
     }
 }
