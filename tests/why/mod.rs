@@ -1,4 +1,4 @@
-//! What `why` says, word for word: each case has its golden text here. `UPDATE=1 cargo test --test why`
+//! What `why` says, word for word: each case has its golden text here. `UPDATE=1 cargo test --test quick why`
 //! rewrites them.
 
 use std::fs;
