@@ -1,4 +1,4 @@
-//! `bottlec rule`: what a code means.
+//! `bottlec rule`: the documentation of each code.
 
 use std::io::Write as _;
 
@@ -11,7 +11,7 @@ use crate::text::diagnostic::{Code, Grade};
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Rule {
-    /// The code, as findings show it
+    /// Code of a finding, such as BTL203
     #[arg(value_name = "CODE")]
     code: Option<String>,
 }
@@ -37,8 +37,8 @@ impl Rule {
                     let known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
                     let upper = written.to_ascii_uppercase();
                     match similar::get_close_matches(upper.as_str(), &known, 1, 0.7).first() {
-                        Some(near) => bail!("there is no rule {written}; did you mean {near}?"),
-                        None => bail!("there is no rule {written}; `bottlec rule` lists all"),
+                        Some(near) => bail!("unknown rule {written}; did you mean {near}?"),
+                        None => bail!("unknown rule {written}; run `bottlec rule` to list all rules"),
                     }
                 }
             },
