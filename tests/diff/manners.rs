@@ -52,7 +52,7 @@ fn what_is_compared_with_itself_does_not_differ() {
     }
     let folder = cases().join("01-host-added");
     for (format, says) in
-        [("text", ""), ("json", "\"bottles\": []"), ("sarif", "\"results\": []"), ("markdown", "Nothing differs.")]
+        [("text", ""), ("json", "\"bottles\": []"), ("sarif", "\"results\": []"), ("markdown", "No differences.")]
     {
         let said = stdout(&diff(&folder, &["new.yaml", "new.yaml", "--format", format]));
         assert!(said.contains(says) && !said.contains("docs.example.com"), "{said}");

@@ -31,12 +31,7 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
     };
     let table: [(&str, Change, i32, &[&str]); 23] = [
         ("no index", &|tree| remove(tree.join("bottle.json")), 2, &["no bottle in out/review", "bottlec build"]),
-        (
-            "no JSON",
-            &|tree| fs::write(tree.join("bottle.json"), "{").unwrap(),
-            1,
-            &["is malformed", "bottlec build"],
-        ),
+        ("no JSON", &|tree| fs::write(tree.join("bottle.json"), "{").unwrap(), 1, &["is malformed", "bottlec build"]),
         ("another format", &replaced("/format", 2.into()), 1, &["format 2", "bottlec build MANIFEST -o out"]),
         (
             "another release",
@@ -45,12 +40,7 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
             &["was built by another release of bottlec", "build"],
         ),
         ("a release that kept no manifest", &replaced("/manifest", serde_json::Value::Null), 1, &["another release"]),
-        (
-            "a name that steers programs",
-            &replaced("/slots/0/slot", "LD_PRELOAD".into()),
-            1,
-            &["is malformed"],
-        ),
+        ("a name that steers programs", &replaced("/slots/0/slot", "LD_PRELOAD".into()), 1, &["is malformed"]),
         ("no name", &renamed("FROM_HOST", "A=B"), 1, &["is malformed"]),
         ("a slot for the agent", &renamed("FROM_HOST", "EGRESS_TOKEN_0"), 1, &["is malformed"]),
         ("a token in a name's place", &renamed("FORGE_TOKEN", "ghp_0123456789"), 1, &["is malformed"]),
