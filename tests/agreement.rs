@@ -1,4 +1,4 @@
-//! The model of egress (`policy`) against the real mitmdump with the compiled addon: many generated
+//! The model of egress (`model`) against the real mitmdump with the compiled addon: many generated
 //! bottles, many requests, half of them hostile, and no difference.
 //!
 //! Not tried: letters that are newer than the Unicode of mitmdump's Python, and `xn--` labels that

@@ -97,7 +97,7 @@ fn one_broken_bottle_does_not_stop_the_others() {
         ("an error", "nme: x\n", &["a.yaml", "c.yaml", "b.yaml"], 1, "error[BTL101]"),
         ("a missing file", "", &["a.yaml", "missing.yaml", "b.yaml"], 2, "cannot read missing.yaml"),
         ("an unreadable list", "", &["a.yaml", "@missing.txt", "b.yaml"], 2, "cannot read the list missing.txt"),
-        ("a folder without bottles", "", &["a.yaml", ".git", "b.yaml"], 2, "holds no bottle"),
+        ("a folder without bottles", "", &["a.yaml", ".git", "b.yaml"], 2, "no bottle found"),
         (
             "credentials that are not there",
             "agent_provider: { template: codex, forward_host_credentials: true }\n",
@@ -198,7 +198,7 @@ fn a_list_names_a_path_a_line() {
     for (list, code, words) in [
         ("@missing.txt", 2, "cannot read the list missing.txt"),
         ("@all", 2, "cannot read the list all"),
-        ("@empty.txt", 0, "the list names no manifest"),
+        ("@empty.txt", 0, "the list contains no manifests"),
     ] {
         for command in [&["check", list] as &[&str], &["build", list, "-o", "out"]] {
             let run = bottlec(folder.path(), command);
@@ -209,7 +209,7 @@ fn a_list_names_a_path_a_line() {
     assert!(!folder.path().join("out").exists());
     let both = bottlec(folder.path(), &["check", "@-", "-"]);
     assert_eq!(both.status.code(), Some(2));
-    assert!(screen(&both).contains("stdin is either"), "{}", screen(&both));
+    assert!(screen(&both).contains("cannot be used together"), "{}", screen(&both));
 }
 
 #[test]

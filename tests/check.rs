@@ -59,7 +59,7 @@ fn folders_are_searched_for_bottles() {
     let empty = bottlec(folder.path(), &["check", "empty", "all/bottle.yaml"]);
     assert_eq!(empty.status.code(), Some(2));
     assert!(stdout(&empty).contains("BTL101"), "an empty folder hides nothing");
-    assert!(screen(&empty).contains("holds no bottle"));
+    assert!(screen(&empty).contains("no bottle found"));
 }
 
 #[test]

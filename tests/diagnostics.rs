@@ -1,5 +1,5 @@
 //! What `check` says of each broken manifest in `tests/diagnostics/`, word for word. `UPDATE=1 cargo test
-//! --test diagnostics` rewrites the texts; read them before you keep them.
+//! --test quick diagnostics` rewrites the texts; read them before you keep them.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
 //! The contract: each `golden/<case>/` holds a manifest, the whole tree that it compiles to, and
-//! the warnings; files that are the same in every tree stand once, in `golden/_static/`. `UPDATE=1 cargo test --test golden` rewrites them.
+//! the warnings; files that are the same in every tree stand once, in `golden/_static/`. `UPDATE=1 cargo test --test quick golden` rewrites them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,5 +1,5 @@
 //! The committed schemas: made from the types, complete for editors, and as strict as bottlec itself.
-//! `UPDATE=1 cargo test --test schema` rewrites them.
+//! `UPDATE=1 cargo test --test quick schema` rewrites them.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn committed_schemas_are_made_from_the_types() {
         let committed = fs::read_to_string(&path).unwrap();
         assert!(
             committed == made,
-            "{} is not what the types say; run: UPDATE=1 cargo test --test schema",
+            "{} is not what the types say; run: UPDATE=1 cargo test --test quick schema",
             path.display()
         );
     }

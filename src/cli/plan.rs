@@ -1,4 +1,4 @@
-//! `bottlec plan`: what a manifest and its provider ask for, before anything is rendered.
+//! `bottlec plan`: what a manifest and its provider request, before anything is rendered.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -19,10 +19,11 @@ use crate::target::Backend;
 use crate::text::diagnostic::Severity;
 use crate::text::source::Sources;
 
-/// Print the provider's plan and the merged routes as JSON; reads nothing of the host
+/// Print the provider's plan and the merged routes as JSON; reads nothing from the host
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Plan {
+    /// Manifest: a YAML file, or a Markdown file with front matter
     manifest: PathBuf,
 }
 
@@ -31,11 +32,11 @@ Examples:
   bottlec plan manifest.yaml
   bottlec plan manifest.yaml | jq '.routes[].host'
 
-docs/formats.md has the shape.
+The format is documented in docs/formats.md.
 
-Exit codes: 0 clean (warnings included), 1 errors, 2 usage, input/output or internal error.";
+Exit codes: 0 no errors, 1 errors, 2 usage, I/O or internal error.";
 
-/// The version of the shape.
+/// The version of this format.
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -46,7 +47,7 @@ struct Report<'p> {
     image: Image<'p>,
     command: &'p [String],
     home: &'p str,
-    /// Without those that are hidden.
+    /// Without the hidden ones.
     guest_env: BTreeMap<&'p str, &'p str>,
     hidden_env_names: Vec<&'p str>,
     provisioned_env: BTreeMap<&'p str, Source<'p>>,

@@ -1,4 +1,4 @@
-//! `bottlec providers`: the agents that a manifest can choose.
+//! `bottlec providers`: the supported agents.
 
 use std::io::Write as _;
 
@@ -8,9 +8,15 @@ use super::Status;
 use crate::provider;
 use crate::value::credential_file::CredentialFile;
 
-/// List the agents that a manifest can choose, and how each signs in
+/// List the supported agents and how each one signs in
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Providers {}
+
+const EXAMPLES: &str = "\
+Examples:
+  bottlec providers
+  bottlec init --template codex bottle.yaml";
 
 impl Providers {
     pub(super) fn run(&self) -> Result<Status> {

@@ -1,4 +1,4 @@
-//! `bottlec rule`: what a code means.
+//! `bottlec rule`: the documentation of each code.
 
 use std::io::Write as _;
 
@@ -13,7 +13,7 @@ use crate::text::suggest;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Rule {
-    /// The code, as findings show it
+    /// Code of a finding, such as BTL203
     #[arg(value_name = "CODE")]
     code: Option<String>,
 }
@@ -39,8 +39,8 @@ impl Rule {
                     let known = rules::all();
                     let known = known.iter().map(|code| code.as_str());
                     match suggest::nearest(&written.to_ascii_uppercase(), known) {
-                        Some(near) => bail!("there is no rule {written}; did you mean {near}?"),
-                        None => bail!("there is no rule {written}; `bottlec rule` lists all"),
+                        Some(near) => bail!("unknown rule {written}; did you mean {near}?"),
+                        None => bail!("unknown rule {written}; run `bottlec rule` to list all rules"),
                     }
                 }
             },

@@ -1,5 +1,5 @@
 //! `bottlec diff`: changes of manifests with what they are graded, word for word in all four formats.
-//! `UPDATE=1 cargo test --test diff` rewrites the words, not the grades; read them before you keep them.
+//! `UPDATE=1 cargo test --test slow diff` rewrites the words, not the grades; read them before you keep them.
 
 mod committed;
 mod manners;

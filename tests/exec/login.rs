@@ -183,7 +183,7 @@ fn a_token_that_would_break_its_header_is_refused_from_a_file_too() {
     let said = bottle.refused(&[], 1);
     assert!(
         said.contains(
-            "the token in the host's login file has a line break; it is the token for api.openai.com, chatgpt.com"
+            "the token in the host's login file must not contain a line break; it is the token for api.openai.com, chatgpt.com"
         ),
         "{said}"
     );

@@ -303,7 +303,7 @@ fn usage_errors_exit_with_2() {
         assert!(!run.stderr.is_empty());
     }
     let run = bottle.exec(&VALUES, &["--host-credentials", "nowhere", "--", "true"]);
-    assert!(run.status.success() && screen(&run).contains("--host-credentials is not used"), "{}", screen(&run));
+    assert!(run.status.success() && screen(&run).contains("--host-credentials has no effect"), "{}", screen(&run));
 }
 
 #[test]

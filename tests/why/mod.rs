@@ -1,4 +1,4 @@
-//! What `why` says, word for word: each case has its golden text here. `UPDATE=1 cargo test --test why`
+//! What `why` says, word for word: each case has its golden text here. `UPDATE=1 cargo test --test quick why`
 //! rewrites them.
 
 use std::fs;
@@ -133,15 +133,15 @@ fn a_tree_is_asked_what_it_says_now() {
 fn what_is_no_question_is_said_so() {
     let folder = folder(&[("a.yaml", "name: a\n"), ("broken.yaml", "naem: a\n")]);
     for (arguments, expected) in [
-        (&["a.yaml", "api.github.com"] as &[&str], "is no URL"),
-        (&["a.yaml", "ftp://api.github.com/"], "is not a scheme"),
-        (&["a.yaml", "https://me@api.github.com/"], "a user in a URL"),
-        (&["a.yaml", "https:///x"], "names no host"),
-        (&["a.yaml", "https://a.example:99999/"], "is no port"),
-        (&["a.yaml", "https://a.example/", "-H", "no colon"], "is no header"),
+        (&["a.yaml", "api.github.com"] as &[&str], "is not a URL"),
+        (&["a.yaml", "ftp://api.github.com/"], "unsupported scheme"),
+        (&["a.yaml", "https://me@api.github.com/"], "must not contain a user name"),
+        (&["a.yaml", "https:///x"], "must have a host"),
+        (&["a.yaml", "https://a.example:99999/"], "is not a valid port"),
+        (&["a.yaml", "https://a.example/", "-H", "no colon"], "is not a valid header"),
         (&["broken.yaml", "https://a.example/"], "unknown key"),
         (&["missing.yaml", "https://a.example/"], "cannot read missing.yaml"),
-        (&[".", "https://a.example/"], "there is no bottle"),
+        (&[".", "https://a.example/"], "no bottle in ."),
     ] {
         let run = bottlec(folder.path(), &[&["why"], arguments].concat());
         assert_eq!(run.status.code(), Some(2), "{arguments:?}");

@@ -1,4 +1,4 @@
-//! `bottlec build --check`: how the trees on disk differ, and what moved.
+//! `bottlec build --check`: how the trees on disk differ, and why.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,25 +8,25 @@ use anyhow::{Context as _, Result};
 use similar::TextDiff;
 
 use crate::cli::Screen;
-use crate::cli::said::Said;
+use crate::cli::messages::Messages;
 use crate::compile::index::{Listing, Stamp};
 use crate::model::rebuild::FOREIGN;
 use crate::output::{self, Difference, Inspection, OldIndex};
 use crate::text::visible;
 use crate::value::artifact::{INDEX, Tree};
 
-/// Tells the differences as a result, and then what moved; whether there are any. Permissions and privacy are
-/// for trees that are used: one for comparison holds nobody's account, and git, which keeps it, keeps no
+/// Reports the differences and their causes. Returns whether there are any. Permissions and privacy matter for
+/// trees that are used: a tree for comparison holds no real account, and git, which stores it, does not store
 /// permissions.
-pub(super) fn check(out: &Path, tree: &Tree, is_used: bool, screen: &Screen, said: &mut Said) -> Result<bool> {
+pub(super) fn check(out: &Path, tree: &Tree, is_used: bool, screen: &Screen, messages: &mut Messages) -> Result<bool> {
     let mut differences = output::compare(out, tree)?;
     differences.retain(|_, difference| is_used || !is_mode(difference));
     if differences.is_empty() {
         return Ok(false);
     }
-    said.result(text(out, tree, is_used, &differences));
+    messages.result(text(out, tree, is_used, &differences));
     for reason in reasons(&output::inspect(out, tree)?, tree, &differences)? {
-        said.note(screen, format_args!("{}: {reason}", tree.name.as_str()));
+        messages.note(screen, format_args!("{}: {reason}", tree.name.as_str()));
     }
     Ok(true)
 }
@@ -44,10 +44,10 @@ fn text(out: &Path, tree: &Tree, is_used: bool, differences: &BTreeMap<String, D
             Difference::Mode(mode) => writeln!(text, "mode    {shown} is {mode:04o}, must be 0600"),
             Difference::Content(old) => {
                 let artifact = tree.artifacts.iter().find(|artifact| artifact.path == *path);
-                // What is kept from other users is not for a log: the file on disk may hold anything by now,
-                // a real login for one.
+                // A private file must not be shown in a log: by now it may hold anything, such as a real
+                // login.
                 if is_used && artifact.is_some_and(|artifact| artifact.private) {
-                    let _ = writeln!(text, "differs {shown}, whose text is for its owner alone");
+                    let _ = writeln!(text, "differs {shown} (private, not shown)");
                     continue;
                 }
                 let new = artifact.map_or("", |artifact| &artifact.content);
@@ -67,8 +67,7 @@ fn is_mode(difference: &Difference) -> bool {
     matches!(difference, Difference::Mode(_))
 }
 
-/// What moved since the tree was built, a sentence each. What the tree says may be from anywhere and
-/// is escaped.
+/// Why the tree differs, one sentence for each cause. Text from the tree is not trusted and is escaped.
 fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Difference>) -> Result<Vec<String>> {
     let Inspection { index, is_unfinished, conflicted, edited, removed } = found;
     let artifact = tree.artifacts.last().context("a tree without files")?;
@@ -78,43 +77,43 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
     match index {
         OldIndex::Missing if *is_unfinished => {}
         OldIndex::Missing if missing == tree.artifacts.len() => {
-            reasons.push("no build has put the bottle there".to_owned());
+            reasons.push("the bottle has not been built here".to_owned());
         }
-        OldIndex::Missing => reasons.push(format!("there is no {INDEX}, which would tell what moved")),
-        OldIndex::Foreign => reasons.push(format!("{INDEX} is none that bottlec wrote")),
-        // Named below.
+        OldIndex::Missing => reasons.push(format!("{INDEX} is missing, so the cause is unknown")),
+        OldIndex::Foreign => reasons.push(format!("{INDEX} was not written by bottlec")),
+        // Reported below.
         OldIndex::Conflicted { .. } => {}
         OldIndex::Read(old) => reasons.extend(moved(old.stamp.as_ref(), compiled.stamp.as_ref())),
     }
     if *is_unfinished {
-        reasons.push("a build did not come to its end".to_owned());
+        reasons.push("a previous build was interrupted".to_owned());
     }
     let mut name = |paths: &[String], words: &str| {
         reasons.extend(paths.iter().map(|path| format!("{} {words}", path.escape_debug())));
     };
-    name(conflicted, "has git conflict markers");
-    // One that is as it must be now came here with a newer tree.
+    name(conflicted, "contains git conflict markers");
+    // A file that matches the compiled one came with a newer tree.
     let edited: Vec<String> = edited.iter().filter(|path| differences.contains_key(*path)).cloned().collect();
     name(&edited, "was edited by hand");
     name(removed, "was removed by hand");
     let modes: Vec<String> =
         differences.iter().filter(|(_, difference)| is_mode(difference)).map(|(path, _)| path.clone()).collect();
-    name(&modes, "has other permissions than a build gives it (git keeps none)");
+    name(&modes, "does not have the permissions that a build sets (git does not store them)");
     let foreign: Vec<String> = differences
         .iter()
         .filter(|(_, difference)| **difference == Difference::Foreign)
         .map(|(path, _)| path.clone())
         .collect();
-    name(&foreign, &format!("{FOREIGN}: remove it, or the bottle does not start"));
+    name(&foreign, &format!("{FOREIGN}: remove it, or the bottle will not start"));
     if let OldIndex::Read(old) = index
         && reasons.is_empty()
     {
-        // From the same inputs with the same other files, this release writes no other index.
+        // With the same inputs and the same other files, this release always writes the same index.
         reasons.push(if old.files == compiled.files {
             format!("{INDEX} was edited by hand")
         } else {
             format!(
-                "neither the manifest nor bottlec moved and no file was edited: the tree was built for another account or with other options (--backend, --hermetic), or by another build of bottlec {}",
+                "the manifest, bottlec and the files are unchanged: the tree was built for another account, with other options (--backend, --hermetic), or by another build of bottlec {}",
                 env!("CARGO_PKG_VERSION")
             )
         });
@@ -124,7 +123,7 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
 
 fn moved(old: Option<&Stamp>, new: Option<&Stamp>) -> Vec<String> {
     let (Some(old), Some(new)) = (old, new) else {
-        return vec!["a bottlec that left no stamp built the tree".to_owned()];
+        return vec!["the tree does not record what it was built from".to_owned()];
     };
     let mut moved = Vec::new();
     if old.manifest != new.manifest {
@@ -132,7 +131,7 @@ fn moved(old: Option<&Stamp>, new: Option<&Stamp>) -> Vec<String> {
     }
     if old.bottlec != new.bottlec {
         let old = old.bottlec.escape_debug();
-        moved.push(format!("another bottlec built the tree: {old}, and this is {}", new.bottlec));
+        moved.push(format!("the tree was built by another bottlec: {old}; this one is {}", new.bottlec));
     }
     moved
 }
