@@ -60,12 +60,6 @@ fn check_says_what_moved() {
             )],
         ),
         (
-            "a bottlec of long ago",
-            &|tree, _| edit_index(tree, &|index| drop(index.as_object_mut().unwrap().remove("stamp"))),
-            &CHECK,
-            &["review: a bottlec that left no stamp built the tree"],
-        ),
-        (
             "files",
             &|tree, _| {
                 append(&tree.join("compose.yaml"), "# mine\n");

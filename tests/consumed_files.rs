@@ -52,11 +52,9 @@ fn the_smolfile_crate_sees_what_we_mean() {
         let text = fs::read_to_string(bottle.join("agent/agent.env")).unwrap();
         let literal: Vec<&str> = text.split_terminator('\n').skip(1).collect();
         assert!(literal.iter().all(|line| line.contains('=')), "{}", bottle.display());
-        let variables = index["env"].as_array().unwrap().iter();
-        let mut bound: Vec<&str> = variables
-            .filter(|variable| variable["source"] != "literal")
-            .map(|variable| variable["name"].as_str().unwrap())
-            .collect();
+        let variables = index["env"].as_object().unwrap().iter();
+        let mut bound: Vec<&str> =
+            variables.filter(|(_, source)| *source != "literal").map(|(name, _)| name.as_str()).collect();
         bound.sort_unstable();
         // A container and a microVM find egress at different addresses; all else is the same.
         let container = index["network"]["egress"].as_str().unwrap();

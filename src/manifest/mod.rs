@@ -7,6 +7,7 @@ mod front_matter;
 #[cfg(not(target_family = "wasm"))]
 pub mod load;
 mod parse;
+pub mod place;
 pub mod schema;
 mod semantics;
 pub mod written;

@@ -1,10 +1,12 @@
 //! One text into a manifest: front matter, YAML, schema, types. Says all that is wrong in one go.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 
 use super::{Manifest, front_matter, schema};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
-use crate::text::source::{SourceId, Sources, Span};
+use crate::text::source::{Source, SourceId, Sources, Span};
 use crate::text::yaml;
 
 /// Reads one source. What cannot be used is reported and left out of the manifest; nothing comes
@@ -22,18 +24,13 @@ pub fn parse(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option
         );
         return None;
     }
-    let range = if is_markdown(&source.path) {
-        let Some(range) = front_matter::range(text) else {
-            findings.push(
-                Diagnostic::new(Code::FrontMatter, "the Markdown file has no YAML front matter")
-                    .at(at_start, "expected a line `---`")
-                    .help("put the manifest between two lines `---` at the top, or name the file `.yaml`"),
-            );
-            return None;
-        };
-        range
-    } else {
-        0..text.len()
+    let Some(range) = yaml_range(source) else {
+        findings.push(
+            Diagnostic::new(Code::FrontMatter, "the Markdown file has no YAML front matter")
+                .at(at_start, "expected a line `---`")
+                .help("put the manifest between two lines `---` at the top, or name the file `.yaml`"),
+        );
+        return None;
     };
     let mut root = yaml::read(&text[range.clone()], id, range.start, findings)?;
     if root.value == yaml::Value::Null {
@@ -54,6 +51,11 @@ pub fn parse(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option
             None
         }
     }
+}
+
+/// The part of a text that is the manifest. Returns `None` for Markdown without front matter.
+pub(super) fn yaml_range(source: &Source) -> Option<Range<usize>> {
+    if is_markdown(&source.path) { front_matter::range(&source.text) } else { Some(0..source.text.len()) }
 }
 
 /// Whether the manifest is the front matter of the file.

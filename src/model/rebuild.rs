@@ -54,12 +54,13 @@ pub fn rebuild(index: &Index, files: &BTreeMap<String, Vec<u8>>) -> Rebuilt {
 }
 
 fn compiled(index: &Index, files: &BTreeMap<String, Vec<u8>>) -> Result<Tree, String> {
-    let of_other_release = || "is of another release of bottlec: build it again".to_owned();
-    let manifest = index.manifest().filter(|_| index.is_of_this_release()).ok_or_else(of_other_release)?;
+    if !index.is_of_this_release() {
+        return Err("is of another release of bottlec: build it again".to_owned());
+    }
     let variables = files.get(environment::FILE).map(|file| String::from_utf8_lossy(file)).unwrap_or_default();
     let texts: BTreeMap<&str, &str> = variables.split('\n').filter_map(|line| line.split_once('=')).collect();
     let mut findings = Findings::default();
-    let read = written::read(manifest, |name| texts.get(name).map(|text| (*text).to_owned()), &mut findings);
+    let read = written::read(index.manifest(), |name| texts.get(name).map(|text| (*text).to_owned()), &mut findings);
     let checked = read.and_then(|(manifest, sources)| {
         let bottle = manifest::check(&manifest, &sources, &mut findings)?;
         Some((bottle, sources))

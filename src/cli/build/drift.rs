@@ -84,7 +84,7 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
         OldIndex::Foreign => reasons.push(format!("{INDEX} is none that bottlec wrote")),
         // Named below.
         OldIndex::Conflicted { .. } => {}
-        OldIndex::Read(old) => reasons.extend(moved(old.stamp.as_ref(), compiled.stamp.as_ref())),
+        OldIndex::Read(old) => reasons.extend(moved(&old.stamp, &compiled.stamp)),
     }
     if *is_unfinished {
         reasons.push("a build did not come to its end".to_owned());
@@ -122,10 +122,7 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
     Ok(reasons)
 }
 
-fn moved(old: Option<&Stamp>, new: Option<&Stamp>) -> Vec<String> {
-    let (Some(old), Some(new)) = (old, new) else {
-        return vec!["a bottlec that left no stamp built the tree".to_owned()];
-    };
+fn moved(old: &Stamp, new: &Stamp) -> Vec<String> {
     let mut moved = Vec::new();
     if old.manifest != new.manifest {
         moved.push("the manifest changed since the tree was built".to_owned());
