@@ -3,7 +3,10 @@
 
 pub mod index;
 pub mod lint;
+pub mod tree;
+
 use crate::compile::index::{Compiled, Index};
+use crate::compile::tree::Tree;
 use crate::link::egress::{self, Egress};
 use crate::link::environment::{self, Environment};
 use crate::manifest::bottle::Bottle;
@@ -14,7 +17,7 @@ use crate::target::{self, Backend, Job};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::render::{self, RenderError};
 use crate::text::source::Sources;
-use crate::value::artifact::{Artifact, INDEX, Tree};
+use crate::value::artifact::{Artifact, INDEX};
 use crate::value::guest;
 
 /// A bottle with all that its provider brings: everything is known, nothing is rendered.
@@ -111,6 +114,7 @@ impl Linked<'_> {
         Ok(Some(Tree {
             name: bottle.name.clone(),
             artifacts,
+            index,
             names_local_file: bottle.settings.image.as_ref().is_some_and(|image| image.value.is_local()),
             made_at_run_time: target::made_at_run_time(backends),
         }))

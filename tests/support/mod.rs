@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use bottlec::compile::compile;
+use bottlec::compile::tree::Tree;
 use bottlec::manifest::{self, Loaded};
 use bottlec::model::Model;
 use bottlec::provider::facts::HostFacts;
 use bottlec::target::Backend;
-use bottlec::value::artifact::Tree;
 use tempfile::TempDir;
 
 /// Both backends, as `build` has them by default.

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use similar::TextDiff;
 
 use crate::cli::Screen;
 use crate::cli::said::Said;
-use crate::compile::index::{Listing, Stamp};
+use crate::compile::index::Stamp;
+use crate::compile::tree::Tree;
 use crate::model::rebuild::FOREIGN;
 use crate::output::{self, Difference, Inspection, OldIndex};
 use crate::text::visible;
-use crate::value::artifact::{INDEX, Tree};
+use crate::value::artifact::INDEX;
 
 /// Tells the differences as a result, and then what moved; whether there are any. Permissions and privacy are
 /// for trees that are used: one for comparison holds nobody's account, and git, which keeps it, keeps no
@@ -25,7 +26,7 @@ pub(super) fn check(out: &Path, tree: &Tree, is_used: bool, screen: &Screen, sai
         return Ok(false);
     }
     said.result(text(out, tree, is_used, &differences));
-    for reason in reasons(&output::inspect(out, tree)?, tree, &differences)? {
+    for reason in reasons(&output::inspect(out, tree)?, tree, &differences) {
         said.note(screen, format_args!("{}: {reason}", tree.name.as_str()));
     }
     Ok(true)
@@ -69,10 +70,8 @@ fn is_mode(difference: &Difference) -> bool {
 
 /// What moved since the tree was built, a sentence each. What the tree says may be from anywhere and
 /// is escaped.
-fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Difference>) -> Result<Vec<String>> {
+fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Difference>) -> Vec<String> {
     let Inspection { index, is_unfinished, conflicted, edited, removed } = found;
-    let artifact = tree.artifacts.last().context("a tree without files")?;
-    let compiled: Listing = serde_json::from_str(&artifact.content).context("the index is not JSON")?;
     let missing = differences.values().filter(|difference| **difference == Difference::Missing).count();
     let mut reasons = Vec::new();
     match index {
@@ -83,8 +82,8 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
         OldIndex::Missing => reasons.push(format!("there is no {INDEX}, which would tell what moved")),
         OldIndex::Foreign => reasons.push(format!("{INDEX} is none that bottlec wrote")),
         // Named below.
-        OldIndex::Conflicted { .. } => {}
-        OldIndex::Read(old) => reasons.extend(moved(&old.stamp, &compiled.stamp)),
+        OldIndex::Conflicted => {}
+        OldIndex::Read(old) => reasons.extend(moved(&old.stamp, tree.index.stamp())),
     }
     if *is_unfinished {
         reasons.push("a build did not come to its end".to_owned());
@@ -110,7 +109,7 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
         && reasons.is_empty()
     {
         // From the same inputs with the same other files, this release writes no other index.
-        reasons.push(if old.files == compiled.files {
+        reasons.push(if old.files == tree.index.files {
             format!("{INDEX} was edited by hand")
         } else {
             format!(
@@ -119,7 +118,7 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
             )
         });
     }
-    Ok(reasons)
+    reasons
 }
 
 fn moved(old: &Stamp, new: &Stamp) -> Vec<String> {

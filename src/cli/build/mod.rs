@@ -15,13 +15,13 @@ use super::progress::Progress;
 use super::said::Said;
 use super::{Screen, Status, say};
 use crate::compile::compile;
+use crate::compile::tree::Tree;
 use crate::manifest::bottle::Bottle;
 use crate::manifest::{self, Loaded};
 use crate::output::{self, Overwrite};
 use crate::provider::facts::HostFacts;
 use crate::target::Backend;
 use crate::text::allow;
-use crate::value::artifact::Tree;
 
 /// Compile bottles into output folders
 #[derive(clap::Args)]

@@ -6,12 +6,13 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 
 use crate::cli::unfit;
+use crate::compile::tree::Tree;
 use crate::model::rebuild::{OTHERWISE, Rebuilt, rebuild};
 use crate::model::review::Side;
 use crate::model::{Edit, Edits, Files, Model};
 use crate::output::{self, Fault, Found, Unfit};
 use crate::text::visible;
-use crate::value::artifact::{INDEX, Tree};
+use crate::value::artifact::INDEX;
 
 /// The tree in a folder.
 ///

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{FileEntry, Index};
+use super::{FileEntry, Index, Stamp};
 use crate::manifest::written::Written;
 use crate::target::Backend;
 
@@ -10,6 +10,11 @@ impl Index {
     /// The manifest that the tree was made from.
     pub fn manifest(&self) -> &Written {
         &self.manifest
+    }
+
+    /// The compiler and the text of the manifest that made the tree.
+    pub fn stamp(&self) -> &Stamp {
+        &self.stamp
     }
 
     /// What the tree was built for.
