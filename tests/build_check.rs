@@ -188,6 +188,15 @@ fn another_account_is_told_by_the_options() {
 }
 
 #[test]
+fn what_lies_on_disk_does_not_steer_the_terminal() {
+    let project = built();
+    append(&project.path().join("out/review/compose.yaml"), "# \u{1b}[2J\u{202e}\u{200b}end\n");
+    let run = bottlec(project.path(), &CHECK);
+    assert!(stdout(&run).contains(r"-# \u{1b}[2J\u{202e}\u{200b}end"), "{}", stdout(&run));
+    assert!(!stdout(&run).contains(['\u{1b}', '\u{202e}', '\u{200b}']));
+}
+
+#[test]
 fn a_clean_check_says_nothing() {
     let project = built();
     let run = bottlec(project.path(), &CHECK);

@@ -52,7 +52,9 @@ fn text(out: &Path, tree: &Tree, is_used: bool, differences: &BTreeMap<String, D
                     continue;
                 }
                 let new = artifact.map_or("", |artifact| &artifact.content);
-                let diff = TextDiff::from_lines(old.as_str(), new);
+                // What lies on disk may be from anywhere.
+                let (old, new) = (visible::lines(old), visible::lines(new));
+                let diff = TextDiff::from_lines(&*old, &*new);
                 let diff = diff
                     .unified_diff()
                     .header(&format!("{shown} (on disk)"), &format!("{shown} (compiled)"))
@@ -89,7 +91,7 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
         reasons.push("a build did not come to its end".to_owned());
     }
     let mut name = |paths: &[String], words: &str| {
-        reasons.extend(paths.iter().map(|path| format!("{} {words}", path.escape_debug())));
+        reasons.extend(paths.iter().map(|path| format!("{} {words}", visible::line(path))));
     };
     name(conflicted, "has git conflict markers");
     // One that is as it must be now came here with a newer tree.
@@ -127,7 +129,7 @@ fn moved(old: &Stamp, new: &Stamp) -> Vec<String> {
         moved.push("the manifest changed since the tree was built".to_owned());
     }
     if old.bottlec != new.bottlec {
-        let old = old.bottlec.escape_debug();
+        let old = visible::line(&old.bottlec);
         moved.push(format!("another bottlec built the tree: {old}, and this is {}", new.bottlec));
     }
     moved
