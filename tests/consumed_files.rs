@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::goldens;
+use crate::support::{contents_below, goldens};
 use serde_json::Value;
 
 /// Every compiled golden bottle.
@@ -266,18 +266,7 @@ fn the_index_has_the_hash_of_every_other_file() {
             assert_eq!(file["sha256"], bottlec::value::digest::hash(&fs::read(bottle.join(path)).unwrap()), "{path}");
             listed.insert(PathBuf::from(path));
         }
-        let mut there = BTreeSet::new();
-        let mut open = vec![bottle.clone()];
-        while let Some(folder) = open.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    open.push(path)
-                } else {
-                    assert!(there.insert(path.strip_prefix(&bottle).unwrap().to_owned()))
-                }
-            }
-        }
+        let there: BTreeSet<PathBuf> = contents_below(&bottle).into_keys().collect();
         assert_eq!(there, listed, "{}", bottle.display());
     }
 }
