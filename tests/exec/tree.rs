@@ -44,7 +44,7 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
             1,
             &["another release of bottlec built", "build"],
         ),
-        ("a release that kept no manifest", &replaced("/manifest", serde_json::Value::Null), 1, &["another release"]),
+        ("no manifest", &replaced("/manifest", serde_json::Value::Null), 1, &["has a manifest that does not compile"]),
         (
             "a name that steers programs",
             &replaced("/slots/0/slot", "LD_PRELOAD".into()),
