@@ -1,28 +1,13 @@
 //! Many bottles in one run: which files are taken, what is told in which order, and what one broken
 //! bottle does to the others.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::support::{bottlec, folder, screen, stdout, with_stdin};
+use crate::support::{bottlec, contents_below, folder, screen, stdout, with_stdin};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tempfile::TempDir;
-
-fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(root).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.insert(path.clone(), fs::read(&path).unwrap());
-        }
-    }
-    found
-}
 
 /// So many bottles; every seventh is broken, in turn by its schema, its rules and its YAML, and every
 /// fifth has a warning.
@@ -60,7 +45,7 @@ fn output_does_not_depend_on_the_number_of_threads() {
             let run = bottlec(folder.path(), &[command, &["--jobs", jobs]].concat());
             (run.status.code(), stdout(&run), screen(&run))
         });
-        (runs, files(&folder.path().join("out")))
+        (runs, contents_below(&folder.path().join("out")))
     };
     let (one, tree) = runs("1");
     assert_eq!(tree.keys().filter(|path| path.ends_with("bottle.json")).count(), 102);

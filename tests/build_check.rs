@@ -60,12 +60,6 @@ fn check_says_what_moved() {
             )],
         ),
         (
-            "a bottlec of long ago",
-            &|tree, _| edit_index(tree, &|index| drop(index.as_object_mut().unwrap().remove("stamp"))),
-            &CHECK,
-            &["review: the tree does not record what it was built from"],
-        ),
-        (
             "files",
             &|tree, _| {
                 append(&tree.join("compose.yaml"), "# mine\n");
@@ -194,6 +188,15 @@ fn another_account_is_told_by_the_options() {
     let run = bottlec(folder.path(), &["build", "review.yaml", "-o", "out", "--hermetic", "--check"]);
     assert!(screen(&run).contains("for another account, with other options (--backend, --hermetic)"));
     assert!(!screen(&run).contains("by hand"), "{}", screen(&run));
+}
+
+#[test]
+fn what_lies_on_disk_does_not_steer_the_terminal() {
+    let project = built();
+    append(&project.path().join("out/review/compose.yaml"), "# \u{1b}[2J\u{202e}\u{200b}end\n");
+    let run = bottlec(project.path(), &CHECK);
+    assert!(stdout(&run).contains(r"-# \u{1b}[2J\u{202e}\u{200b}end"), "{}", stdout(&run));
+    assert!(!stdout(&run).contains(['\u{1b}', '\u{202e}', '\u{200b}']));
 }
 
 #[test]

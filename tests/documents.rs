@@ -3,7 +3,7 @@
 use crate::support;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bottlec::compile::rules;
 use bottlec::text::diagnostic::{Example, Shows};
@@ -38,14 +38,7 @@ fn every_direct_dependency_has_a_line() {
 
 #[test]
 fn links_between_documents_lead_somewhere() {
-    let mut pages: Vec<PathBuf> = vec![root().join("README.md")];
-    let mut open = vec![root().join("docs")];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { open.push(path) } else { pages.push(path) }
-        }
-    }
+    let pages = support::files_below(&root().join("docs")).into_iter().chain([root().join("README.md")]);
     let mut links = 0;
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();

@@ -225,9 +225,7 @@ fn variable_values_are_text_a_host_variable_or_a_question() {
     let compiled = compile_text("env:\n  A: \"$$x $y $${Z}\"\n  B: ${HOST_B}\n  C: \"?\"\n  D: \"? Who\"\n");
     assert!(compiled.file("agent/agent.env").contains("\nA=$x $y ${Z}\n"));
     let index: serde_json::Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
-    let source = |name: &str| {
-        index["env"].as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap()["source"].clone()
-    };
+    let source = |name: &str| index["env"][name].clone();
     assert_eq!(source("A"), "literal");
     assert_eq!(source("B"), serde_json::json!({ "host_variable": "HOST_B" }));
     assert_eq!(source("C"), serde_json::json!({ "prompt": "" }));
@@ -493,7 +491,7 @@ fn parents_are_found_and_merged() {
     assert!(child.file("egress/routes.yaml").contains("base.example"));
     assert!(!child.file("egress/routes.yaml").contains("root.example"));
     assert!(child.file("compose.yaml").contains("10.9.8.0/25"));
-    assert!(child.file("bottle.json").contains("\"manifest\": \"base.yaml:3:29\""));
+    assert!(child.file("bottle.json").contains("\"/egress/routes/0/host\":\"base.yaml:3:29\""));
     assert!(!compile("empty.yaml").file("egress/routes.yaml").contains("base.example"));
 }
 

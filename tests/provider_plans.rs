@@ -22,10 +22,9 @@ fn claude_with_a_token_signs_through_egress() {
     assert!(has_variable(&compiled, "CLAUDE_CODE_OAUTH_TOKEN=egress-placeholder"));
     let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
     assert_eq!(index["hidden_env_names"], json!(["CLAUDE_CODE_OAUTH_TOKEN"]));
-    let from = json!({ "provider": { "provider": "claude", "rule": "model-api", "asked_at": "bottle.yaml:1:31" } });
     assert_eq!(
         index["slots"],
-        json!([{ "slot": "EGRESS_TOKEN_0", "token_ref": "HOST_TOKEN", "source": "host_variable", "from": from }])
+        json!([{ "slot": "EGRESS_TOKEN_0", "token_ref": "HOST_TOKEN", "source": "host_variable" }])
     );
     assert_eq!(index["command"], json!(["claude"]));
 }

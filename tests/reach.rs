@@ -47,19 +47,10 @@ const TWO_ROUTES: &str = "egress:\n  routes:\n    - host: a.example\n    - host:
 
 /// The model of a tree on disk.
 fn read(tree: &Path) -> Model {
-    let mut files = BTreeMap::new();
-    let mut open = vec![tree.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                let name = path.strip_prefix(tree).unwrap().to_str().unwrap().to_owned();
-                files.insert(name, fs::read_to_string(path).unwrap());
-            }
-        }
-    }
+    let text = |(path, content): (std::path::PathBuf, Vec<u8>)| {
+        (path.to_str().unwrap().to_owned(), String::from_utf8(content).unwrap())
+    };
+    let files = support::contents_below(tree).into_iter().map(text).collect();
     Model::of(files).unwrap()
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bottlec::compile::tree::Tree;
 use bottlec::compile::{compile, link};
 use bottlec::link::egress::Egress;
 use bottlec::link::environment::Environment;
@@ -12,7 +13,7 @@ use bottlec::provider::facts::HostFacts;
 use bottlec::target::Backend;
 use bottlec::text::diagnostic::Findings;
 use bottlec::text::source::{Source, Sources};
-use bottlec::value::artifact::{INDEX, Tree};
+use bottlec::value::artifact::INDEX;
 use bottlec::value::variable::TokenRef;
 use bottlec::{text::yaml, value::digest};
 use serde_json::{Value, json};

@@ -6,6 +6,7 @@ pub mod extends;
 #[cfg(not(target_family = "wasm"))]
 pub mod load;
 mod parse;
+pub mod place;
 pub mod schema;
 mod semantics;
 pub mod written;

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use crate::support::{bottlec, folder, screen, stdout};
+use crate::support::{bottlec, files_below, folder, screen, stdout};
 use bottlec::text::visible;
 use serde_json::Value;
 
@@ -263,18 +263,10 @@ fn with_comment(text: &str, line: u64, comment: &str) -> String {
 
 /// Every manifest and Dockerfile of a case by its path.
 fn files(case: &Path) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut open = vec![case.to_owned()];
-    while let Some(place) = open.pop() {
-        for entry in fs::read_dir(place).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.file_stem().is_none_or(|stem| stem != "expected") {
-                let name = path.strip_prefix(case).unwrap().to_str().unwrap().to_owned();
-                found.push((name, fs::read_to_string(&path).unwrap()));
-            }
-        }
-    }
-    found
+    let is_input = |path: &PathBuf| path.file_stem().is_none_or(|stem| stem != "expected");
+    let named = |path: PathBuf| {
+        let name = path.strip_prefix(case).unwrap().to_str().unwrap().to_owned();
+        (name, fs::read_to_string(&path).unwrap())
+    };
+    files_below(case).into_iter().filter(is_input).map(named).collect()
 }

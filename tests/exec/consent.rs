@@ -227,7 +227,7 @@ fn the_answer_is_kept_for_its_owner_alone_and_holds_no_value() {
     assert!(with(&["allow", "--yes", "out/review"]).status.success());
     assert!(with(&["exec", "out/review", "--", "true"]).status.success());
     assert!(!bottle.path().join(".config").exists(), "XDG_CONFIG_HOME is where it is kept");
-    let kept = super::walk(&config);
+    let kept = crate::support::files_below(&config);
     let [file] = kept.as_slice() else { panic!("{kept:?}") };
     let text = fs::read_to_string(file).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -196,7 +196,7 @@ fn no_part_of_the_login_is_said_or_written() {
     let bottle = signed_in(&login);
     let run = bottle.exec(&[], &["-v", "--", "sh", "-c", "tr '\\0' ' ' < /proc/$$/cmdline"]);
     let mut said = stdout(&run) + &screen(&run);
-    for path in super::walk(&bottle.path().join("out")) {
+    for path in crate::support::files_below(&bottle.path().join("out")) {
         said.push_str(&fs::read_to_string(path).unwrap());
     }
     assert_hidden(&said, login["tokens"]["access_token"].as_str().unwrap());

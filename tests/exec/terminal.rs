@@ -125,7 +125,7 @@ fn answers_are_asked_for_on_the_terminal_and_not_echoed() {
         assert_hidden(&(shown + &screen(&run)), "canary-first-0815");
         assert_eq!(screen(&run), "");
     }
-    for path in super::walk(bottle.path()) {
+    for path in crate::support::files_below(bottle.path()) {
         assert!(!String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains("canary"), "{}", path.display());
     }
 }

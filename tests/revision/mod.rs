@@ -10,10 +10,10 @@ use std::process::Command;
 use crate::support::repository::{Repository, git};
 use crate::support::{BOTH, skipped};
 use bottlec::compile::compile;
+use bottlec::compile::tree::Tree;
 use bottlec::manifest::load::revision::{Resolved, Revision};
 use bottlec::manifest::{self, Loaded};
 use bottlec::provider::facts::HostFacts;
-use bottlec::value::artifact::Tree;
 use tempfile::TempDir;
 
 /// A repository with one commit; nothing, and a line about it, without git.

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use similar::TextDiff;
 
 use crate::cli::Screen;
 use crate::cli::messages::Messages;
-use crate::compile::index::{Listing, Stamp};
+use crate::compile::index::Stamp;
+use crate::compile::tree::Tree;
 use crate::model::rebuild::FOREIGN;
 use crate::output::{self, Difference, Inspection, OldIndex};
 use crate::text::visible;
-use crate::value::artifact::{INDEX, Tree};
+use crate::value::artifact::INDEX;
 
 /// Reports the differences and their causes. Returns whether there are any. Permissions and privacy matter for
 /// trees that are used: a tree for comparison holds no real account, and git, which stores it, does not store
@@ -25,7 +26,7 @@ pub(super) fn check(out: &Path, tree: &Tree, is_used: bool, screen: &Screen, mes
         return Ok(false);
     }
     messages.result(text(out, tree, is_used, &differences));
-    for reason in reasons(&output::inspect(out, tree)?, tree, &differences)? {
+    for reason in reasons(&output::inspect(out, tree)?, tree, &differences) {
         messages.note(screen, format_args!("{}: {reason}", tree.name.as_str()));
     }
     Ok(true)
@@ -51,7 +52,9 @@ fn text(out: &Path, tree: &Tree, is_used: bool, differences: &BTreeMap<String, D
                     continue;
                 }
                 let new = artifact.map_or("", |artifact| &artifact.content);
-                let diff = TextDiff::from_lines(old.as_str(), new);
+                // What lies on disk may be from anywhere.
+                let (old, new) = (visible::lines(old), visible::lines(new));
+                let diff = TextDiff::from_lines(&*old, &*new);
                 let diff = diff
                     .unified_diff()
                     .header(&format!("{shown} (on disk)"), &format!("{shown} (compiled)"))
@@ -68,10 +71,8 @@ fn is_mode(difference: &Difference) -> bool {
 }
 
 /// Why the tree differs, one sentence for each cause. Text from the tree is not trusted and is escaped.
-fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Difference>) -> Result<Vec<String>> {
+fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Difference>) -> Vec<String> {
     let Inspection { index, is_unfinished, conflicted, edited, removed } = found;
-    let artifact = tree.artifacts.last().context("a tree without files")?;
-    let compiled: Listing = serde_json::from_str(&artifact.content).context("the index is not JSON")?;
     let missing = differences.values().filter(|difference| **difference == Difference::Missing).count();
     let mut reasons = Vec::new();
     match index {
@@ -82,14 +83,14 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
         OldIndex::Missing => reasons.push(format!("{INDEX} is missing, so the cause is unknown")),
         OldIndex::Foreign => reasons.push(format!("{INDEX} was not written by bottlec")),
         // Reported below.
-        OldIndex::Conflicted { .. } => {}
-        OldIndex::Read(old) => reasons.extend(moved(old.stamp.as_ref(), compiled.stamp.as_ref())),
+        OldIndex::Conflicted => {}
+        OldIndex::Read(old) => reasons.extend(moved(&old.stamp, tree.index.stamp())),
     }
     if *is_unfinished {
         reasons.push("a previous build was interrupted".to_owned());
     }
     let mut name = |paths: &[String], words: &str| {
-        reasons.extend(paths.iter().map(|path| format!("{} {words}", path.escape_debug())));
+        reasons.extend(paths.iter().map(|path| format!("{} {words}", visible::line(path))));
     };
     name(conflicted, "contains git conflict markers");
     // A file that matches the compiled one came with a newer tree.
@@ -109,7 +110,7 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
         && reasons.is_empty()
     {
         // With the same inputs and the same other files, this release always writes the same index.
-        reasons.push(if old.files == compiled.files {
+        reasons.push(if old.files == tree.index.files {
             format!("{INDEX} was edited by hand")
         } else {
             format!(
@@ -118,19 +119,16 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
             )
         });
     }
-    Ok(reasons)
+    reasons
 }
 
-fn moved(old: Option<&Stamp>, new: Option<&Stamp>) -> Vec<String> {
-    let (Some(old), Some(new)) = (old, new) else {
-        return vec!["the tree does not record what it was built from".to_owned()];
-    };
+fn moved(old: &Stamp, new: &Stamp) -> Vec<String> {
     let mut moved = Vec::new();
     if old.manifest != new.manifest {
         moved.push("the manifest changed since the tree was built".to_owned());
     }
     if old.bottlec != new.bottlec {
-        let old = old.bottlec.escape_debug();
+        let old = visible::line(&old.bottlec);
         moved.push(format!("the tree was built by another bottlec: {old}; this one is {}", new.bottlec));
     }
     moved

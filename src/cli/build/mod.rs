@@ -14,13 +14,13 @@ use super::batch::{self, Jobs};
 use super::messages::Messages;
 use super::progress::Progress;
 use super::{Screen, Status, say};
+use crate::compile::tree::Tree;
 use crate::compile::{compile, rules::allow};
 use crate::manifest::bottle::Bottle;
 use crate::manifest::{self, Loaded};
 use crate::output::{self, Overwrite};
 use crate::provider::facts::HostFacts;
 use crate::target::Backend;
-use crate::value::artifact::Tree;
 
 /// Compile bottles into output folders
 #[derive(clap::Args)]

@@ -6,12 +6,13 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 
 use crate::cli::invalid_tree;
+use crate::compile::tree::Tree;
 use crate::model::rebuild::{OTHERWISE, Rebuilt, rebuild};
 use crate::model::review::Side;
 use crate::model::{Edit, Edits, Model};
 use crate::output::{self, Fault, Found, Unfit};
 use crate::text::visible;
-use crate::value::artifact::{INDEX, Tree};
+use crate::value::artifact::INDEX;
 use crate::value::isolation::Files;
 
 /// Reads the tree in a folder.

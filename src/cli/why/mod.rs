@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::ValueEnum;
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::{Screen, Status, side};
 use crate::model::Request;
@@ -127,14 +128,6 @@ fn request(url: &str, method: &str, headers: &[String]) -> Result<Request> {
 
 /// Percent-encodes the characters that clients never send as they are.
 fn encoded(target: &str) -> String {
-    let mut encoded = String::new();
-    for char in target.chars() {
-        if char.is_ascii() && char != ' ' {
-            encoded.push(char);
-        } else {
-            let mut bytes = [0; 4];
-            char.encode_utf8(&mut bytes).bytes().for_each(|byte| encoded.push_str(&format!("%{byte:02X}")));
-        }
-    }
-    encoded
+    const SPACE: &AsciiSet = &AsciiSet::EMPTY.add(b' ');
+    utf8_percent_encode(target, SPACE).to_string()
 }

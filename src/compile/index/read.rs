@@ -2,13 +2,12 @@
 
 use serde::Deserialize;
 
-use super::{FORMAT, FileEntry, Index, Provenance, SlotSource, Stamp, VariableEntry, VariableSource};
+use super::{FORMAT, FileEntry, Index, Provenance, SlotSource, Stamp, VariableSource, at_variable};
 use crate::link::egress::Wire;
 use crate::target::Identity;
 use crate::value::guest::is_reserved;
 use crate::value::name::BottleName;
 use crate::value::network::Subnet;
-use crate::value::origin;
 use crate::value::slot::{Binding, Slot};
 use crate::value::variable::{TokenRef, VariableName};
 
@@ -26,9 +25,8 @@ pub enum NotAnIndex {
 pub struct Listing {
     #[serde(rename = "format")]
     _format: u32,
-    /// What the tree was made from; older releases did not say.
-    #[serde(default)]
-    pub stamp: Option<Stamp>,
+    /// What the tree was made from.
+    pub stamp: Stamp,
     /// Every other file of the tree.
     pub files: Vec<FileEntry>,
 }
@@ -121,12 +119,12 @@ impl Index {
     /// Who decided what stands at a JSON pointer (RFC 6901) of a file of the tree; the variables of an
     /// env file are `/NAME`. Nothing for a file that says nothing of the sort.
     pub fn provenance(&self, file: &str, pointer: &str) -> Option<&Provenance> {
-        origin::nearest(self.provenance.get(file)?, pointer)
+        self.provenance.by(file, pointer)
     }
 
     /// Whether it lists a variable of the agent.
     pub fn has_variable(&self, name: &str) -> bool {
-        self.env.iter().any(|variable| variable.name.as_str() == name)
+        self.env.keys().any(|known| known.as_str() == name)
     }
 
     /// The tokens that egress is given.
@@ -167,15 +165,15 @@ impl Index {
 
     /// The agent's variables that get their values at launch.
     pub fn launch_variables(&self) -> impl Iterator<Item = LaunchVariable<'_>> {
-        self.env.iter().filter_map(|VariableEntry { name, source, from }| {
+        self.env.iter().filter_map(|(name, source)| {
             let source = match source {
                 VariableSource::Literal => return None,
                 VariableSource::HostVariable(host) => LaunchSource::Host(host),
                 VariableSource::Prompt(question) => LaunchSource::Prompt(question),
             };
-            let place = match from {
-                Provenance::Manifest(place) => place,
-                Provenance::Provider { .. } | Provenance::BuiltIn(_) => "",
+            let place = match self.provenance.by_entry(&at_variable(name)) {
+                Some(Provenance::Manifest(place)) => place,
+                Some(Provenance::Provider { .. } | Provenance::BuiltIn(_)) | None => "",
             };
             Some(LaunchVariable { name, source, place })
         })

@@ -1,8 +1,8 @@
 //! Findings as SARIF 2.1.0 (OASIS), which code scanning reads.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::located::{Located, Place, Remedy};
@@ -133,15 +133,10 @@ fn region(place: &Place) -> Value {
     })
 }
 
+/// What stands in a path of RFC 3986 as it is: the unreserved characters and `/`.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
 /// A path as a relative reference of RFC 3986.
 fn uri(path: &str) -> String {
-    let mut uri = String::new();
-    for byte in path.strip_prefix("./").unwrap_or(path).bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            let _ = write!(uri, "%{byte:02X}");
-        }
-    }
-    uri
+    utf8_percent_encode(path.strip_prefix("./").unwrap_or(path), PATH).to_string()
 }
