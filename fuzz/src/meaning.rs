@@ -122,8 +122,8 @@ fn read(text: &str) -> Value {
 fn routes(text: &str, egress: &Egress) {
     let meant = egress.routes.iter().map(|route| {
         let mut entry = serde_json::Map::from_iter([("host".to_owned(), json!(route.host.as_str()))]);
-        if !route.path_allowlist.is_empty() {
-            let paths: Vec<&str> = route.path_allowlist.iter().map(|path| path.as_str()).collect();
+        if !route.path_allowlist.is_any() {
+            let paths: Vec<&str> = route.path_allowlist.values().iter().map(|path| path.as_str()).collect();
             entry.insert("path_allowlist".to_owned(), json!(paths));
         }
         if let Some((auth, slot)) = &route.auth {

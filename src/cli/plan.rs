@@ -157,7 +157,7 @@ fn merged<'p>(route: &'p Route, sources: &Sources) -> MergedRoute<'p> {
     let origin: &Origin = origin;
     MergedRoute {
         host: host.as_str(),
-        path_allowlist: path_allowlist.iter().map(|prefix| prefix.as_str()).collect(),
+        path_allowlist: path_allowlist.values().iter().map(|prefix| prefix.as_str()).collect(),
         auth: auth.as_ref().map(|(auth, slot)| Signed {
             scheme: auth.scheme.as_str(),
             username: auth.scheme.username(),

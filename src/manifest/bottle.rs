@@ -8,6 +8,7 @@ use crate::manifest::written::Written;
 use crate::provider::{Provider, Settings};
 use crate::text::source::Span;
 use crate::text::yaml::Spanned;
+use crate::value::allowlist::Allowlist;
 use crate::value::credential::Auth;
 use crate::value::host::Host;
 use crate::value::name::BottleName;
@@ -111,6 +112,11 @@ pub struct ManifestRoute {
 }
 
 impl ManifestRoute {
+    /// The paths without their places.
+    pub fn prefixes(&self) -> Allowlist<PathPrefix> {
+        self.path_allowlist.iter().map(|path| path.value.clone()).collect()
+    }
+
     /// Whether it asks for the agent's own `Authorization` to go through.
     pub fn keeps_authorization(&self) -> bool {
         self.keep_authorization.as_ref().is_some_and(|keep| keep.value)

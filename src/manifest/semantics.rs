@@ -12,6 +12,7 @@ use crate::provider::{self, Provider};
 use crate::text::diagnostic::{Code, Diagnostic, Findings, Refusal};
 use crate::text::source::{SourceId, Sources, Span};
 use crate::text::yaml::Spanned;
+use crate::value::allowlist::Admits as _;
 use crate::value::credential::Auth;
 use crate::value::credential::Scheme;
 use crate::value::host::Host;

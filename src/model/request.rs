@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::Route;
+use crate::value::allowlist::Allowlist;
 use crate::value::path_prefix::PathPrefix;
 use crate::value::slot::Slot;
 
@@ -189,7 +190,7 @@ fn admit<'r>(routes: &'r [Route], request: &Request, is_filled: impl Fn(Slot) ->
     require(!paths.iter().chain(&queries).any(|text| pushes(text)), Rule::GitPush)?;
 
     let prefixes = &route.path_allowlist;
-    require(prefixes.is_empty() || paths.iter().all(|path| is_below(path, prefixes)), Rule::Path)?;
+    require(prefixes.is_any() || paths.iter().all(|path| is_below(path, prefixes)), Rule::Path)?;
 
     let authorization = match &route.credential {
         Some(credential) if is_filled(credential.slot) => Authorization::Injected(credential.slot),
@@ -292,7 +293,7 @@ fn with_wide_decoded(text: &str) -> String {
 }
 
 /// Whether a reading of a path is below one of the prefixes and cannot climb out.
-fn is_below(path: &str, prefixes: &[PathPrefix]) -> bool {
+fn is_below(path: &str, prefixes: &Allowlist<PathPrefix>) -> bool {
     let is_unsafe = |char: char| char.is_ascii_control() || char == char::REPLACEMENT_CHARACTER;
     // `.` and `..`, also with the blanks and dots at the end that some file systems drop.
     let is_dots = |segment: &str| !segment.is_empty() && segment.chars().all(|char| char == ' ' || char == '.');
@@ -300,5 +301,5 @@ fn is_below(path: &str, prefixes: &[PathPrefix]) -> bool {
         return false;
     }
     // A prefix holds no `//`, so that one in the path makes no difference.
-    prefixes.iter().any(|prefix| prefix.admits(path))
+    prefixes.admits(path)
 }

@@ -33,9 +33,9 @@ impl Case {
     pub(crate) fn honest(random: &mut Random, routes: &[Route]) -> Case {
         // One with prefixes is likelier: there is more to get wrong.
         let picks = [random.of(routes), random.of(routes), random.of(routes)];
-        let route = picks.iter().find(|route| !route.path_allowlist.is_empty()).unwrap_or(&picks[0]);
+        let route = picks.iter().find(|route| !route.path_allowlist.is_any()).unwrap_or(&picks[0]);
         let host = route.host.as_str().to_owned();
-        let start = match route.path_allowlist.as_slice() {
+        let start = match route.path_allowlist.values() {
             [] => String::new(),
             prefixes => random.of(prefixes).as_str().to_owned(),
         };

@@ -17,9 +17,11 @@ use crate::manifest::written::Written;
 use crate::provider::plan::AgentProvisionPlan;
 use crate::target::{Addresses, Backend};
 use crate::text::source::Sources;
+use crate::value::allowlist::Allowlist;
 use crate::value::artifact::Artifact;
 use crate::value::guest;
 use crate::value::host::Host;
+use crate::value::name::BottleName;
 use crate::value::origin::Origins;
 use crate::value::path_prefix::PathPrefix;
 use crate::value::slot::Slot;
@@ -36,7 +38,7 @@ const FORMAT: u32 = 1;
 pub struct Index {
     format: u32,
     /// The bottle's name.
-    name: String,
+    name: BottleName,
     /// Set when the account is made up: the tree is for comparison and cannot sign in.
     hermetic: bool,
     /// What it was made from.
@@ -66,7 +68,7 @@ pub struct Index {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct RouteEntry {
     host: Host,
-    path_allowlist: Vec<PathPrefix>,
+    path_allowlist: Allowlist<PathPrefix>,
     auth: Option<AuthEntry>,
     tls_passthrough: bool,
     keep_authorization: bool,
@@ -163,7 +165,7 @@ impl Index {
         let Compiled { bottle, plan, egress, environment: _, origins: _, hermetic, backends, sources } = &compiled;
         Index {
             format: FORMAT,
-            name: bottle.name.as_str().to_owned(),
+            name: bottle.name.clone(),
             hermetic: *hermetic,
             stamp: Some(Stamp::of(sources)),
             manifest: bottle.written.clone(),

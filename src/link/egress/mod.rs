@@ -15,6 +15,7 @@ use crate::manifest::bottle::ManifestRoute;
 use crate::provider::plan::AgentProvisionPlan;
 use crate::text::diagnostic::Findings;
 use crate::text::render::{self, RenderError, filters};
+use crate::value::allowlist::Allowlist;
 use crate::value::artifact::Fixed;
 use crate::value::credential::Auth;
 use crate::value::credential::Scheme;
@@ -59,7 +60,7 @@ pub struct Route {
     /// The host.
     pub host: Host,
     /// Path prefixes; empty for any path.
-    pub path_allowlist: Vec<PathPrefix>,
+    pub path_allowlist: Allowlist<PathPrefix>,
     /// The credential and the slot that holds it.
     pub auth: Option<(Auth, Slot)>,
     /// Whether the agent's own `Authorization` goes through.
@@ -96,9 +97,9 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
         egress.routes.push(Route {
             host: route.host.clone(),
             path_allowlist: narrowing
-                .map(prefixes)
-                .filter(|prefixes| !prefixes.is_empty())
-                .unwrap_or_else(|| route.path_allowlist.clone()),
+                .map(ManifestRoute::prefixes)
+                .filter(|prefixes| !prefixes.is_any())
+                .unwrap_or_else(|| route.path_allowlist.iter().cloned().collect()),
             keep_authorization: auth.is_none(),
             auth,
             tls_passthrough: route.tls_passthrough,
@@ -124,7 +125,7 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
         let auth = own.auth.clone().map(|auth| slots.with_slot(auth.value));
         egress.routes.push(Route {
             host: own.host.value.clone(),
-            path_allowlist: prefixes(own),
+            path_allowlist: own.prefixes(),
             auth,
             keep_authorization: own.keeps_authorization(),
             tls_passthrough,
@@ -147,10 +148,6 @@ impl Slots {
         let slot = *self.0.entry(auth.token_ref.clone()).or_insert(next);
         (auth, slot)
     }
-}
-
-fn prefixes(route: &ManifestRoute) -> Vec<PathPrefix> {
-    route.path_allowlist.iter().map(|path| path.value.clone()).collect()
 }
 
 impl Egress {
@@ -191,8 +188,8 @@ pub struct WireRoute {
     /// The host.
     pub host: Host,
     /// Path prefixes; empty for any path.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub path_allowlist: Vec<PathPrefix>,
+    #[serde(default, skip_serializing_if = "Allowlist::is_any")]
+    pub path_allowlist: Allowlist<PathPrefix>,
     /// The first word of the header that egress puts on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_scheme: Option<String>,
