@@ -127,11 +127,10 @@ fn routes(text: &str, egress: &Egress) {
             entry.insert("path_allowlist".to_owned(), json!(paths));
         }
         if let Some((auth, slot)) = &route.auth {
-            entry.insert("auth_scheme".to_owned(), json!(auth.scheme.as_str()));
+            let form = serde_json::to_value(&auth.injection).expect("texts");
+            let keys = form.as_object().expect("a form").iter();
+            entry.extend(keys.map(|(key, text)| (format!("auth_{key}"), text.clone())));
             entry.insert("token_env".to_owned(), json!(slot.to_string()));
-            auth.scheme.username().into_iter().for_each(|user| {
-                entry.insert("auth_username".to_owned(), json!(user));
-            });
         } else if route.keep_authorization {
             entry.insert("keep_authorization".to_owned(), json!(true));
         }

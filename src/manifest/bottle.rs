@@ -84,10 +84,10 @@ pub struct Variable {
 pub struct WrittenAuth {
     /// What it is.
     pub value: Auth,
-    /// Where its scheme stands.
+    /// Where its scheme, header or query parameter stands.
     pub span: Span,
-    /// Where its user stands, if the scheme has one.
-    pub username_span: Option<Span>,
+    /// Where its user or prefix stands, if it has one.
+    pub detail_span: Option<Span>,
     /// Where its token ref stands.
     pub token_span: Span,
 }

@@ -199,13 +199,12 @@ fn route_changed(found: &mut Vec<Change>, (old, before): (&Reach, &Route), (new,
     }
     match (&before.credential, &after.credential) {
         (Some(old_credential), Some(credential)) if old_credential.token_ref == credential.token_ref => {
-            if old_credential.scheme != credential.scheme {
+            let (now, was) = (&credential.injection, &old_credential.injection);
+            if now != was {
                 let token = &credential.token_ref;
                 let topic = Topic::Scheme(host.clone(), token.clone());
-                let (now, was) = (scheme(credential), scheme(old_credential));
-                let message = format!("`{token}` is sent to `{host}` {now}, not {was}");
-                let is_other_scheme = old_credential.scheme.as_str() != credential.scheme.as_str();
-                let entry = new.at_route(host, if is_other_scheme { "/auth_scheme" } else { "/auth_username" });
+                let message = format!("`{token}` is sent to `{host}` {}, not {}", now.describe(), was.describe());
+                let entry = new.at_route(host, &format!("/auth_{}", now.differing_key(was)));
                 found.push(Change { entry, ..change(topic, Direction::Other, Code::NewCredential, message) });
             }
         }
@@ -232,11 +231,6 @@ fn below(prefix: Option<&PathPrefix>) -> String {
     prefix.map_or_else(|| "at every path".to_owned(), |prefix| format!("below `{prefix}`"))
 }
 
-fn scheme(credential: &Credential) -> String {
-    let scheme = credential.scheme.as_str();
-    credential.scheme.username().map_or_else(|| format!("as `{scheme}`"), |user| format!("as `{scheme}` of `{user}`"))
-}
-
 /// A credential that the bottle had already must not come to more hosts unseen; one that is new to the
 /// bottle, on a host that could be reached, is a lesser thing.
 fn credential_added(found: &mut Vec<Change>, old: &Reach, new: &Reach, host: &Host, credential: &Credential) {
@@ -244,7 +238,7 @@ fn credential_added(found: &mut Vec<Change>, old: &Reach, new: &Reach, host: &Ho
     let was_reachable = old.route(host).is_some();
     let code =
         if was_reachable && !old.tokens().contains(token) { Code::NewCredential } else { Code::CredentialReachesHost };
-    let message = format!("egress signs with `{token}` at `{host}`, {}", scheme(credential));
+    let message = format!("egress signs with `{token}` at `{host}`, {}", credential.injection.describe());
     gain(found, Topic::Credential(host.clone(), token.clone()), code, new.at_route(host, "/token_env"), message);
 }
 

@@ -12,7 +12,7 @@ use crate::target;
 use crate::target::pipelock::{self, Pipelock};
 use crate::value::allowlist::Allowlist;
 use crate::value::artifact::INDEX;
-use crate::value::credential::Scheme;
+use crate::value::credential::Injection;
 use crate::value::digest::hash;
 use crate::value::host::Host;
 use crate::value::isolation::{At, Files, Guard, Isolation, Part, Unreadable};
@@ -70,7 +70,7 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
     /// How it is sent.
-    pub scheme: Scheme,
+    pub injection: Injection,
     /// The name of the token.
     pub token_ref: TokenRef,
     /// Where egress finds it.
@@ -140,10 +140,10 @@ impl Reach {
         for route in wire.routes {
             let credential = match route.credential().map_err(|problem| Unreadable::new(egress::WIRE, problem))? {
                 None => None,
-                Some((scheme, slot)) => {
+                Some((injection, slot)) => {
                     let named = index.tokens().find(|token| token.slot == slot);
                     let named = named.ok_or_else(|| Unreadable::new(INDEX, format!("says nothing of {slot}")))?;
-                    Some(Credential { scheme, token_ref: named.token_ref.clone(), slot })
+                    Some(Credential { injection, token_ref: named.token_ref.clone(), slot })
                 }
             };
             let passage = match route.host.as_str() {
@@ -241,8 +241,9 @@ impl Reach {
     pub fn is_within(&self, other: &Reach) -> bool {
         let covered = |route: &Route| {
             other.route(&route.host).is_some_and(|wider| {
-                let credential =
-                    |route: &Route| route.credential.as_ref().map(|held| (held.scheme.clone(), held.token_ref.clone()));
+                let credential = |route: &Route| {
+                    route.credential.as_ref().map(|held| (held.injection.clone(), held.token_ref.clone()))
+                };
                 wider.path_allowlist.admits_all_of(&route.path_allowlist)
                     && (route.credential.is_none() || credential(route) == credential(wider))
                     && (!route.keeps_authorization || wider.keeps_authorization)

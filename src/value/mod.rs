@@ -27,6 +27,7 @@ pub mod credential;
 pub mod credential_file;
 pub mod digest;
 pub mod guest;
+pub mod header;
 pub mod host;
 pub mod isolation;
 pub mod name;

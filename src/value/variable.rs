@@ -95,6 +95,11 @@ pub fn looks_like_token(text: &str) -> bool {
     SHAPES.iter().any(|shape| text.starts_with(shape))
 }
 
+/// Whether a text that should be a short name or a word or two is, or has in it, what looks like a token.
+pub fn may_hold_token(text: &str) -> bool {
+    text.len() > 64 || text.split(' ').any(looks_like_token)
+}
+
 /// What a variable of the agent is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Binding {

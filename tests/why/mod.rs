@@ -26,13 +26,21 @@ egress:
     - host: own.example
       keep_authorization: true
       pipelock: { tls_passthrough: true }
+    - host: header.example
+      auth: { header: X-Example-Key, prefix: 'Key=', token_ref: EXAMPLE_KEY }
+      pipelock: { tls_passthrough: true }
+    - host: query.example
+      auth: { query: key, token_ref: EXAMPLE_KEY }
+      pipelock: { tls_passthrough: true }
     - host: chatgpt.com
       path_allowlist: [/backend-api]
 ";
 
 /// The golden text's name, the exit code, and what is asked.
-const CASES: [(&str, i32, &[&str]); 24] = [
+const CASES: [(&str, i32, &[&str]); 26] = [
     ("signed", 0, &["https://api.github.com/repos/me/x?ref=main"]),
+    ("signed-in-a-header", 0, &["https://header.example/v1", "-H", "X-Example-Key: mine"]),
+    ("signed-in-the-query", 0, &["https://query.example/v1?key=mine"]),
     ("provider-narrowed", 0, &["https://chatgpt.com/backend-api/codex/responses", "-X", "POST"]),
     ("provider-own-path", 0, &["https://api.openai.com/v1/models"]),
     ("provider-other-path", 1, &["https://api.openai.com/v1/files", "-X", "POST"]),

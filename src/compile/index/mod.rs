@@ -19,6 +19,7 @@ use crate::target::{Addresses, Backend};
 use crate::text::source::Sources;
 use crate::value::allowlist::Allowlist;
 use crate::value::artifact::Artifact;
+use crate::value::credential::Injection;
 use crate::value::guest;
 use crate::value::host::Host;
 use crate::value::name::BottleName;
@@ -78,9 +79,8 @@ struct RouteEntry {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct AuthEntry {
-    scheme: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    username: Option<String>,
+    #[serde(flatten)]
+    injection: Injection,
     slot: Slot,
 }
 
@@ -194,11 +194,7 @@ impl RouteEntry {
         RouteEntry {
             host: host.clone(),
             path_allowlist: path_allowlist.clone(),
-            auth: auth.as_ref().map(|(auth, slot)| AuthEntry {
-                scheme: auth.scheme.as_str().to_owned(),
-                username: auth.scheme.username().map(str::to_owned),
-                slot: *slot,
-            }),
+            auth: auth.as_ref().map(|(auth, slot)| AuthEntry { injection: auth.injection.clone(), slot: *slot }),
             tls_passthrough: *tls_passthrough,
             keep_authorization: *keep_authorization,
             ssrf_ip_allowlist: ssrf_ip_allowlist.iter().map(ToString::to_string).collect(),

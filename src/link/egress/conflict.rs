@@ -163,6 +163,18 @@ pub(super) fn report_interception(route: &ManifestRoute, tls_passthrough: bool, 
     if tls_passthrough {
         return;
     }
+    if let Some(auth) = route.auth.as_ref().filter(|auth| auth.value.injection.parameter().is_some()) {
+        findings.push(
+            Diagnostic::new(
+                Code::Auth,
+                format!("pipelock opens `{}` and would have the token in its log, with the URL", route.host.value),
+            )
+            .at(auth.span, "a credential in the URL")
+            .and(route.host.span, "opened, because `tls_passthrough` is not set")
+            .help("add `pipelock: { tls_passthrough: true }`, or sign with a header that the service takes as well"),
+        );
+        return;
+    }
     let keep = route.keep_authorization.as_ref().filter(|keep| keep.value);
     let carried = match (&route.auth, keep) {
         (Some(auth), _) => Some((auth.span, "the credential that egress puts on its requests")),

@@ -10,6 +10,8 @@ use crate::model::{
 };
 use crate::target::pipelock;
 use crate::value::allowlist::Admits as _;
+use crate::value::credential::Injection;
+use crate::value::header::HeaderName;
 use crate::value::host::Host;
 use crate::value::path_prefix::PathPrefix;
 use crate::value::slot::Slot;
@@ -124,13 +126,11 @@ fn egress(model: &Model, request: &Request, verdict: &Verdict) -> Hop {
     }
     let (says, key) = match (authorization, &route.credential) {
         (Authorization::Injected(slot), Some(credential)) => {
-            let (scheme, token) = (credential.scheme.as_str(), &credential.token_ref);
-            (
-                format!(
-                    "the agent's own Authorization comes off; egress signs as `{scheme}` with `{token}`, held in {slot}"
-                ),
-                "/token_env",
-            )
+            let (injection, token) = (&credential.injection, &credential.token_ref);
+            let (form, own) = (injection.form(), dropped(injection));
+            // A user says nothing of what the service sees.
+            let signs = form.scheme.map_or_else(|| injection.describe(), |scheme| format!("as `{scheme}`"));
+            (format!("the agent's own {own} off; egress signs {signs} with `{token}`, held in {slot}"), "/token_env")
         }
         (Authorization::Kept, _) => {
             ("the agent's own Authorization goes through, if it has one".to_owned(), "/keep_authorization")
@@ -141,6 +141,16 @@ fn egress(model: &Model, request: &Request, verdict: &Verdict) -> Hop {
     };
     steps.push(step(says, at(key)));
     hop(Outcome::Passes, steps)
+}
+
+/// What egress takes out of a request that it signs, in words.
+fn dropped(injection: &Injection) -> String {
+    let header = injection.header().filter(|name| *name != HeaderName::authorization());
+    match (header, injection.parameter()) {
+        (Some(name), _) => format!("Authorization and `{name}` come"),
+        (None, Some(parameter)) => format!("Authorization and query parameter `{parameter}` come"),
+        (None, None) => "Authorization comes".to_owned(),
+    }
 }
 
 fn refusal(route: Option<&Route>, request: &Request, rule: Rule) -> String {
