@@ -105,8 +105,8 @@ pub const DROPPED: [(&str, &str); 17] = [
 pub const CREDENTIALS: [(&str, &str); 20] = [
     ("authorization", "RFC 9110 section 11.6.2"),
     ("x-authorization", "read in the place of Authorization behind fronts that take that one away"),
-    ("x-api-key", "docs.claude.com/en/api/overview; docs.aws.amazon.com/apigateway, API keys"),
-    ("api-key", "learn.microsoft.com/azure/ai-foundry/openai/reference"),
+    ("x-api-key", "docs.aws.amazon.com/apigateway, API keys"),
+    ("api-key", "learn.microsoft.com/azure/search/search-security-api-keys"),
     ("apikey", "supabase.com/docs/guides/api"),
     ("x-goog-api-key", "cloud.google.com/apis/docs/system-parameters"),
     ("x-token", "pipelock's list of headers that hold secrets"),

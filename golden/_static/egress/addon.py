@@ -164,8 +164,8 @@ DROPPED = listed(
 CREDENTIALS = listed(
     "authorization",  # RFC 9110 section 11.6.2
     "x-authorization",  # read in the place of Authorization behind fronts that take that one away
-    "x-api-key",  # docs.claude.com/en/api/overview; docs.aws.amazon.com/apigateway, API keys
-    "api-key",  # learn.microsoft.com/azure/ai-foundry/openai/reference
+    "x-api-key",  # docs.aws.amazon.com/apigateway, API keys
+    "api-key",  # learn.microsoft.com/azure/search/search-security-api-keys
     "apikey",  # supabase.com/docs/guides/api
     "x-goog-api-key",  # cloud.google.com/apis/docs/system-parameters
     "x-token",  # pipelock's list of headers that hold secrets
@@ -199,6 +199,7 @@ NO_CREDENTIAL = listed(
     "accept-encoding",  # RFC 9110 section 12.5.3
     "sec-*",  # developer.mozilla.org/docs/Glossary/Forbidden_request_header
 )
+# The end of the table of rules.
 # What else a service reads a credential from, by the end of its host. It is dropped where egress signs, and
 # nowhere else: another service may mean something else by it.
 QUERIES = {
@@ -221,7 +222,6 @@ COOKIES = (
 # Cloudflare's own, which say nothing of an account and which its services may ask for:
 # developers.cloudflare.com/fundamentals/reference/policies-compliances/cloudflare-cookies
 HARMLESS_COOKIES = ("__cf", "_cf", "cf_")
-# The end of the table of rules.
 
 
 @dataclass(frozen=True)

@@ -148,28 +148,6 @@ pub const NO_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 /// What a git client reads with; others write below a repository without ever saying git-receive-pack.
 pub const GIT_READS: [&str; 4] = ["GET", "HEAD", "POST", "OPTIONS"];
 
-/// What else a service reads a credential from, by the end of its host. It is dropped where egress signs, and nowhere
-/// else: another service may mean something else by it. First the query parameters.
-const QUERIES: [(&str, &[&str], &str); 4] = [
-    ("googleapis.com", &["key", "$key", "access_token", "oauth_token"], "cloud.google.com/apis/docs/system-parameters"),
-    ("gitlab.com", &["private_token", "access_token", "job_token"], "docs.gitlab.com/api/rest/authentication"),
-    ("openai.azure.com", &["api-key"], "learn.microsoft.com/azure/ai-foundry/openai/how-to/realtime-audio-websockets"),
-    ("azure-api.net", &["subscription-key"], "learn.microsoft.com/azure/api-management/api-management-subscriptions"),
-];
-/// How words of `Sec-WebSocket-Protocol` begin.
-const SUBPROTOCOLS: [(&str, &[&str], &str); 1] =
-    [("openai.com", &["openai-insecure-api-key."], "github.com/openai/openai-node, realtime/websocket.ts")];
-/// The session of a browser.
-const COOKIES: [(&str, &str); 5] = [
-    ("chatgpt.com", "the cookie __Secure-next-auth.session-token"),
-    ("openai.com", "the same"),
-    ("claude.ai", "the cookie sessionKey"),
-    ("github.com", "docs.github.com/site-policy/privacy-policies/github-cookies: user_session"),
-    ("gitlab.com", "docs.gitlab.com/api/rest/authentication: _gitlab_session"),
-];
-/// Cloudflare's own, which say nothing of an account and which its services may ask for.
-const HARMLESS_COOKIES: [&str; 3] = ["__cf", "_cf", "cf_"];
-
 /// The head of the addon, in Python.
 pub fn head() -> String {
     let mut head = String::new();
@@ -208,21 +186,6 @@ pub fn head() -> String {
     );
     line("# say where the request goes and how it is read, or are judged before it is signed.");
     line(&listed("NO_CREDENTIAL", NO_CREDENTIAL.into_iter()));
-    line(
-        "# What else a service reads a credential from, by the end of its host. It is dropped where egress signs, and",
-    );
-    line("# nowhere else: another service may mean something else by it.");
-    line(&by_host("QUERIES", &QUERIES));
-    line(&by_host("SUBPROTOCOLS", &SUBPROTOCOLS));
-    line("# The session of a browser.");
-    line("COOKIES = (");
-    for (host, source) in COOKIES {
-        line(&format!("    {},  # {source}", text(host)));
-    }
-    line(")");
-    line("# Cloudflare's own, which say nothing of an account and which its services may ask for:");
-    line("# developers.cloudflare.com/fundamentals/reference/policies-compliances/cloudflare-cookies");
-    line(&format!("HARMLESS_COOKIES = {}", tuple(&HARMLESS_COOKIES)));
     head
 }
 
@@ -242,12 +205,4 @@ fn listed(name: &str, entries: impl Iterator<Item = (&'static str, &'static str)
         let _ = writeln!(table, "    {},  # {source}", text(entry));
     }
     table + ")"
-}
-
-fn by_host(name: &str, entries: &[(&str, &[&str], &str)]) -> String {
-    let mut table = format!("{name} = {{\n");
-    for (host, words, source) in entries {
-        let _ = writeln!(table, "    {}: {},  # {source}", text(host), tuple(words));
-    }
-    table + "}"
 }
