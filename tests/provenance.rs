@@ -127,9 +127,12 @@ fn expected(index: &Value, file: &str, pointer: &str, value: &Value) -> String {
         ("egress/routes.yaml", ["routes", _]) => word(&value["host"]),
         ("egress/routes.yaml", ["routes", _, "token_env"]) => token_of(value.as_str().unwrap()),
         ("egress/routes.yaml", ["routes", _, "keep_authorization"]) => "true".to_owned(),
-        ("egress/routes.yaml", ["routes", _, "path_allowlist", _] | ["routes", _, "auth_scheme" | "auth_username"]) => {
-            word(value)
+        ("egress/routes.yaml", ["routes", _, "path_allowlist", _]) => word(value),
+        // The wire has it in small letters.
+        ("egress/routes.yaml", ["routes", _, "auth_header"]) => {
+            if value == "authorization" { "Authorization" } else { "X-Example-Key" }.into()
         }
+        ("egress/routes.yaml", ["routes", _, key]) if key.starts_with("auth_") => word(value),
         ("pipelock/pipelock.yaml", ["api_allowlist", _] | ["ssrf", "ip_allowlist", _]) => word(value),
         ("pipelock/pipelock.yaml", ["tls_interception", "passthrough_domains", _]) => "true".to_owned(),
         ("egress/routes.yaml", ["routes", _, "opened"]) => "false".to_owned(),

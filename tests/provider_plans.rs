@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::{Compiled, compile_text};
+use bottlec::value::allowlist::Admits as _;
 use serde_json::{Value, json};
 
 fn hosts(compiled: &Compiled) -> Vec<String> {

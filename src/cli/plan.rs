@@ -18,6 +18,7 @@ use crate::provider::plan::{AgentImage, AgentProvisionPlan, HomeFile, Recipe};
 use crate::target::Backend;
 use crate::text::diagnostic::Severity;
 use crate::text::source::Sources;
+use crate::value::credential::Injection;
 
 /// Print the provider's plan and the merged routes as JSON; reads nothing from the host
 #[derive(clap::Args)]
@@ -92,9 +93,8 @@ struct MergedRoute<'p> {
 
 #[derive(Serialize)]
 struct Signed<'p> {
-    scheme: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<&'p str>,
+    #[serde(flatten)]
+    injection: &'p Injection,
     token_ref: &'p str,
     slot: String,
 }
@@ -158,10 +158,9 @@ fn merged<'p>(route: &'p Route, sources: &Sources) -> MergedRoute<'p> {
     let origin: &Origin = origin;
     MergedRoute {
         host: host.as_str(),
-        path_allowlist: path_allowlist.iter().map(|prefix| prefix.as_str()).collect(),
+        path_allowlist: path_allowlist.values().iter().map(|prefix| prefix.as_str()).collect(),
         auth: auth.as_ref().map(|(auth, slot)| Signed {
-            scheme: auth.scheme.as_str(),
-            username: auth.scheme.username(),
+            injection: &auth.injection,
             token_ref: auth.token_ref.as_str(),
             slot: slot.to_string(),
         }),

@@ -43,7 +43,7 @@ pub fn generate() -> String {
     text
 }
 
-/// The schema that the validator is made from: the same without patterns and words.
+/// The schema that the validator is made from: the same without patterns, words, and what keys mean beside each other.
 pub fn generate_for_validator() -> String {
     let mut schema = serde_json::from_str(&generate()).expect("a schema is JSON");
     reduce(&mut schema);
@@ -54,7 +54,9 @@ pub fn generate_for_validator() -> String {
 
 fn reduce(schema: &mut Json) {
     let Some(schema) = schema.as_object_mut() else { return };
-    for word in ["pattern", "propertyNames", "title", "description", "default", "examples", "$id"] {
+    for word in
+        ["pattern", "propertyNames", "title", "description", "default", "examples", "$id", "oneOf", "dependencies"]
+    {
         schema.remove(word);
     }
     if let Some(keys) = schema.get_mut("properties").and_then(Json::as_object_mut) {

@@ -11,7 +11,7 @@ use crate::provider::plan::{AgentImage, AgentProvisionPlan, HomeFile, ProviderRo
 use crate::text::diagnostic::Findings;
 use crate::text::render::{self, RenderError};
 use crate::value::credential::Auth;
-use crate::value::credential::Scheme;
+use crate::value::credential::Injection;
 use crate::value::guest;
 use crate::value::host::Host;
 use crate::value::variable::VariableName;
@@ -93,7 +93,7 @@ agent_provider:
         let mut egress_routes = Vec::new();
         match &settings.auth_token {
             Some(token) => {
-                let auth = Auth { scheme: Scheme::Bearer, token_ref: token.value.clone() };
+                let auth = Auth { injection: Injection::bearer(), token_ref: token.value.clone() };
                 egress_routes.push(model(&MODEL_PATHS, Some(auth)));
                 guest_env.insert(variable("CLAUDE_CODE_OAUTH_TOKEN"), PLACEHOLDER.to_owned());
                 hidden_env_names.insert(variable("CLAUDE_CODE_OAUTH_TOKEN"));

@@ -3,7 +3,7 @@
 
 mod agent;
 mod compose;
-mod egress;
+pub mod egress;
 mod network;
 pub mod pipelock;
 mod smolmachines;

@@ -189,7 +189,7 @@ fn subnet(compiled: &Compiled) -> Vec<(&'static str, String)> {
 }
 
 /// Every place; what the schema has is compared with this.
-pub(crate) static PLACES: [Place; 26] = [
+pub(crate) static PLACES: [Place; 29] = [
     Place {
         path: "name",
         manifest: "name: @\n",
@@ -353,6 +353,43 @@ pub(crate) static PLACES: [Place; 26] = [
             vec![
                 ("routes.yaml", text(&routes(compiled)["auth_username"])),
                 ("bottle.json", text(&index_route(compiled)["auth"]["username"])),
+            ]
+        },
+        ..PLACE
+    },
+    Place {
+        path: "egress.routes[].auth.header",
+        manifest: "egress:\n  routes:\n    - host: a.example\n      auth:\n        token_ref: T\n        header: @\n      pipelock: { tls_passthrough: true }\n",
+        honest: "x-api-key",
+        means: |text| text.to_ascii_lowercase(),
+        lands: |compiled, _| {
+            vec![
+                ("routes.yaml", text(&routes(compiled)["auth_header"])),
+                ("bottle.json", text(&index_route(compiled)["auth"]["header"])),
+            ]
+        },
+        ..PLACE
+    },
+    Place {
+        path: "egress.routes[].auth.prefix",
+        manifest: "egress:\n  routes:\n    - host: a.example\n      auth:\n        token_ref: T\n        header: x-a\n        prefix: @\n      pipelock: { tls_passthrough: true }\n",
+        honest: "Bot ",
+        lands: |compiled, _| {
+            vec![
+                ("routes.yaml", text(&routes(compiled)["auth_prefix"])),
+                ("bottle.json", text(&index_route(compiled)["auth"]["prefix"])),
+            ]
+        },
+        ..PLACE
+    },
+    Place {
+        path: "egress.routes[].auth.query",
+        manifest: "egress:\n  routes:\n    - host: a.example\n      auth:\n        token_ref: T\n        query: @\n      pipelock: { tls_passthrough: true }\n",
+        honest: "key",
+        lands: |compiled, _| {
+            vec![
+                ("routes.yaml", text(&routes(compiled)["auth_query"])),
+                ("bottle.json", text(&index_route(compiled)["auth"]["query"])),
             ]
         },
         ..PLACE

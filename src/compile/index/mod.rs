@@ -18,9 +18,12 @@ use crate::manifest::written::Written;
 use crate::provider::plan::AgentProvisionPlan;
 use crate::target::{Addresses, Backend};
 use crate::text::source::Sources;
+use crate::value::allowlist::Allowlist;
 use crate::value::artifact::{Artifact, INDEX};
+use crate::value::credential::Injection;
 use crate::value::guest;
 use crate::value::host::Host;
+use crate::value::name::BottleName;
 use crate::value::origin::Origins;
 use crate::value::path_prefix::PathPrefix;
 use crate::value::slot::Slot;
@@ -38,7 +41,7 @@ const FORMAT: u32 = 1;
 pub struct Index {
     format: u32,
     /// The bottle's name.
-    name: String,
+    name: BottleName,
     /// Set when the account is made up: the tree is for comparison and cannot sign in.
     hermetic: bool,
     /// What it was made from.
@@ -64,7 +67,7 @@ pub struct Index {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct RouteEntry {
     host: Host,
-    path_allowlist: Vec<PathPrefix>,
+    path_allowlist: Allowlist<PathPrefix>,
     auth: Option<AuthEntry>,
     tls_passthrough: bool,
     keep_authorization: bool,
@@ -73,9 +76,8 @@ struct RouteEntry {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct AuthEntry {
-    scheme: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    username: Option<String>,
+    #[serde(flatten)]
+    injection: Injection,
     slot: Slot,
 }
 
@@ -157,7 +159,7 @@ impl Index {
         let at_launch = environment.bound_at_launch.iter().map(|name| (at_variable(name), environment.origin(name)));
         Index {
             format: FORMAT,
-            name: bottle.name.as_str().to_owned(),
+            name: bottle.name.clone(),
             hermetic: *hermetic,
             stamp: Stamp::of(sources),
             manifest: bottle.written.clone(),
@@ -183,11 +185,7 @@ impl RouteEntry {
         RouteEntry {
             host: host.clone(),
             path_allowlist: path_allowlist.clone(),
-            auth: auth.as_ref().map(|(auth, slot)| AuthEntry {
-                scheme: auth.scheme.as_str().to_owned(),
-                username: auth.scheme.username().map(str::to_owned),
-                slot: *slot,
-            }),
+            auth: auth.as_ref().map(|(auth, slot)| AuthEntry { injection: auth.injection.clone(), slot: *slot }),
             tls_passthrough: *tls_passthrough,
             keep_authorization: *keep_authorization,
             ssrf_ip_allowlist: ssrf_ip_allowlist.iter().map(ToString::to_string).collect(),

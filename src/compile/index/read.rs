@@ -6,7 +6,6 @@ use super::{FORMAT, FileEntry, Index, Provenance, SlotSource, Stamp, VariableSou
 use crate::link::egress::Wire;
 use crate::target::Identity;
 use crate::value::guest::is_reserved;
-use crate::value::name::BottleName;
 use crate::value::network::Subnet;
 use crate::value::slot::{Binding, Slot};
 use crate::value::variable::{TokenRef, VariableName};
@@ -77,16 +76,14 @@ impl Index {
             return Err(NotAnIndex::OtherFormat(format));
         }
         let index: Index = serde_json::from_slice(text).map_err(|_| NotAnIndex::Malformed)?;
-        // The names become parts of those of variables on the host: none that the compiler would refuse.
-        let is_sound = |name: &VariableName| VariableName::parse(name.as_str()).is_ok() && !is_reserved(name);
-        let sound = index.tokens().all(|token| TokenRef::parse(token.token_ref.as_str()).is_ok())
-            && index.launch_variables().all(|variable| {
-                is_sound(variable.name)
-                    && match variable.source {
-                        LaunchSource::Host(name) => VariableName::parse(name.as_str()).is_ok(),
-                        LaunchSource::Prompt(question) => !question.contains(char::is_control),
-                    }
-            });
+        // What the types do not say: the names become parts of those of variables on the host.
+        let sound = index.launch_variables().all(|variable| {
+            let is_sound_source = match variable.source {
+                LaunchSource::Host(_) => true,
+                LaunchSource::Prompt(question) => !question.contains(char::is_control),
+            };
+            is_sound_source && !is_reserved(variable.name)
+        });
         if sound { Ok(index) } else { Err(NotAnIndex::Malformed) }
     }
 
@@ -97,7 +94,7 @@ impl Index {
 
     /// The bottle's name.
     pub fn name(&self) -> &str {
-        &self.name
+        self.name.as_str()
     }
 
     /// The /24 of agent and egress.
@@ -108,7 +105,7 @@ impl Index {
     /// Which bottle it is of: only what could be a bottle's. The index may be from anywhere, and another text
     /// would hide what a file says.
     pub fn identity(&self) -> Identity {
-        Identity { name: BottleName::parse(&self.name).ok(), subnet: Subnet::parse(&self.network.subnet).ok() }
+        Identity { name: Some(self.name.clone()), subnet: Subnet::parse(&self.network.subnet).ok() }
     }
 
     /// The provider's name.

@@ -18,7 +18,7 @@ use crate::provider::plan::{AgentImage, AgentProvisionPlan, HomeFile, ProviderRo
 use crate::text::diagnostic::{Findings, Refusal};
 use crate::text::render::{self, RenderError, filters};
 use crate::value::credential::Auth;
-use crate::value::credential::Scheme;
+use crate::value::credential::Injection;
 use crate::value::credential_file::CredentialFile;
 use crate::value::guest;
 use crate::value::host::Host;
@@ -154,7 +154,7 @@ agent_provider:
             host: Host::parse(host).expect("a DNS name"),
             path_allowlist: prefixes(paths),
             essential_paths: prefixes(essential),
-            auth: forwarded.map(|_| Auth { scheme: Scheme::Bearer, token_ref: token_ref.clone() }),
+            auth: forwarded.map(|_| Auth { injection: Injection::bearer(), token_ref: token_ref.clone() }),
             tls_passthrough: true,
             rule,
         };
