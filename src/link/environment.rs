@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use askama::Template;
+use serde::Serialize;
 
 use crate::link::egress::Egress;
 use crate::manifest::bottle::Bottle;
 use crate::provider::plan::AgentProvisionPlan;
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
-use crate::text::render::{self, RenderError};
+use crate::text::render::{self, RenderError, Template};
 use crate::value::guest;
 use crate::value::origin::{Origin, Origins};
 use crate::value::slot;
@@ -75,7 +75,7 @@ impl Environment {
     /// # Errors
     /// When a value does not fit on a line: a defect of bottlec, which checks before.
     pub fn file(&self) -> Result<String, RenderError> {
-        render::unchecked(FILE, &EnvFile { literal: &self.literal, bound_at_launch: Vec::new() })
+        render::unchecked(FILE, &TEMPLATE, &EnvFile { literal: &self.literal, bound_at_launch: Vec::new() })
     }
 }
 
@@ -87,7 +87,7 @@ impl Environment {
 pub fn egress_file(egress: &Egress) -> Result<String, RenderError> {
     let names = egress_names(egress);
     let bound_at_launch = names.iter().map(String::as_str).collect();
-    render::unchecked(EGRESS_FILE, &EnvFile { literal: &BTreeMap::new(), bound_at_launch })
+    render::unchecked(EGRESS_FILE, &TEMPLATE, &EnvFile { literal: &BTreeMap::new(), bound_at_launch })
 }
 
 /// The variables that egress is given at launch.
@@ -105,8 +105,9 @@ pub fn egress_file_origins(bottle: &Bottle, egress: &Egress) -> Origins {
     origins
 }
 
-#[derive(Template)]
-#[template(path = "variables.env")]
+static TEMPLATE: Template = render::template!("variables.env");
+
+#[derive(Serialize)]
 struct EnvFile<'e> {
     literal: &'e BTreeMap<VariableName, String>,
     bound_at_launch: Vec<&'e str>,

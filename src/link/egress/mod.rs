@@ -7,14 +7,13 @@ mod origins;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use askama::Template;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::bottle::ManifestRoute;
 use crate::provider::plan::AgentProvisionPlan;
 use crate::text::diagnostic::Findings;
-use crate::text::render::{self, RenderError, filters};
+use crate::text::render::{self, RenderError, Template};
 use crate::value::allowlist::Allowlist;
 use crate::value::artifact::Fixed;
 use crate::value::credential::{Auth, Form, Injection, Parameter, Prefix, Username};
@@ -53,6 +52,8 @@ pub const FIXED: [&Fixed; 3] = [&ADDON, &PREPARE, &PROBE];
 
 /// Where the wire file lies in a tree.
 pub const WIRE: &str = "egress/routes.yaml";
+
+static TEMPLATE: Template = render::template!("routes.yaml");
 
 /// One host that the agent may reach.
 #[derive(Clone, Debug)]
@@ -156,7 +157,11 @@ impl Egress {
     /// # Errors
     /// When it does not read back: a defect of bottlec.
     pub fn wire(&self) -> Result<String, RenderError> {
-        render::yaml(WIRE, &Wire { routes: self.routes.iter().map(WireRoute::of).collect(), slots: self.binding() })
+        render::yaml(
+            WIRE,
+            &TEMPLATE,
+            &Wire { routes: self.routes.iter().map(WireRoute::of).collect(), slots: self.binding() },
+        )
     }
 
     /// What binds the slots to their tokens and hosts. Nothing if no route is signed.
@@ -170,8 +175,7 @@ impl Egress {
 }
 
 /// The wire file as the addon reads it.
-#[derive(Debug, PartialEq, Serialize, Deserialize, Template)]
-#[template(path = "routes.yaml")]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wire {
     /// One for each host.

@@ -8,15 +8,14 @@ mod withheld;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use askama::Template;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{LaunchToken, Provider, prefixes};
 use crate::provider::Settings;
 use crate::provider::facts::HostFacts;
 use crate::provider::plan::{AgentImage, AgentProvisionPlan, HomeFile, ProviderRoute, Provision, Recipe};
 use crate::text::diagnostic::{Findings, Refusal};
-use crate::text::render::{self, RenderError, filters};
+use crate::text::render::{self, RenderError, Template};
 use crate::value::credential::Auth;
 use crate::value::credential::Injection;
 use crate::value::credential_file::CredentialFile;
@@ -74,9 +73,10 @@ const DISPLACING: [(&str, &str); 5] = [
     ("OPENAI_BASE_URL", "the client would send its placeholder to another host"),
 ];
 
+static TEMPLATE: Template = render::template!("codex-config.toml");
+
 /// The client's settings: nothing but its model is called, the workspace is trusted.
-#[derive(Deserialize, PartialEq, Template)]
-#[template(path = "codex-config.toml")]
+#[derive(Serialize, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 struct Config {
     check_for_update_on_startup: bool,
@@ -85,13 +85,13 @@ struct Config {
     projects: BTreeMap<String, Project>,
 }
 
-#[derive(Deserialize, PartialEq)]
+#[derive(Serialize, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 struct Analytics {
     enabled: bool,
 }
 
-#[derive(Deserialize, PartialEq)]
+#[derive(Serialize, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 struct Features {
     apps: bool,
@@ -101,7 +101,7 @@ struct Features {
     daemon_auto_start: bool,
 }
 
-#[derive(Deserialize, PartialEq)]
+#[derive(Serialize, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 struct Project {
     trust_level: String,
@@ -164,7 +164,7 @@ agent_provider:
         ];
         let mut closed_hosts = Vec::new();
         let mut files =
-            vec![HomeFile { path: CONFIG, content: render::toml(CONFIG, &Config::quiet())?, private: true }];
+            vec![HomeFile { path: CONFIG, content: render::toml(CONFIG, &TEMPLATE, &Config::quiet())?, private: true }];
         let mut provisioned_env = BTreeMap::new();
         let mut withheld = Withheld::default();
         match forwarded {

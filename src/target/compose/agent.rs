@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use askama::Template;
+use serde::Serialize;
 
 use super::file::{Build, Condition, Interpolated, Mount, Service, after, literals};
 use super::{CHECKOUT, DOCKERFILE, EGRESS_IMAGE, Job, address, at, hardened, last, once};
 use crate::provider::ImageChoice;
 use crate::provider::plan::{AgentImage, Recipe};
 use crate::target::network;
-use crate::text::render::{self, RenderError};
+use crate::text::render::{self, RenderError, Template};
 use crate::value::digest;
 use crate::value::guest;
 use crate::value::variable::VariableName;
 
+static TEMPLATE: Template = render::template!("image.dockerfile");
+
 /// What is chosen in a generated Dockerfile.
-#[derive(Template)]
-#[template(path = "image.dockerfile")]
+#[derive(Serialize)]
 struct Image<'i> {
     package: &'i str,
     version: &'i str,
@@ -28,7 +29,7 @@ struct Image<'i> {
 pub(super) fn dockerfile(job: &Job) -> Result<Option<String>, RenderError> {
     let AgentImage::Generated(Recipe { package, version }) = &job.plan.image else { return Ok(None) };
     let image = Image { package, version, workspace: guest::WORKSPACE, home: job.plan.home };
-    render::unchecked(DOCKERFILE, &image).map(Some)
+    render::unchecked(DOCKERFILE, &TEMPLATE, &image).map(Some)
 }
 
 /// The owner of `agent/`, whose private files the agent must be able to read.

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use askama::Template;
 use serde::{Deserialize, Serialize};
 
-use crate::text::render::filters;
+use crate::text::render::{self, Template};
 
 /// Text that compose interpolates when it reads the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,8 +49,9 @@ pub(super) fn literals<const N: usize>(words: [&str; N]) -> Vec<Interpolated> {
     words.map(Interpolated::literal).to_vec()
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize, Template)]
-#[template(path = "compose.yaml")]
+pub(super) static TEMPLATE: Template = render::template!("compose.yaml");
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Compose {
     pub(super) services: BTreeMap<String, Service>,

@@ -106,7 +106,7 @@ pub(super) struct ComposeProject;
 impl Target for ComposeProject {
     fn emit(&self, job: &Job, earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
         let dockerfile = agent::dockerfile(job)?;
-        let text = render::yaml(COMPOSE, &compose(job, dockerfile.as_deref(), earlier))?;
+        let text = render::yaml(COMPOSE, &file::TEMPLATE, &compose(job, dockerfile.as_deref(), earlier))?;
         let mut emitted = vec![Emitted::public(COMPOSE, text).decided_by(origins::origins(job))];
         emitted.extend(dockerfile.map(|text| Emitted::public(DOCKERFILE, text)));
         Ok(emitted)

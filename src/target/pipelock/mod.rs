@@ -5,15 +5,12 @@ mod limits;
 mod origins;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use askama::Template;
 use serde::{Deserialize, Serialize};
 
 use super::{Emitted, Files, Identity, Job, Target, Unreadable, file};
 use crate::link::egress::Egress;
-use crate::text::render::filters::{self, Bare};
-use crate::text::render::{self, RenderError};
+use crate::text::render::{self, RenderError, Template};
 use crate::value::isolation::{Guard, Isolation, Part, Purpose, Role, settings};
 use crate::value::name::BottleName;
 use crate::value::release::PipelockTarget;
@@ -77,9 +74,10 @@ pub struct Lists {
     pub ranges: BTreeSet<String>,
 }
 
+static TEMPLATE: Template = render::template!("pipelock.yaml");
+
 /// The file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Template)]
-#[template(path = "pipelock.yaml")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pipelock {
     version: u32,
@@ -140,27 +138,14 @@ struct FetchProxy {
 #[serde(deny_unknown_fields)]
 struct Monitoring {
     max_url_length: u32,
-    entropy_threshold: Bits,
-    subdomain_entropy_threshold: Bits,
+    /// In bits a character.
+    entropy_threshold: f64,
+    subdomain_entropy_threshold: f64,
     max_requests_per_minute: u32,
     max_data_per_minute: u32,
     blocklist: Vec<String>,
     subdomain_entropy_exclusions: Vec<String>,
 }
-
-/// Entropy in bits a character.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Bits(f64);
-
-impl fmt::Display for Bits {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        // With a decimal point: what is a whole number is no float to every reader.
-        write!(f, "{:?}", self.0)
-    }
-}
-
-impl Bare for Bits {}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -296,8 +281,8 @@ impl Pipelock {
                 max_response_mb: 10,
                 monitoring: Monitoring {
                     max_url_length: 2048,
-                    entropy_threshold: Bits(4.5),
-                    subdomain_entropy_threshold: Bits(4.0),
+                    entropy_threshold: 4.5,
+                    subdomain_entropy_threshold: 4.0,
                     max_requests_per_minute: REQUESTS_PER_MINUTE,
                     max_data_per_minute: 0,
                     blocklist: Vec::new(),
@@ -425,6 +410,6 @@ impl Pipelock {
     /// # Errors
     /// When it does not read back: a defect of bottlec.
     pub fn render(&self) -> Result<String, RenderError> {
-        render::yaml(FILE, self)
+        render::yaml(FILE, &TEMPLATE, self)
     }
 }

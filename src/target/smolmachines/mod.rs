@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use askama::Template;
 use serde::{Deserialize, Serialize};
 
 use super::{Backend, Emitted, Identity, Job, Target, Unreadable, network};
@@ -12,7 +11,7 @@ use crate::manifest::bottle::Bottle;
 use crate::provider::ImageChoice;
 use crate::provider::plan::AgentImage;
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
-use crate::text::render::{self, RenderError, filters};
+use crate::text::render::{self, RenderError, Template};
 use crate::value::guest;
 use crate::value::isolation::{Files, Guard, Isolation, Part, Role, settings};
 use crate::value::origin::{Origin, Origins};
@@ -29,8 +28,9 @@ const ARCHIVE: &str = "image/agent.tar";
 /// every name is forwarded. The filter needs no other, since egress is called by its address.
 const ONLY_NAME: &str = "host.smolvm.internal";
 
-#[derive(Debug, PartialEq, Serialize, Deserialize, Template)]
-#[template(path = "Smolfile.toml")]
+static TEMPLATE: Template = render::template!("Smolfile.toml");
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Smolfile {
     image: String,
@@ -103,7 +103,7 @@ impl Target for Machine {
     }
 
     fn emit(&self, job: &Job, _earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
-        let text = render::toml(SMOLFILE, &smolfile(job))?;
+        let text = render::toml(SMOLFILE, &TEMPLATE, &smolfile(job))?;
         Ok(vec![Emitted::public(SMOLFILE, text).decided_by(origins(job))])
     }
 

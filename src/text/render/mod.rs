@@ -1,19 +1,31 @@
 //! Models into text. A value reaches YAML, TOML, JSON or an env file only through that format's own
 //! quoting, and what was written is read back by an independent parser and compared.
 //!
-//! Templates are compiled into the program; `askama.toml` says which quoting goes with which ending.
+//! The ending of a template's name says which quoting goes with it.
 
-pub(crate) mod filters;
 mod quote;
 pub mod strict_yaml;
+mod templates;
 
 use std::fmt;
 
-use askama::Template;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use quote::{DoubleQuoted, EnvLine, PlainWord};
+pub use quote::Quoting;
+pub use templates::Template;
+
+/// A file of `templates/`, by its name.
+macro_rules! template {
+    ($name:literal) => {
+        $crate::text::render::Template::new(
+            $name,
+            const { $crate::text::render::Quoting::of($name) },
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/", $name)),
+        )
+    };
+}
+pub(crate) use template;
 
 /// An artifact that does not read back as what was meant. A defect of bottlec, never of the input.
 #[derive(Debug)]
@@ -36,8 +48,12 @@ impl std::error::Error for RenderError {}
 ///
 /// # Errors
 /// When the text is not what the model says, or not in the form that all readers of YAML agree on.
-pub fn yaml<M: Template + DeserializeOwned + PartialEq>(file: &str, model: &M) -> Result<String, RenderError> {
-    let text = unchecked(file, model)?;
+pub fn yaml<M: Serialize + DeserializeOwned + PartialEq>(
+    file: &str,
+    template: &Template,
+    model: &M,
+) -> Result<String, RenderError> {
+    let text = unchecked(file, template, model)?;
     same(file, model, &strict_yaml::from_str(&text))?;
     Ok(text)
 }
@@ -46,8 +62,12 @@ pub fn yaml<M: Template + DeserializeOwned + PartialEq>(file: &str, model: &M) -
 ///
 /// # Errors
 /// When the text is not what the model says.
-pub fn toml<M: Template + DeserializeOwned + PartialEq>(file: &str, model: &M) -> Result<String, RenderError> {
-    let text = unchecked(file, model)?;
+pub fn toml<M: Serialize + DeserializeOwned + PartialEq>(
+    file: &str,
+    template: &Template,
+    model: &M,
+) -> Result<String, RenderError> {
+    let text = unchecked(file, template, model)?;
     same(file, model, &toml::from_str(&text))?;
     Ok(text)
 }
@@ -57,8 +77,8 @@ pub fn toml<M: Template + DeserializeOwned + PartialEq>(file: &str, model: &M) -
 ///
 /// # Errors
 /// When a value cannot be carried.
-pub fn unchecked(file: &str, model: &impl Template) -> Result<String, RenderError> {
-    let mut text = model.render().map_err(|_| RenderError::new(file, "it cannot carry one of the values"))?;
+pub fn unchecked(file: &str, template: &Template, model: &impl Serialize) -> Result<String, RenderError> {
+    let mut text = template.render(model).map_err(|error| RenderError::new(file, error))?;
     // A template's last line break is not part of it.
     text.push('\n');
     Ok(text)

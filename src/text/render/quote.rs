@@ -3,57 +3,65 @@
 use std::fmt;
 use std::io;
 
-use askama::filters::Escaper;
 use serde_json::ser::{Formatter, PrettyFormatter};
 
 use crate::text::visible::is_hidden;
 
-/// YAML 1.1, YAML 1.2 and TOML basic strings: always in double quotes, with the escapes that all three
-/// share: `\"`, `\\`, `\uXXXX` and `\UXXXXXXXX`.
-#[derive(Clone, Copy)]
-pub(crate) struct DoubleQuoted;
+/// How text is written in a format.
+#[derive(Clone, Copy, Debug)]
+pub enum Quoting {
+    /// YAML 1.1, YAML 1.2 and TOML basic strings: always in double quotes, with the escapes that all three
+    /// share: `\"`, `\\`, `\uXXXX` and `\UXXXXXXXX`.
+    Double,
+    /// `docker run --env-file`: raw to the end of the line, no quoting at all.
+    EnvLine,
+    /// Words of a Dockerfile that need no quoting.
+    PlainWord,
+}
 
-impl Escaper for DoubleQuoted {
-    fn write_escaped_str<W: fmt::Write>(&self, mut out: W, text: &str) -> fmt::Result {
-        out.write_char('"')?;
-        if text.bytes().all(|byte| (0x20..0x7f).contains(&byte) && !b"\"\\".contains(&byte)) {
-            out.write_str(text)?;
-        } else {
-            for c in text.chars() {
-                match c {
-                    '"' => out.write_str("\\\"")?,
-                    '\\' => out.write_str("\\\\")?,
-                    c if c.is_ascii_control() || is_hidden(c) => match c as u32 {
-                        number @ ..=0xffff => write!(out, "\\u{number:04X}")?,
-                        number => write!(out, "\\U{number:08X}")?,
-                    },
-                    c => out.write_char(c)?,
-                }
+impl Quoting {
+    /// The quoting of a file, by the ending of its name.
+    pub const fn of(name: &str) -> Self {
+        // Written so that it is decided when the program is compiled, where an unknown ending is an error.
+        match name.as_bytes() {
+            [.., b'.', b'y', b'a', b'm', b'l'] | [.., b'.', b't', b'o', b'm', b'l'] => Quoting::Double,
+            [.., b'.', b'e', b'n', b'v'] => Quoting::EnvLine,
+            [.., b'.', b'd', b'o', b'c', b'k', b'e', b'r', b'f', b'i', b'l', b'e'] => Quoting::PlainWord,
+            _ => panic!("no quoting for files with this ending"),
+        }
+    }
+
+    /// Writes a text; fails when the format cannot carry it.
+    pub(super) fn write(self, out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+        match self {
+            Quoting::Double => double(out, text),
+            Quoting::EnvLine if text.contains(['\n', '\r', '\0']) => Err(fmt::Error),
+            Quoting::PlainWord if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"@/._:-".contains(&b)) => {
+                Err(fmt::Error)
+            }
+            Quoting::EnvLine | Quoting::PlainWord => out.write_str(text),
+        }
+    }
+}
+
+fn double(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    out.write_char('"')?;
+    if text.bytes().all(|byte| (0x20..0x7f).contains(&byte) && !b"\"\\".contains(&byte)) {
+        out.write_str(text)?;
+    } else {
+        for c in text.chars() {
+            match c {
+                '"' => out.write_str("\\\"")?,
+                '\\' => out.write_str("\\\\")?,
+                c if c.is_ascii_control() || is_hidden(c) => match c as u32 {
+                    number @ ..=0xffff => write!(out, "\\u{number:04X}")?,
+                    number => write!(out, "\\U{number:08X}")?,
+                },
+                c => out.write_char(c)?,
             }
         }
-        out.write_char('"')
     }
-}
-
-/// `docker run --env-file`: raw to the end of the line, no quoting at all.
-#[derive(Clone, Copy)]
-pub(crate) struct EnvLine;
-
-impl Escaper for EnvLine {
-    fn write_escaped_str<W: fmt::Write>(&self, mut out: W, text: &str) -> fmt::Result {
-        if text.contains(['\n', '\r', '\0']) { Err(fmt::Error) } else { out.write_str(text) }
-    }
-}
-
-/// Words of a Dockerfile that need no quoting.
-#[derive(Clone, Copy)]
-pub(crate) struct PlainWord;
-
-impl Escaper for PlainWord {
-    fn write_escaped_str<W: fmt::Write>(&self, mut out: W, text: &str) -> fmt::Result {
-        let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"@/._:-".contains(&b));
-        if is_plain { out.write_str(text) } else { Err(fmt::Error) }
-    }
+    out.write_char('"')
 }
 
 /// Pretty JSON that escapes what is hidden, so that a review shows all that is there.
