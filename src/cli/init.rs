@@ -25,7 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   bottlec init
   bottlec init bottles/review.bottle.yaml
-  bottlec init --template codex -";
+  bottlec init -";
 
 const START: &str = "\
 # yaml-language-server: $schema=bottle.schema.json

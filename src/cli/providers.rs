@@ -16,7 +16,7 @@ pub(super) struct Providers {}
 const EXAMPLES: &str = "\
 Examples:
   bottlec providers
-  bottlec init --template codex bottle.yaml";
+  bottlec init --template NAME bottle.yaml";
 
 impl Providers {
     pub(super) fn run(&self) -> Result<Status> {
