@@ -2,7 +2,7 @@
 //!
 //! The way of a manifest: [`manifest::load`] reads it and its parents, [`manifest::check`] makes a
 //! [`bottle::Bottle`] of it, [`compile::compile`] turns that and [`facts::HostFacts`] into an
-//! [`artifact::Tree`], and [`output`] writes the tree. Only `manifest`, `revision`, `facts` and `output`
+//! [`compile::tree::Tree`], and [`output`] writes the tree. Only `manifest`, `revision`, `facts` and `output`
 //! touch the machine. Apart from that, [`launch`] finds the values that a compiled bottle leaves open,
 //! and `bottlec exec` starts a program with them. `docs/architecture.md` has the map.
 

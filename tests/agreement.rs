@@ -1,4 +1,4 @@
-//! The model of egress (`policy`) against the real mitmdump with the compiled addon: many generated
+//! The model of egress (`model`) against the real mitmdump with the compiled addon: many generated
 //! bottles, many requests, half of them hostile, and no difference.
 //!
 //! Not tried: letters that are newer than the Unicode of mitmdump's Python, and `xn--` labels that
@@ -26,16 +26,18 @@ use bottle::{FOREIGN, HOSTS, Random, manifest};
 use bottlec::link::egress::{ADDON, WIRE};
 use bottlec::model::why::{Outcome, why};
 use bottlec::model::{Authorization, Model, Request, Rule, Verdict, judge};
-use bottlec::value::credential::Scheme;
+use bottlec::target::egress::rules::{BORDERS, head};
+use bottlec::value::credential::Injection;
 use bottlec::value::host::Host;
 use bottlec::value::slot::{self, Slot};
-use case::{Case, OWN, latin_1};
+use case::{Case, OWN, OWN_KEY, OWN_PARTS, latin_1};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 const SEED: u64 = 20_261_122;
 
 /// Rules that say nothing of a request.
-const OF_EGRESS_ITSELF: [Rule; 2] = [Rule::Internal, Rule::Stale];
+const OF_EGRESS_ITSELF: [&str; 2] = ["internal", "stale"];
 
 /// What the slots hold; those that are not here are not set. A header can carry all but two.
 const TOKENS: [(&str, &str); 5] = [
@@ -54,8 +56,70 @@ fn token(slot: Slot) -> Option<&'static str> {
     held.map(|(_, token)| token).filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
-/// What the model says: the outcome, and the credentials that arrive.
-fn modelled(model: &Model, case: &Case, is_bound: bool) -> (&'static str, Vec<String>) {
+/// What arrives of a request that goes on.
+#[derive(Default)]
+struct Arrived {
+    /// Every `Authorization`.
+    authorization: Vec<String>,
+    /// Every `X-Example-Key`.
+    keys: Vec<String>,
+    /// The target; nothing if a mutation leaves open what is dropped of it.
+    target: Option<String>,
+    /// How it ends.
+    end: String,
+}
+
+impl Arrived {
+    /// What the agent sent, less its credentials.
+    fn of(case: &Case) -> Arrived {
+        let keys = vec![OWN_KEY.to_owned(); case.keys.len()];
+        Arrived { keys, target: Some(latin_1(&case.target)), ..Arrived::default() }
+    }
+
+    /// The same, signed with a token.
+    fn signed(mut self, injection: &Injection, token: &str) -> Arrived {
+        match injection {
+            Injection::Basic { username } => {
+                self.authorization = vec![format!("Basic {}", STANDARD.encode(format!("{username}:{token}")))];
+            }
+            Injection::Header { name, prefix } => {
+                let value = format!("{}{token}", prefix.as_ref().map_or("", |prefix| prefix.as_str()));
+                let is_key = name.as_str() == "x-example-key";
+                *(if is_key { &mut self.keys } else { &mut self.authorization }) = vec![value];
+            }
+            Injection::Query { parameter } => {
+                let token = utf8_percent_encode(token, UNRESERVED);
+                let target = self.target.take().unwrap_or_default();
+                let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+                let parts: Vec<&str> = query.split_inclusive(['&', ';']).collect();
+                let is_own = |part: &&&str| OWN_PARTS.contains(&part.trim_end_matches(['&', ';']));
+                let kept: String = parts.iter().filter(|part| !is_own(part)).copied().collect();
+                let is_whole = kept.len() == query.len();
+                let kept = if is_whole { query } else { kept.trim_end_matches(['&', ';']) };
+                let has_mark = if is_whole { target.contains('?') } else { !kept.is_empty() };
+                let (mark, and) = if has_mark { ("?", "&") } else { ("", "?") };
+                self.end = format!("{and}{parameter}={token}");
+                let is_like_own = |word: &&str| kept.to_ascii_lowercase().contains(word);
+                let is_clear = !["exam", "ample", "key", "own"].iter().any(is_like_own);
+                self.target = is_clear.then(|| format!("{path}{mark}{kept}{}", self.end));
+            }
+        }
+        self
+    }
+
+    /// Whether that is what the far end saw.
+    fn is(&self, seen: &Value) -> bool {
+        let target = seen["target"].as_str().unwrap_or_default();
+        let is_target = self.target.as_ref().map_or(target.ends_with(&self.end), |meant| meant == target);
+        is_target && seen["authorization"] == json!(self.authorization) && seen["keys"] == json!(self.keys)
+    }
+}
+
+/// What a token is made of that needs no encoding in a query.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What the model says: the outcome, and what arrives.
+fn modelled(model: &Model, case: &Case, is_bound: bool) -> (&'static str, Arrived) {
     let asked = case.asked();
     let is_filled = |slot| is_bound && token(slot).is_some();
     let told = why(model, &asked, is_filled);
@@ -71,20 +135,14 @@ fn modelled(model: &Model, case: &Case, is_bound: bool) -> (&'static str, Vec<St
         _ => panic!("why says {rule:?}, and the model {verdict:?}"),
     }
     match verdict {
-        Verdict::Refused(rule) => (rule.as_str(), Vec::new()),
+        Verdict::Refused(rule) => (rule.as_str(), Arrived::default()),
         Verdict::Allowed { route, authorization } => {
+            let sent = Arrived::of(case);
             let sent = match authorization {
-                Authorization::Kept => vec![OWN.to_owned(); case.signatures],
-                Authorization::Stripped => Vec::new(),
+                Authorization::Kept => Arrived { authorization: vec![OWN.to_owned(); case.signatures], ..sent },
+                Authorization::Stripped => sent,
                 Authorization::Injected(slot) => {
-                    let (credential, token) = (route.credential.as_ref().unwrap(), token(slot).unwrap());
-                    vec![match &credential.scheme {
-                        Scheme::Bearer => format!("Bearer {token}"),
-                        Scheme::Token => format!("token {token}"),
-                        Scheme::Basic { username } => {
-                            format!("Basic {}", STANDARD.encode(format!("{username}:{token}")))
-                        }
-                    }]
+                    sent.signed(&route.credential.as_ref().unwrap().injection, token(slot).unwrap())
                 }
             };
             ("allowed", sent)
@@ -169,9 +227,9 @@ fn agree(mitmdump: &Path, seed: u64, sets: u64) {
             if case.asks_for_a_tunnel() {
                 case.scheme = None;
             }
-            let (outcome, authorization) = modelled(&model, &case, is_bound);
+            let (outcome, arrives) = modelled(&model, &case, is_bound);
             let sent = case.sent(expected.len());
-            expected.push((outcome, authorization, case, sent.clone()));
+            expected.push((outcome, arrives, case, sent.clone()));
             cases.push(sent);
         }
         lines.push(json!({ "routes": wire, "cases": cases }));
@@ -194,21 +252,40 @@ fn agree(mitmdump: &Path, seed: u64, sets: u64) {
     assert_eq!(said.len(), expected.len());
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut disagreements = Vec::new();
-    for ((outcome, authorization, case, sent), said) in expected.iter().zip(said) {
+    let mut signed_by: BTreeMap<&str, usize> = BTreeMap::new();
+    for ((outcome, arrives, case, sent), said) in expected.iter().zip(said) {
         let is_malformed = said["outcome"] == "malformed";
         let host = case.host().to_ascii_lowercase();
-        let arrived = match *outcome {
-            "allowed" if !is_malformed => json!([
-                { "connect": format!("{host}:443"), "sni": host, "target": latin_1(&case.target), "authorization": authorization },
-            ]),
-            _ => json!([]),
+        let has_arrived = said["arrived"].as_array().unwrap();
+        let is_as_modelled = match (*outcome, has_arrived.as_slice()) {
+            ("allowed", [seen]) if !is_malformed => {
+                seen["connect"] == format!("{host}:443") && seen["sni"] == host && arrives.is(seen)
+            }
+            ("allowed", _) if !is_malformed => false,
+            (_, seen) => seen.is_empty(),
         };
-        if (!is_malformed && said["outcome"] != *outcome) || said["arrived"] != arrived {
-            disagreements.push(format!("model: {outcome} {arrived}\n egress: {said}\n   sent: {sent}"));
+        if (!is_malformed && said["outcome"] != *outcome) || !is_as_modelled {
+            let Arrived { authorization, keys, target, end } = arrives;
+            let arrives = json!([authorization, keys, target, end]);
+            disagreements.push(format!("model: {outcome} {arrives}\n egress: {said}\n   sent: {sent}"));
+        }
+        if *outcome == "allowed" && !is_malformed {
+            let is_query = !arrives.end.is_empty();
+            let is_key = arrives.keys.iter().any(|key| key != OWN_KEY);
+            *signed_by
+                .entry(if is_query {
+                    "query"
+                } else if is_key {
+                    "header"
+                } else {
+                    "other"
+                })
+                .or_default() += 1;
         }
         *counts.entry(if is_malformed { "malformed" } else { outcome }).or_default() += 1;
     }
-    println!("{counts:?}");
+    println!("{counts:?} {signed_by:?}");
+    assert!(signed_by.len() == 3, "a form is not tried: {signed_by:?}");
     let malformed = counts.remove("malformed").unwrap_or_default();
     println!(
         "agreement: {sets} route sets, {} requests, {malformed} malformed, {} disagreements",
@@ -219,17 +296,48 @@ fn agree(mitmdump: &Path, seed: u64, sets: u64) {
     let arrived: usize = said.iter().map(|said| said["arrived"].as_array().unwrap().len()).sum();
     assert_eq!(tunnels["tunnels"], arrived, "a tunnel was opened for a request that did not go on");
     assert!(malformed * 10 < expected.len(), "too many requests say nothing");
-    let tried = Rule::ALL.into_iter().filter(|rule| !OF_EGRESS_ITSELF.contains(rule)).map(Rule::as_str);
-    for outcome in tried.chain(["allowed"]) {
+    let rules = breaches_of_the_addon().into_iter().map(|(_, rule)| rule);
+    for outcome in rules.filter(|rule| !OF_EGRESS_ITSELF.contains(rule)).chain(["allowed"]) {
         assert!(counts.get(outcome).is_some_and(|&count| count * 400 >= expected.len()), "{outcome} is hardly tried");
     }
 }
 
-/// Every rule by which the addon refuses is one of the model's, and the other way round.
+/// What the addon says: each way to break a rule, with the rule, in its order.
+fn breaches_of_the_addon() -> Vec<(&'static str, &'static str)> {
+    let table = ADDON.text.split("\nBREACHES = {\n").nth(1).unwrap().split("\n}\n").next().unwrap();
+    let quoted = |text: &'static str| text.split('"').nth(1).unwrap();
+    table
+        .split("    ),")
+        .filter(|entry| entry.contains('"'))
+        .map(|entry| {
+            let (name, rest) = entry.split_once(": (").unwrap();
+            (quoted(name), quoted(rest))
+        })
+        .collect()
+}
+
+/// The rules by which the addon refuses are the model's, in the same order, and it raises every breach of them.
 #[test]
 fn the_model_has_the_rules_of_the_addon() {
+    let breaches = breaches_of_the_addon();
+    let mut rules: Vec<&str> = breaches.iter().map(|(_, rule)| *rule).collect();
+    rules.dedup();
+    assert_eq!(rules, Rule::ALL.iter().map(|rule| rule.as_str()).collect::<Vec<_>>());
     let after = ADDON.text.split("Refused(").skip(1);
-    let named = after.filter_map(|text| text.trim_start().strip_prefix('"')?.split('"').next());
-    let named: BTreeSet<&str> = named.collect();
-    assert_eq!(named, Rule::ALL.into_iter().map(Rule::as_str).collect());
+    let raised = after.filter_map(|text| text.strip_prefix('"')?.split('"').next());
+    assert_eq!(raised.collect::<BTreeSet<_>>(), breaches.iter().map(|(name, _)| *name).collect());
+}
+
+/// `UPDATE=1` writes it anew.
+#[test]
+fn the_head_of_the_addon_is_made_from_the_table() {
+    let [start, end] = BORDERS;
+    let (before, rest) = ADDON.text.split_once(start).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    let meant = format!("{before}{start}{}{end}{after}", head());
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/addon.py"), &meant).unwrap();
+    }
+    let diff = similar::TextDiff::from_lines(ADDON.text, &meant);
+    assert!(meant == ADDON.text, "UPDATE=1 accepts:\n{}", diff.unified_diff());
 }

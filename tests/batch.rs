@@ -1,28 +1,13 @@
 //! Many bottles in one run: which files are taken, what is told in which order, and what one broken
 //! bottle does to the others.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::support::{bottlec, folder, screen, stdout, with_stdin};
+use crate::support::{bottlec, contents_below, folder, screen, stdout, with_stdin};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tempfile::TempDir;
-
-fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(root).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.insert(path.clone(), fs::read(&path).unwrap());
-        }
-    }
-    found
-}
 
 /// So many bottles; every seventh is broken, in turn by its schema, its rules and its YAML, and every
 /// fifth has a warning.
@@ -60,7 +45,7 @@ fn output_does_not_depend_on_the_number_of_threads() {
             let run = bottlec(folder.path(), &[command, &["--jobs", jobs]].concat());
             (run.status.code(), stdout(&run), screen(&run))
         });
-        (runs, files(&folder.path().join("out")))
+        (runs, contents_below(&folder.path().join("out")))
     };
     let (one, tree) = runs("1");
     assert_eq!(tree.keys().filter(|path| path.ends_with("bottle.json")).count(), 102);
@@ -97,7 +82,7 @@ fn one_broken_bottle_does_not_stop_the_others() {
         ("an error", "nme: x\n", &["a.yaml", "c.yaml", "b.yaml"], 1, "error[BTL101]"),
         ("a missing file", "", &["a.yaml", "missing.yaml", "b.yaml"], 2, "cannot read missing.yaml"),
         ("an unreadable list", "", &["a.yaml", "@missing.txt", "b.yaml"], 2, "cannot read the list missing.txt"),
-        ("a folder without bottles", "", &["a.yaml", ".git", "b.yaml"], 2, "holds no bottle"),
+        ("a folder without bottles", "", &["a.yaml", ".git", "b.yaml"], 2, "no bottle found"),
         (
             "credentials that are not there",
             "agent_provider: { template: codex, forward_host_credentials: true }\n",
@@ -198,7 +183,7 @@ fn a_list_names_a_path_a_line() {
     for (list, code, words) in [
         ("@missing.txt", 2, "cannot read the list missing.txt"),
         ("@all", 2, "cannot read the list all"),
-        ("@empty.txt", 0, "the list names no manifest"),
+        ("@empty.txt", 0, "the list contains no manifests"),
     ] {
         for command in [&["check", list] as &[&str], &["build", list, "-o", "out"]] {
             let run = bottlec(folder.path(), command);
@@ -209,7 +194,7 @@ fn a_list_names_a_path_a_line() {
     assert!(!folder.path().join("out").exists());
     let both = bottlec(folder.path(), &["check", "@-", "-"]);
     assert_eq!(both.status.code(), Some(2));
-    assert!(screen(&both).contains("stdin is either"), "{}", screen(&both));
+    assert!(screen(&both).contains("cannot be used together"), "{}", screen(&both));
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn conflicted(text: &str, word: &str, theirs: &str) -> String {
 #[test]
 fn check_says_what_moved() {
     const MANIFEST_MOVED: &str = "review: the manifest changed since the tree was built";
-    const OPTIONS: &str = "review: neither the manifest nor bottlec moved and no file was edited";
+    const OPTIONS: &str = "review: the manifest, bottlec and the files are unchanged";
     type Change = &'static dyn Fn(&Path, &Path);
     let cases: &[(&str, Change, &[&str], &[&str])] = &[
         ("the manifest", &|_, project| append(&project.join("review.yaml"), "# why\n"), &CHECK, &[MANIFEST_MOVED]),
@@ -55,15 +55,9 @@ fn check_says_what_moved() {
             &|tree, _| edit_index(tree, &|index| index["stamp"]["bottlec"] = "0.0.1\u{1b}[2J".into()),
             &CHECK,
             &[concat!(
-                r"review: another bottlec built the tree: 0.0.1\u{1b}[2J, and this is ",
+                r"review: the tree was built by another bottlec: 0.0.1\u{1b}[2J; this one is ",
                 env!("CARGO_PKG_VERSION")
             )],
-        ),
-        (
-            "a bottlec of long ago",
-            &|tree, _| edit_index(tree, &|index| drop(index.as_object_mut().unwrap().remove("stamp"))),
-            &CHECK,
-            &["review: a bottlec that left no stamp built the tree"],
         ),
         (
             "files",
@@ -110,7 +104,10 @@ fn check_says_what_moved() {
                 }
             },
             &CHECK,
-            &["review: compose.yaml has git conflict markers", "review: egress/routes.yaml has git conflict markers"],
+            &[
+                "review: compose.yaml contains git conflict markers",
+                "review: egress/routes.yaml contains git conflict markers",
+            ],
         ),
         (
             "a merge of the index",
@@ -121,37 +118,37 @@ fn check_says_what_moved() {
                 append(&tree.join("compose.yaml"), "# of one side\n");
             },
             &CHECK,
-            &["review: bottle.json has git conflict markers"],
+            &["review: bottle.json contains git conflict markers"],
         ),
         (
             "permissions",
             &|tree, _| fs::set_permissions(tree.join("agent/agent.env"), fs::Permissions::from_mode(0o644)).unwrap(),
             &CHECK,
-            &["review: agent/agent.env has other permissions than a build gives it (git keeps none)"],
+            &["review: agent/agent.env does not have the permissions that a build sets (git does not store them)"],
         ),
         (
             "no tree",
             &|tree, _| fs::remove_dir_all(tree).unwrap(),
             &CHECK,
-            &["review: no build has put the bottle there"],
+            &["review: the bottle has not been built here"],
         ),
         (
             "no index",
             &|tree, _| fs::remove_file(tree.join("bottle.json")).unwrap(),
             &CHECK,
-            &["review: there is no bottle.json, which would tell what moved"],
+            &["review: bottle.json is missing, so the cause is unknown"],
         ),
         (
             "another index",
             &|tree, _| fs::write(tree.join("bottle.json"), "{}").unwrap(),
             &CHECK,
-            &["review: bottle.json is none that bottlec wrote"],
+            &["review: bottle.json was not written by bottlec"],
         ),
         (
             "an unfinished build",
             &|tree, _| fs::rename(tree.join("bottle.json"), tree.join(".bottle.json.pending")).unwrap(),
             &CHECK,
-            &["review: a build did not come to its end"],
+            &["review: a previous build was interrupted"],
         ),
     ];
     for (what, change, arguments, expected) in cases {
@@ -165,7 +162,7 @@ fn check_says_what_moved() {
         for (told, expected) in told.iter().zip(*expected) {
             assert!(told.starts_with(expected), "{what}: {told}");
         }
-        assert!(text.contains("run the same command with --update in the place of --check"), "{what}: {text}");
+        assert!(text.contains("run the same command with --update instead of --check"), "{what}: {text}");
     }
 }
 
@@ -189,8 +186,17 @@ fn another_account_is_told_by_the_options() {
         files.iter_mut().find(|file| file["path"] == "agent/home/.codex/auth.json").unwrap()["sha256"] = hash.into();
     });
     let run = bottlec(folder.path(), &["build", "review.yaml", "-o", "out", "--hermetic", "--check"]);
-    assert!(screen(&run).contains("for another account or with other options (--backend, --hermetic)"));
+    assert!(screen(&run).contains("for another account, with other options (--backend, --hermetic)"));
     assert!(!screen(&run).contains("by hand"), "{}", screen(&run));
+}
+
+#[test]
+fn what_lies_on_disk_does_not_steer_the_terminal() {
+    let project = built();
+    append(&project.path().join("out/review/compose.yaml"), "# \u{1b}[2J\u{202e}\u{200b}end\n");
+    let run = bottlec(project.path(), &CHECK);
+    assert!(stdout(&run).contains(r"-# \u{1b}[2J\u{202e}\u{200b}end"), "{}", stdout(&run));
+    assert!(!stdout(&run).contains(['\u{1b}', '\u{202e}', '\u{200b}']));
 }
 
 #[test]

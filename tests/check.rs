@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{bottlec, folder, screen, stdout, with_stdin};
+use bottlec::compile::rules;
 use serde_json::{Value, json};
 
 const WARNED: &str =
@@ -58,7 +59,7 @@ fn folders_are_searched_for_bottles() {
     let empty = bottlec(folder.path(), &["check", "empty", "all/bottle.yaml"]);
     assert_eq!(empty.status.code(), Some(2));
     assert!(stdout(&empty).contains("BTL101"), "an empty folder hides nothing");
-    assert!(screen(&empty).contains("holds no bottle"));
+    assert!(screen(&empty).contains("no bottle found"));
 }
 
 #[test]
@@ -161,6 +162,16 @@ fn json_has_its_documented_shape() {
             ],
         })
     );
+    let run = with_stdin(folder.path(), &["check", "-", "--format", "json"], "nmae: x\n");
+    let said: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(
+        said["findings"][0]["fix"],
+        json!({
+            "title": "rename `nmae` to `name`",
+            "safety": "safe",
+            "edits": [{ "file": "stdin.yaml", "start": { "line": 1, "column": 1 }, "end": { "line": 1, "column": 5 }, "text": "name" }],
+        })
+    );
     let clean = bottlec(folder.path(), &["check", "wrong.yaml", "--format", "json", "--color", "always"]);
     assert!(!stdout(&clean).contains('\u{1b}'), "no colour in a machine's format");
 }
@@ -217,7 +228,10 @@ fn sarif_is_valid_and_carries_the_help_of_its_rules() {
         for result in results {
             let rule = &run["tool"]["driver"]["rules"][usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()];
             assert_eq!(rule["id"], result["ruleId"]);
-            assert!(rule["help"]["markdown"].as_str().unwrap().starts_with("# BTL"));
+            let page = rules::find(rule["id"].as_str().unwrap()).unwrap().page();
+            assert_eq!(rule["shortDescription"], json!({ "text": page.title() }));
+            assert_eq!(rule["fullDescription"], json!({ "text": page.what() }));
+            assert_eq!(rule["help"], json!({ "text": page.text(), "markdown": page.text() }));
         }
         if let Some(first) = results.first() {
             assert_eq!(first["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "wr%20ong%20%C3%A4.yaml");
@@ -226,6 +240,21 @@ fn sarif_is_valid_and_carries_the_help_of_its_rules() {
                 json!({ "startLine": 3, "startColumn": 13, "endLine": 3, "endColumn": 19 })
             );
             assert_eq!(results[1]["relatedLocations"][0]["message"]["text"], "first");
+            assert!(first.get("fixes").is_none());
+            assert_eq!(
+                results[2]["fixes"],
+                json!([{
+                    "description": { "text": "remove `tls_passthrough`" },
+                    "artifactChanges": [{
+                        "artifactLocation": { "uri": "warned.yaml" },
+                        "replacements": [{
+                            "deletedRegion": { "startLine": 5, "startColumn": 1, "endLine": 6, "endColumn": 1 },
+                            "insertedContent": { "text": "" },
+                        }],
+                    }],
+                    "properties": { "safety": "unsafe" },
+                }])
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::support::{BOTH, Compiled, bottlec, compile_with, folder, programs, screen};
+use crate::support::{BOTH, Compiled, bottlec, compile_with, files_below, folder, programs, screen};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use bottlec::provider::facts::{FileProblem, HostCredentials, HostFacts};
@@ -232,7 +232,7 @@ fn nothing_of_a_host_secret_is_in_any_output_or_message_in_any_form() {
         said.push_str(&String::from_utf8(run.stdout).unwrap());
         said.push_str(&String::from_utf8(run.stderr).unwrap());
     }
-    for entry in walk(&folder.path().join("out")) {
+    for entry in files_below(&folder.path().join("out")) {
         said.push_str(&fs::read_to_string(entry).unwrap());
     }
     // Inside our own tokens too.
@@ -250,11 +250,6 @@ fn nothing_of_a_host_secret_is_in_any_output_or_message_in_any_form() {
             assert!(!said.contains(&form), "{form:?}, a form of {secret:?}, got out");
         }
     }
-}
-
-fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
 
 #[test]

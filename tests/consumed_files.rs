@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::goldens;
+use crate::support::{contents_below, goldens};
 use serde_json::Value;
 
 /// Every compiled golden bottle.
@@ -52,11 +52,9 @@ fn the_smolfile_crate_sees_what_we_mean() {
         let text = fs::read_to_string(bottle.join("agent/agent.env")).unwrap();
         let literal: Vec<&str> = text.split_terminator('\n').skip(1).collect();
         assert!(literal.iter().all(|line| line.contains('=')), "{}", bottle.display());
-        let variables = index["env"].as_array().unwrap().iter();
-        let mut bound: Vec<&str> = variables
-            .filter(|variable| variable["source"] != "literal")
-            .map(|variable| variable["name"].as_str().unwrap())
-            .collect();
+        let variables = index["env"].as_object().unwrap().iter();
+        let mut bound: Vec<&str> =
+            variables.filter(|(_, source)| *source != "literal").map(|(name, _)| name.as_str()).collect();
         bound.sort_unstable();
         // A container and a microVM find egress at different addresses; all else is the same.
         let container = index["network"]["egress"].as_str().unwrap();
@@ -268,18 +266,7 @@ fn the_index_has_the_hash_of_every_other_file() {
             assert_eq!(file["sha256"], bottlec::value::digest::hash(&fs::read(bottle.join(path)).unwrap()), "{path}");
             listed.insert(PathBuf::from(path));
         }
-        let mut there = BTreeSet::new();
-        let mut open = vec![bottle.clone()];
-        while let Some(folder) = open.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    open.push(path)
-                } else {
-                    assert!(there.insert(path.strip_prefix(&bottle).unwrap().to_owned()))
-                }
-            }
-        }
+        let there: BTreeSet<PathBuf> = contents_below(&bottle).into_keys().collect();
         assert_eq!(there, listed, "{}", bottle.display());
     }
 }

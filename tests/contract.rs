@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::{compile_text, model, skipped};
-use bottlec::model::request::{Request, Verdict, judge};
+use bottlec::model::{Request, Verdict, judge};
 use bottlec::provider::definition::{self, Agent, Route, Service, SignIn};
 use bottlec::provider::{ALL, Provider, SERVICES};
 use bottlec::text::render;
@@ -20,7 +20,7 @@ struct Mode {
 
 fn modes() -> Vec<Mode> {
     let mut modes = Vec::new();
-    for provider in ALL {
+    for provider in &ALL {
         for (key, sign_in) in provider.get().sign_in.all() {
             let setting = match key {
                 "auth_token" => ", auth_token: HOST_TOKEN",
@@ -92,7 +92,7 @@ fn a_definition_names_what_is_there() {
         }
         // Egress signs exactly where the manifest asks for it.
         let inside = std::ptr::eq(mode.sign_in, &raw const agent.sign_in.inside);
-        assert_eq!(mode.sign_in.scheme.is_none(), inside, "{}", mode.settings);
+        assert_eq!(mode.sign_in.credential.is_none(), inside, "{}", mode.settings);
         assert!(!inside || mode.sign_in.placeholders.is_empty(), "{}", mode.settings);
         let first = agent.first_settings.as_str();
         assert!(compile_text(first).tree.is_some(), "{first}");
@@ -149,7 +149,7 @@ fn what_would_displace_the_credential_is_refused_beside_it() {
         for name in agent.displacing.keys() {
             let compiled = compile_text(&format!("{}env: {{ {name}: x }}\n", mode.settings));
             let refused = compiled.tree.is_none();
-            assert_eq!(refused, mode.sign_in.scheme.is_some(), "{}: {name} {:?}", mode.settings, compiled.codes);
+            assert_eq!(refused, mode.sign_in.credential.is_some(), "{}: {name} {:?}", mode.settings, compiled.codes);
         }
         // A variable with a credential of the agent is one that displaces.
         let known = agent.credential_variables.iter().all(|name| agent.displacing.contains_key(name));
@@ -166,7 +166,7 @@ fn every_agent_has_a_golden_or_is_told_to_have_none() {
     });
     let indexes: Vec<serde_json::Value> = indexes.map(|text| serde_json::from_str(&text).unwrap()).collect();
     let turns = fs::read_to_string(root().join("tests/real/test_turn.py")).unwrap();
-    for provider in ALL {
+    for provider in &ALL {
         let name = provider.name();
         let is_of_it = |index: &serde_json::Value| index.to_string().contains(&format!("\"provider\":\"{name}\""));
         if !indexes.iter().any(is_of_it) {

@@ -5,6 +5,7 @@ use crate::support;
 use crate::support::{compile_text, compile_with};
 use serde_json::{Value, json};
 
+use bottlec::compile::index::Index;
 use bottlec::provider::facts::HostFacts;
 use bottlec::value::digest;
 use bottlec::value::slot;
@@ -63,11 +64,7 @@ fn slots_are_given_by_token_ref_in_order_of_first_use() {
     let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
     assert_eq!(index["slots"][0]["token_ref"], "BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN");
     assert_eq!(index["slots"][0]["source"]["host_file"]["json_pointer"], "/tokens/access_token");
-    let from = json!({ "manifest": "bottle.yaml:5:42" });
-    assert_eq!(
-        index["slots"][1],
-        json!({ "slot": "EGRESS_TOKEN_1", "token_ref": "B", "source": "host_variable", "from": from })
-    );
+    assert_eq!(index["slots"][1], json!({ "slot": "EGRESS_TOKEN_1", "token_ref": "B", "source": "host_variable" }));
 }
 
 /// One line for each slot; the addon compares the digest with what `exec` says of the same lines.
@@ -146,10 +143,10 @@ fn a_manifest_route_narrows_a_provider_host_by_path() {
         routes(&text)[1],
         json!({ "host": "chatgpt.com", "path_allowlist": ["/backend-api/codex/responses", "/backend-api/wham/accounts"], "auth_scheme": "Bearer", "token_env": "EGRESS_TOKEN_0" })
     );
-    let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
+    let index = Index::parse(compiled.file("bottle.json").as_bytes()).unwrap();
     assert_eq!(
-        index["routes"][1]["from"]["provider"],
-        json!({ "provider": "codex", "rule": "model-api", "narrowed_at": "bottle.yaml:4:13", "asked_at": "bottle.yaml:1:62" })
+        serde_json::to_value(index.provenance("egress/routes.yaml", "/routes/1")).unwrap(),
+        json!({ "provider": { "provider": "codex", "rule": "model-api", "narrowed_at": "bottle.yaml:4:13", "asked_at": "bottle.yaml:1:62" } })
     );
     assert!(
         compiled

@@ -1,35 +1,18 @@
 //! The contract: each `golden/<case>/` holds a manifest, the whole tree that it compiles to, and
-//! the warnings; files that are the same in every tree stand once, in `golden/_static/`. `UPDATE=1 cargo test --test golden` rewrites them.
+//! the warnings; files that are the same in every tree stand once, in `golden/_static/`. `UPDATE=1 cargo test --test quick golden` rewrites them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::goldens;
+use crate::support::{contents_below, goldens};
 use bottlec::link::egress::FIXED;
-
-/// Every file below a folder by its path.
-fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(place) = open.pop() {
-        for entry in fs::read_dir(&place).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                found.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read_to_string(&path).unwrap());
-            }
-        }
-    }
-    found
-}
 
 #[test]
 fn every_manifest_compiles_to_its_golden_tree() {
     let mut drifted = Vec::new();
-    let fixed: BTreeMap<PathBuf, String> = FIXED.map(|file| (file.path.into(), file.text.into())).into();
+    let fixed: BTreeMap<PathBuf, Vec<u8>> = FIXED.map(|file| (file.path.into(), file.text.into())).into();
     compare(&goldens::root().join(goldens::STATIC), &fixed, &mut drifted);
     for case in goldens::cases() {
         let manifest = goldens::manifest(&case);
@@ -48,8 +31,8 @@ fn every_manifest_compiles_to_its_golden_tree() {
             .filter(|line| !line.contains(&*out.path().to_string_lossy()) && !line.starts_with("bottlec: "))
             .collect();
 
-        let mut compiled = files(out.path());
-        compiled.insert(PathBuf::from("warnings.txt"), warnings);
+        let mut compiled = contents_below(out.path());
+        compiled.insert(PathBuf::from("warnings.txt"), warnings.into_bytes());
         compiled.retain(|path, text| path != Path::new("warnings.txt") || !text.is_empty());
         let bottle = fs::read_dir(out.path()).unwrap().next().unwrap().unwrap().file_name();
         for (path, text) in &fixed {
@@ -62,7 +45,7 @@ fn every_manifest_compiles_to_its_golden_tree() {
 }
 
 /// Adds to `drifted` what differs between a golden folder and what there should be in it.
-fn compare(golden: &Path, compiled: &BTreeMap<PathBuf, String>, drifted: &mut Vec<String>) {
+fn compare(golden: &Path, compiled: &BTreeMap<PathBuf, Vec<u8>>, drifted: &mut Vec<String>) {
     if std::env::var_os("UPDATE").is_some() {
         let _ = fs::remove_dir_all(golden);
         for (path, text) in compiled {
@@ -71,11 +54,13 @@ fn compare(golden: &Path, compiled: &BTreeMap<PathBuf, String>, drifted: &mut Ve
             fs::write(path, text).unwrap();
         }
     }
-    let expected = files(golden);
+    let expected = contents_below(golden);
     let paths: BTreeSet<&PathBuf> = compiled.keys().chain(expected.keys()).collect();
     for path in paths {
         if compiled.get(path) != expected.get(path) {
-            let text = |tree: &BTreeMap<PathBuf, String>| tree.get(path).cloned().unwrap_or_default();
+            let text = |tree: &BTreeMap<PathBuf, Vec<u8>>| {
+                String::from_utf8_lossy(tree.get(path).map_or(&[], Vec::as_slice)).into_owned()
+            };
             let (old, new) = (text(&expected), text(compiled));
             let diff = similar::TextDiff::from_lines(old.as_str(), new.as_str());
             drifted.push(format!("{}\n{}", golden.join(path).display(), diff.unified_diff()));

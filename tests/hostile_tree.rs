@@ -193,15 +193,7 @@ fn edits() -> Vec<(&'static str, Edit)> {
         ("a link in a file's place", linked(COMPOSE, "../elsewhere")),
         ("a link in a certificate's place", linked("agent/ca/bundle.pem", "/etc/passwd")),
         ("another name for a token", set("/slots/1/token_ref", "STOLEN".into())),
-        ("another source of a variable", {
-            Box::new(|tree| {
-                edit_index(tree, |index| {
-                    let env = index["env"].as_array_mut().unwrap();
-                    let own = env.iter_mut().find(|entry| entry["name"] == "REVIEWER").unwrap();
-                    own["source"] = json!({ "host_variable": "STOLEN" });
-                });
-            })
-        }),
+        ("another source of a variable", set("/env/REVIEWER/host_variable", "STOLEN".into())),
         ("a plan that the files do not follow", set("/manifest/egress/routes/1/host", "elsewhere.example".into())),
         ("a plan with a text", set("/manifest/env/EDITOR", "sh".into())),
         ("a plan that is no manifest", set("/manifest/egress", json!({ "routes": [{ "host": "*" }] }))),

@@ -27,8 +27,10 @@ fn places_of(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
     let known = ["type", "properties", "items", "additionalProperties", "propertyNames", "required"];
     let words =
         ["title", "description", "default", "examples", "pattern", "minLength", "maxLength", "enum", "$id", "$schema"];
+    // What keys mean beside each other.
+    let between = ["oneOf", "dependencies"];
     for word in schema.as_object().unwrap().keys() {
-        assert!(known.contains(&word.as_str()) || words.contains(&word.as_str()), "{path}: `{word}` may hide a text");
+        assert!([&known[..], &words, &between].concat().contains(&word.as_str()), "{path}: `{word}` may hide a text");
     }
     match schema["type"].as_str() {
         Some("string") => {

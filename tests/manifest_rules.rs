@@ -225,9 +225,7 @@ fn variable_values_are_text_a_host_variable_or_a_question() {
     let compiled = compile_text("env:\n  A: \"$$x $y $${Z}\"\n  B: ${HOST_B}\n  C: \"?\"\n  D: \"? Who\"\n");
     assert!(compiled.file("agent/agent.env").contains("\nA=$x $y ${Z}\n"));
     let index: serde_json::Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
-    let source = |name: &str| {
-        index["env"].as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap()["source"].clone()
-    };
+    let source = |name: &str| index["env"][name].clone();
     assert_eq!(source("A"), "literal");
     assert_eq!(source("B"), serde_json::json!({ "host_variable": "HOST_B" }));
     assert_eq!(source("C"), serde_json::json!({ "prompt": "" }));
@@ -421,10 +419,25 @@ fn auth_is_a_scheme_and_a_name() {
         &with("scheme: Bearer, token_ref: T"),
         &with("scheme: token, token_ref: T"),
         &with("scheme: Basic, username: git, token_ref: T"),
+        &with("header: X-Api-Key, token_ref: T"),
+        &with("header: authorization, prefix: \"Bot \", token_ref: T"),
+        &with("header: x-a, prefix: \"key=\", token_ref: T"),
+        &with("query: $key, token_ref: T"),
     ]);
     found(&[
         (&with("scheme: Bearer"), &["BTL102 5:7"]),
-        (&with("token_ref: T"), &["BTL102 5:7"]),
+        (&with("token_ref: T"), &["BTL102 5:13"]),
+        (&with("header: a, scheme: Bearer, token_ref: T"), &["BTL206 5:23"]),
+        (&with("header: a, query: b, token_ref: T"), &["BTL206 5:33"]),
+        (&with("query: b, prefix: \"c \", token_ref: T"), &["BTL206 5:33"]),
+        (&with("header: a, username: c, token_ref: T"), &["BTL206 5:36"]),
+        (&with("query: \"a&b\", token_ref: T"), &["BTL206 5:22"]),
+        (&with("query: sk-live-0123456789, token_ref: T"), &["BTL214 5:22"]),
+        (&with("header: a, prefix: Bot, token_ref: T"), &["BTL206 5:34"]),
+        (&with("header: a, prefix: \" Bot \", token_ref: T"), &["BTL206 5:34"]),
+        (&with("header: a, prefix: \"Bot\\r\\n \", token_ref: T"), &["BTL206 5:34"]),
+        (&with("header: a, prefix: \"Bearer ghp_0123 \", token_ref: T"), &["BTL214 5:34"]),
+        (&with("header: sk-live-0123456789, token_ref: T"), &["BTL214 5:23"]),
         (&with(""), &["BTL102 5:7"]),
         (&with("scheme: bearer, token_ref: T"), &["BTL104 5:23"]),
         (&with("scheme: Basic, token_ref: T"), &["BTL206 5:23"]),
@@ -433,6 +446,49 @@ fn auth_is_a_scheme_and_a_name() {
         (&with("scheme: Bearer, token_ref: 2T"), &["BTL214 5:42"]),
         (&with("scheme: Bearer, token_ref: sk-live-0123456789"), &["BTL214 5:42"]),
     ]);
+}
+
+/// Names that would frame the request, hold for one hop, lead it elsewhere, or end the header.
+#[test]
+fn a_credential_is_in_no_header_that_the_hops_act_on() {
+    for name in [
+        "Host",
+        "Content-Length",
+        "content_length",
+        "Transfer-Encoding",
+        "transfer_encoding",
+        "Content-Type",
+        "Connection",
+        "Keep-Alive",
+        "TE",
+        "Trailer",
+        "Upgrade",
+        "Expect",
+        "Proxy-Authorization",
+        "Via",
+        "X-Forwarded-Host",
+        "X-HTTP-Method-Override",
+        "Sec-WebSocket-Protocol",
+        "\"\"",
+        "\"a b\"",
+        "\"a:b\"",
+        "\":path\"",
+        "\"a\\r\\nb\"",
+        "ä",
+    ] {
+        let text = format!(
+            "egress:\n  routes:\n    - host: a.example\n      pipelock: {{ tls_passthrough: true }}\n      auth: {{ header: {name}, token_ref: T }}\n"
+        );
+        let compiled = compile_text(&text);
+        assert_eq!(compiled.codes, ["BTL206 5:23"], "{name}");
+    }
+}
+
+/// pipelock's log would have it.
+#[test]
+fn a_credential_in_the_query_needs_a_host_that_is_not_opened() {
+    let text = "egress:\n  routes:\n    - host: a.example\n      auth: { query: key, token_ref: T }\n";
+    found(&[(text, &["BTL206 4:22"])]);
 }
 
 #[test]
@@ -493,7 +549,7 @@ fn parents_are_found_and_merged() {
     assert!(child.file("egress/routes.yaml").contains("base.example"));
     assert!(!child.file("egress/routes.yaml").contains("root.example"));
     assert!(child.file("compose.yaml").contains("10.9.8.0/25"));
-    assert!(child.file("bottle.json").contains("\"manifest\": \"base.yaml:3:29\""));
+    assert!(child.file("bottle.json").contains("\"/egress/routes/0/host\":\"base.yaml:3:29\""));
     assert!(!compile("empty.yaml").file("egress/routes.yaml").contains("base.example"));
 }
 

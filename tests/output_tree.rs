@@ -172,7 +172,7 @@ fn files_of_an_earlier_build_go_unless_somebody_edited_them() {
     assert!(!root.join("agent/home/.codex").exists());
     assert_eq!(fs::read_to_string(root.join("Smolfile")).unwrap(), "edited");
     assert!(
-        screen(&run).contains("Smolfile is no longer part of the bottle; it was edited, so it stays"),
+        screen(&run).contains("Smolfile is no longer part of the bottle but was edited, so it was kept"),
         "{}",
         screen(&run)
     );
@@ -297,7 +297,7 @@ fn an_option_without_effect_is_reported() {
     let folder = folder(&[("plain.yaml", "name: plain\n")]);
     let run = bottlec(folder.path(), &["build", "plain.yaml", "-o", "out", "--host-credentials", "nowhere"]);
     assert_eq!(run.status.code(), Some(0));
-    assert!(screen(&run).contains("--host-credentials is not used"), "{}", screen(&run));
+    assert!(screen(&run).contains("--host-credentials has no effect"), "{}", screen(&run));
 }
 
 #[test]

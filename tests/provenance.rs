@@ -29,6 +29,9 @@ fn parse(path: &str, text: &str) -> Value {
     if path.ends_with(".yaml") {
         return serde_yaml::from_str(text).unwrap();
     }
+    if path.ends_with(".json") {
+        return serde_json::from_str(text).unwrap();
+    }
     if path == "Smolfile" {
         return toml::from_str(text).unwrap();
     }
@@ -55,18 +58,39 @@ fn leaves(value: &Value, pointer: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The entries of `provenance` that `bottle.json` has for each file.
-fn entries(bottle: &Path) -> BTreeMap<String, BTreeMap<String, Value>> {
-    let index: Value = serde_json::from_slice(&fs::read(bottle.join("bottle.json")).unwrap()).unwrap();
-    serde_json::from_value(index["provenance"].clone()).unwrap()
+/// The entries of `provenance` that `bottle.json` has for each file, with the place of the manifest that decides
+/// them, if it does.
+fn entries(index: &Value) -> BTreeMap<String, BTreeMap<String, Option<String>>> {
+    let mut found: BTreeMap<String, BTreeMap<String, Option<String>>> = BTreeMap::new();
+    let mut add = |entries: &Value, place: Option<&Value>| {
+        for entry in entries.as_array().unwrap() {
+            let (file, pointer) = entry.as_str().unwrap().split_once('#').unwrap();
+            let place = place.map(|place| place.as_str().unwrap().to_owned());
+            let before = found.entry(file.to_owned()).or_default().insert(pointer.to_owned(), place);
+            assert_eq!(before, None, "{file} {pointer} is there twice");
+        }
+    };
+    let provenance = index["provenance"].as_object().unwrap();
+    assert_eq!(provenance.keys().collect::<Vec<_>>(), ["built_in", "manifest", "places", "provider"]);
+    provenance["built_in"].as_object().unwrap().values().for_each(|entries| add(entries, None));
+    provenance["provider"].as_array().unwrap().iter().for_each(|by| add(&by["entries"], None));
+    for (pointer, entries) in provenance["manifest"].as_object().unwrap() {
+        add(entries, Some(&provenance["places"][pointer]));
+    }
+    found
+}
+
+fn index(bottle: &Path) -> Value {
+    serde_json::from_slice(&fs::read(bottle.join("bottle.json")).unwrap()).unwrap()
 }
 
 #[test]
 fn every_entry_of_a_configuration_file_is_traced_and_every_pointer_is_there() {
     for (_, bottle) in goldens() {
         let index = Index::parse(&fs::read(bottle.join("bottle.json")).unwrap()).unwrap();
-        let entries = entries(&bottle);
-        assert_eq!(entries.len(), FILES.len());
+        let entries = entries(&self::index(&bottle));
+        let known: Vec<&str> = entries.keys().map(String::as_str).filter(|file| *file != "bottle.json").collect();
+        assert_eq!(known.len(), FILES.len(), "{known:?}");
         for file in FILES {
             let parsed = parse(file, &fs::read_to_string(bottle.join(file)).unwrap());
             let mut found = Vec::new();
@@ -103,9 +127,12 @@ fn expected(index: &Value, file: &str, pointer: &str, value: &Value) -> String {
         ("egress/routes.yaml", ["routes", _]) => word(&value["host"]),
         ("egress/routes.yaml", ["routes", _, "token_env"]) => token_of(value.as_str().unwrap()),
         ("egress/routes.yaml", ["routes", _, "keep_authorization"]) => "true".to_owned(),
-        ("egress/routes.yaml", ["routes", _, "path_allowlist", _] | ["routes", _, "auth_scheme" | "auth_username"]) => {
-            word(value)
+        ("egress/routes.yaml", ["routes", _, "path_allowlist", _]) => word(value),
+        // The wire has it in small letters.
+        ("egress/routes.yaml", ["routes", _, "auth_header"]) => {
+            if value == "authorization" { "Authorization" } else { "X-Example-Key" }.into()
         }
+        ("egress/routes.yaml", ["routes", _, key]) if key.starts_with("auth_") => word(value),
         ("pipelock/pipelock.yaml", ["api_allowlist", _] | ["ssrf", "ip_allowlist", _]) => word(value),
         ("pipelock/pipelock.yaml", ["tls_interception", "passthrough_domains", _]) => "true".to_owned(),
         ("egress/routes.yaml", ["routes", _, "opened"]) => "false".to_owned(),
@@ -115,7 +142,8 @@ fn expected(index: &Value, file: &str, pointer: &str, value: &Value) -> String {
         | ("compose.yaml", ["services", "egress" | "machine-egress", "environment", slot]) => token_of(slot),
         ("agent/agent.env", [name])
         | ("compose.yaml", ["services", "agent", "environment", name])
-        | ("Smolfile", ["secrets", name]) => format!("{name}:"),
+        | ("Smolfile", ["secrets", name])
+        | ("bottle.json", ["env", name]) => format!("{name}:"),
         ("Smolfile", ["env", _]) => word(value).split_once('=').unwrap().0.to_owned() + ":",
         ("compose.yaml", ["services", "pipelock" | "pipelock-ca", "image"]) => "3\"".to_owned(),
         ("compose.yaml", ["services", "agent", "image" | "build" | "read_only"]) | ("Smolfile", ["image"]) => {
@@ -135,13 +163,13 @@ fn expected(index: &Value, file: &str, pointer: &str, value: &Value) -> String {
 fn a_place_of_the_manifest_holds_what_decides_the_entry() {
     let mut places = 0;
     for (case, bottle) in goldens() {
-        let index: Value = serde_json::from_slice(&fs::read(bottle.join("bottle.json")).unwrap()).unwrap();
-        for (file, entries) in entries(&bottle) {
+        let index = index(&bottle);
+        for (file, entries) in entries(&index) {
             let parsed = parse(&file, &fs::read_to_string(bottle.join(&file)).unwrap());
-            for (pointer, entry) in entries {
-                let Some(place) = entry["manifest"].as_str() else { continue };
+            for (pointer, place) in entries {
+                let Some(place) = place else { continue };
                 let (found, expected) =
-                    (text_at(&case, place), expected(&index, &file, &pointer, parsed.pointer(&pointer).unwrap()));
+                    (text_at(&case, &place), expected(&index, &file, &pointer, parsed.pointer(&pointer).unwrap()));
                 let found = found.to_ascii_lowercase();
                 assert!(
                     found.starts_with(&expected.to_ascii_lowercase()),
@@ -239,37 +267,77 @@ fn each_part_of_a_file_is_traced_to_what_decides_it() {
 }
 
 #[test]
-fn routes_slots_and_variables_say_where_they_are_from() {
-    let compiled = compile_text("agent_provider:\n  template: claude\n  auth_token: TOKEN\n");
+fn what_a_rule_or_a_key_decides_stands_together() {
+    let compiled = compile_text("agent_provider:\n  auth_token: TOKEN\nenv: { OWN: x, ASKED: '?' }\n");
     let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
-    let asked = |rule, place| json!({ "provider": { "provider": "claude", "rule": rule, "asked_at": place } });
-    assert_eq!(index["routes"][0]["from"], asked("model-api", "bottle.yaml:3:15"));
-    assert_eq!(index["slots"][0]["from"], asked("model-api", "bottle.yaml:3:15"));
-    let from = |name: &str| {
-        let env = index["env"].as_array().unwrap();
-        env.iter().find(|variable| variable["name"] == name).unwrap()["from"].clone()
-    };
-    assert_eq!(from("CLAUDE_CODE_OAUTH_TOKEN"), asked("placeholder", "bottle.yaml:3:15"));
-    assert_eq!(from("DISABLE_AUTOUPDATER"), asked("environment", "bottle.yaml:2:13"));
-    assert_eq!(from("HOME"), json!({ "built_in": "agent-trust" }));
+    let provenance = &index["provenance"];
+    assert_eq!(
+        provenance["built_in"]["agent-trust"],
+        json!(["Smolfile#/env", "agent/agent.env#", "compose.yaml#/services/agent/environment"])
+    );
+    let of = |rule: &str| provenance["provider"].as_array().unwrap().iter().find(|by| by["rule"] == rule).unwrap();
+    assert_eq!(
+        *of("placeholder"),
+        json!({
+            "provider": "claude",
+            "rule": "placeholder",
+            "asked_at": "/agent_provider/auth_token",
+            "entries": [
+                "Smolfile#/env/2",
+                "agent/agent.env#/CLAUDE_CODE_OAUTH_TOKEN",
+                "compose.yaml#/services/agent/environment/CLAUDE_CODE_OAUTH_TOKEN",
+            ]
+        })
+    );
+    assert_eq!(
+        provenance["manifest"],
+        json!({
+            "/env/ASKED": [
+                "Smolfile#/secrets/ASKED",
+                "compose.yaml#/services/agent/environment/ASKED",
+                "bottle.json#/env/ASKED",
+            ],
+            "/env/OWN": [
+                "Smolfile#/env/12",
+                "agent/agent.env#/OWN",
+                "compose.yaml#/services/agent/environment/OWN",
+            ],
+        })
+    );
+    assert_eq!(
+        provenance["places"],
+        json!({
+            "/agent_provider/auth_token": "bottle.yaml:2:15",
+            "/env/ASKED": "bottle.yaml:3:16",
+            "/env/OWN": "bottle.yaml:3:8",
+        })
+    );
+}
+
+/// The lines of `bottle.json` that a change of the manifest's text changes.
+fn changed_lines(before: &str, after: &str) -> Vec<String> {
+    let [before, after] = [before, after].map(|text| compile_text(text).file("bottle.json").to_owned());
+    let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    assert_eq!(before.len(), after.len());
+    let changed = before.iter().zip(&after).filter(|(before, after)| before != after);
+    changed.map(|(_, after)| after.trim_start().split(':').next().unwrap().to_owned()).collect()
 }
 
 #[test]
-fn an_index_from_before_provenance_is_read() {
-    let compiled = compile_text("agent_provider: { auth_token: TOKEN }\n");
-    let mut index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
-    let fields = index.as_object_mut().unwrap();
-    fields.remove("provenance").unwrap();
-    fields.remove("stamp").unwrap();
-    index["slots"][0].as_object_mut().unwrap().remove("from").unwrap();
-    for variable in index["env"].as_array_mut().unwrap() {
-        if variable["from"].get("built_in").is_some() {
-            variable["from"] = json!("built_in");
-        }
+fn a_comment_or_a_moved_line_changes_two_lines_of_the_index() {
+    let text = MANIFEST.replace("network:", "name: bottle\nnetwork:");
+    let commented = [
+        format!("# Why there is this bottle.\n{text}"),
+        text.replace("    - host: b.example\n", "    # Packages.\n    - host: b.example\n"),
+        text.replace("egress:", "\n\negress:"),
+        format!("{}name: bottle\n", text.replace("name: bottle\n", "")),
+        text.replace("{ OWN: x, ASKED: '?' }", "{ ASKED: '?', OWN: x }"),
+    ];
+    for changed in commented {
+        assert_eq!(changed_lines(&text, &changed), ["\"manifest\"", "\"places\""], "{changed}");
     }
-    let index = Index::parse(index.to_string().as_bytes()).unwrap();
-    assert_eq!(index.tokens().count(), 1);
-    assert_eq!(index.provenance("compose.yaml", "/services"), None);
+    // Behind everything else it moves nothing.
+    assert_eq!(changed_lines(&text, &format!("{text}# The end.\n")), ["\"manifest\""]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::{Compiled, compile_text};
+use bottlec::value::allowlist::Admits as _;
 use serde_json::{Value, json};
 
 fn hosts(compiled: &Compiled) -> Vec<String> {
@@ -22,10 +23,9 @@ fn claude_with_a_token_signs_through_egress() {
     assert!(has_variable(&compiled, "CLAUDE_CODE_OAUTH_TOKEN=egress-placeholder"));
     let index: Value = serde_json::from_str(compiled.file("bottle.json")).unwrap();
     assert_eq!(index["hidden_env_names"], json!(["CLAUDE_CODE_OAUTH_TOKEN"]));
-    let from = json!({ "provider": { "provider": "claude", "rule": "model-api", "asked_at": "bottle.yaml:1:31" } });
     assert_eq!(
         index["slots"],
-        json!([{ "slot": "EGRESS_TOKEN_0", "token_ref": "HOST_TOKEN", "source": "host_variable", "from": from }])
+        json!([{ "slot": "EGRESS_TOKEN_0", "token_ref": "HOST_TOKEN", "source": "host_variable" }])
     );
     assert_eq!(index["command"], json!(["claude"]));
 }
@@ -85,7 +85,7 @@ fn codex_without_can_sign_in_inside_the_bottle() {
 
 #[test]
 fn a_provider_refuses_its_own_credentials_beside_a_sign_in() {
-    for provider in bottlec::provider::ALL {
+    for provider in &bottlec::provider::ALL {
         let sign_in = if provider.takes_auth_token() { "auth_token: T" } else { "forward_host_credentials: true" };
         for variable in provider.credential_variables() {
             let with = |sign_in: &str| {
@@ -104,7 +104,7 @@ fn what_a_provider_cannot_do_without_is_among_its_paths() {
     use bottlec::provider::facts::HostFacts;
     use bottlec::provider::{ALL, Settings};
     use bottlec::text::diagnostic::Findings;
-    for provider in ALL {
+    for provider in &ALL {
         let plan = provider.plan(&Settings::default(), &HostFacts::hermetic(), &mut Findings::default()).unwrap();
         for route in plan.egress_routes {
             assert!(!route.path_allowlist.is_empty(), "{}", route.host);

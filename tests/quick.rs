@@ -18,6 +18,7 @@ mod diagnostics;
 mod documents;
 mod egress_routes;
 mod exec;
+mod fixes;
 mod golden;
 mod hostile_tree;
 mod manifest_rules;

@@ -5,7 +5,6 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
 use bottlec::model::why::why;
@@ -47,19 +46,10 @@ const TWO_ROUTES: &str = "egress:\n  routes:\n    - host: a.example\n    - host:
 
 /// The model of a tree on disk.
 fn read(tree: &Path) -> Model {
-    let mut files = BTreeMap::new();
-    let mut open = vec![tree.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                let name = path.strip_prefix(tree).unwrap().to_str().unwrap().to_owned();
-                files.insert(name, fs::read_to_string(path).unwrap());
-            }
-        }
-    }
+    let text = |(path, content): (std::path::PathBuf, Vec<u8>)| {
+        (path.to_str().unwrap().to_owned(), String::from_utf8(content).unwrap())
+    };
+    let files = support::contents_below(tree).into_iter().map(text).collect();
     Model::of(files).unwrap()
 }
 
@@ -94,7 +84,16 @@ const HOSTS: [&str; 5] = ["api.anthropic.com", "a.example", "b.example", "git.ex
 const OWNED: [&str; 4] = ["/v1/messages", "/api/claude_code", "/api/oauth/profile", "/api/oauth/claude_cli/roles"];
 /// None covers another, except that of the same letter.
 const PREFIXES: [&str; 5] = ["/a", "/a/b", "/c", "/d/e", "/d/e/f"];
-const SCHEMES: [&str; 3] = ["scheme: Bearer", "scheme: token", "scheme: Basic\n        username: me"];
+const FORMS: [&str; 6] = [
+    "scheme: Bearer",
+    "scheme: token",
+    "scheme: Basic\n        username: me",
+    "header: x-example-key",
+    "header: x-example-key\n        prefix: \"Key \"",
+    QUERY,
+];
+/// Refused on a host that pipelock opens.
+const QUERY: &str = "query: key";
 const RANGES: [&str; 3] = ["10.1.0.0/16", "10.1.2.0/24", "192.168.7.7/32"];
 const VALUES: [&str; 5] = ["plain", "${HOST_ONE}", "${HOST_TWO}", "?", "?which one"];
 
@@ -135,14 +134,15 @@ impl Wish {
             if !prefixes.is_empty() {
                 keys.push(format!("path_allowlist: [{}]\n", prefixes.join(", ")));
             }
-            if let Some((scheme, token)) = route.auth.filter(|_| !owned) {
-                keys.push(format!("auth:\n        {}\n        token_ref: TOKEN_{token}\n", SCHEMES[scheme]));
+            if let Some((form, token)) = route.auth.filter(|_| !owned) {
+                keys.push(format!("auth:\n        {}\n        token_ref: TOKEN_{token}\n", FORMS[form]));
             }
+            let needs_splice = route.auth.is_some_and(|(form, _)| FORMS[form] == QUERY);
             if route.keep && route.auth.is_none() && !owned {
                 keys.push("keep_authorization: true\n".to_owned());
             }
             let mut pipelock = String::new();
-            if route.spliced && !owned {
+            if (route.spliced || needs_splice) && !owned {
                 pipelock += "        tls_passthrough: true\n";
             }
             if let Some(range) = route.range.filter(|_| !owned) {
@@ -209,7 +209,7 @@ fn route() -> impl Strategy<Value = RouteWish> {
         .prop_map(|(chosen, longer)| {
             chosen.into_iter().map(|prefix| if longer && prefix != 2 { prefix + 1 } else { prefix }).collect()
         });
-    let auth = proptest::option::of((0..SCHEMES.len(), 0..2_usize));
+    let auth = proptest::option::of((0..FORMS.len(), 0..2_usize));
     let range = proptest::option::weighted(0.3, 0..RANGES.len());
     let flags = (proptest::bool::weighted(0.3), proptest::bool::ANY);
     (prefixes, auth, flags, range).prop_map(|(prefixes, auth, (keep, spliced), range)| RouteWish {

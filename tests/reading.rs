@@ -163,9 +163,9 @@ fn what_is_no_file_or_has_no_end_is_refused_wherever_a_file_is_named() {
         ("it.yaml", &["diff", "plain.yaml", "it.yaml"], "more than 1048576 bytes"),
         ("it.yaml", &["check", "child.yaml"], "more than 1048576 bytes"),
         ("it.md", &["check", "prose.yaml"], "more than 1048576 bytes"),
-        ("it", &["diff", "plain.yaml", "image.yaml"], "is this a Dockerfile?"),
-        ("list", &["check", "@list"], "more than 67108864 bytes"),
-        ("list", &["build", "@list", "--hermetic", "-o", "out"], "more than 67108864 bytes"),
+        ("it", &["diff", "plain.yaml", "image.yaml"], "is it a Dockerfile?"),
+        ("list", &["check", "@list"], "larger than 67108864 bytes"),
+        ("list", &["build", "@list", "--hermetic", "-o", "out"], "larger than 67108864 bytes"),
         ("login", &["build", "codex.yaml", "-o", "out", "--host-credentials", "login"], "too large"),
         (".codex/auth.json", &["build", "codex.yaml", "-o", "out"], "too large"),
     ];
@@ -220,8 +220,8 @@ fn a_stdin_without_end_is_read_to_the_limit() {
     let folder = folder(&[]);
     for (arguments, words, code) in [
         (&["check", "-"] as &[&str], "more than 1048576 bytes", 1),
-        (&["check", "@-"], "the list on stdin has more than 67108864 bytes", 2),
-        (&["build", "@-", "-o", "out"], "the list on stdin has more than 67108864 bytes", 2),
+        (&["check", "@-"], "the list on stdin is larger than 67108864 bytes", 2),
+        (&["build", "@-", "-o", "out"], "the list on stdin is larger than 67108864 bytes", 2),
     ] {
         let mut child = start(folder.path(), arguments);
         let mut stdin = child.stdin.take().unwrap();

@@ -2,30 +2,13 @@
 //! file-mode mask.
 
 use crate::support;
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::folder;
-
-fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![root.to_owned()];
-    while let Some(place) = open.pop() {
-        for entry in fs::read_dir(&place).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                found.insert(path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
-}
 
 #[test]
 fn builds_are_byte_identical_wherever_whenever_and_whoever() {
@@ -39,7 +22,7 @@ fn builds_are_byte_identical_wherever_whenever_and_whoever() {
         change(&mut command);
         let run = command.output().unwrap();
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-        files(&out)
+        crate::support::contents_below(&out)
     };
     // `extends: more/parent` is a path; it has no ending, so it is not taken for a name.
     let manifest = manifest.replace("more/parent", parent_path);

@@ -1,5 +1,5 @@
 //! The walk through a review in `docs/review.md`: what it shows is what the program prints, and so is its
-//! picture. `UPDATE=1 cargo test --test review_page` draws the picture anew.
+//! picture. `UPDATE=1 cargo test --test quick review_page` draws the picture anew.
 
 use std::fmt::Write as _;
 use std::fs;

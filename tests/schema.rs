@@ -1,5 +1,5 @@
 //! The committed schemas: made from the types, complete for editors, and as strict as bottlec itself.
-//! `UPDATE=1 cargo test --test schema` rewrites them.
+//! `UPDATE=1 cargo test --test quick schema` rewrites them.
 
 use std::fs;
 use std::path::Path;
@@ -8,6 +8,8 @@ use bottlec::manifest::schema;
 use bottlec::text::diagnostic::Findings;
 use bottlec::text::source::{Source, Sources};
 use bottlec::text::yaml;
+use bottlec::value::credential::{Parameter, Prefix};
+use bottlec::value::header::HeaderName;
 use bottlec::value::host::Host;
 use bottlec::value::name::BottleName;
 use bottlec::value::network::Subnet;
@@ -26,7 +28,7 @@ fn committed_schemas_are_made_from_the_types() {
         let committed = fs::read_to_string(&path).unwrap();
         assert!(
             committed == made,
-            "{} is not what the types say; run: UPDATE=1 cargo test --test schema",
+            "{} is not what the types say; run: UPDATE=1 cargo test --test quick schema",
             path.display()
         );
     }
@@ -68,6 +70,9 @@ fn every_key_is_described_with_an_example_that_fits() {
             "scheme",
             "token_ref",
             "username",
+            "header",
+            "prefix",
+            "query",
             "path_allowlist",
         ];
         let name = path.rsplit('/').next().unwrap();
@@ -88,6 +93,9 @@ struct Published {
     name: jsonschema::Validator,
     variable: jsonschema::Validator,
     token_ref: jsonschema::Validator,
+    header: jsonschema::Validator,
+    prefix: jsonschema::Validator,
+    query: jsonschema::Validator,
     host: jsonschema::Validator,
     path: jsonschema::Validator,
     subnet: jsonschema::Validator,
@@ -101,6 +109,9 @@ fn published() -> Published {
         name: part("/properties/name"),
         variable: part("/properties/env/propertyNames"),
         token_ref: part(&format!("{route}/auth/properties/token_ref")),
+        header: part(&format!("{route}/auth/properties/header")),
+        prefix: part(&format!("{route}/auth/properties/prefix")),
+        query: part(&format!("{route}/auth/properties/query")),
         host: part(&format!("{route}/host")),
         path: part(&format!("{route}/path_allowlist/items")),
         subnet: part("/properties/network/properties/subnet"),
@@ -126,6 +137,9 @@ fn types_are_as_strict_as_the_published_patterns() {
             prop_assert!(BottleName::parse(&text).is_err() || published.name.is_valid(&value));
             prop_assert!(VariableName::parse(&text).is_err() || published.variable.is_valid(&value));
             prop_assert!(TokenRef::parse(&text).is_err() || published.token_ref.is_valid(&value));
+            prop_assert!(HeaderName::parse(&text).is_err() || published.header.is_valid(&value));
+            prop_assert!(Prefix::parse(&text).is_err() || published.prefix.is_valid(&value));
+            prop_assert!(Parameter::parse(&text).is_err() || published.query.is_valid(&value));
             prop_assert!(Host::parse(&text).is_err() || published.host.is_valid(&value));
             prop_assert!(PathPrefix::parse(&text).is_err() || published.path.is_valid(&value));
             prop_assert!(Subnet::parse(&text).is_err() || published.subnet.is_valid(&value));

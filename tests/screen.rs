@@ -210,7 +210,7 @@ fn input_of_any_kind_is_answered_at_once() {
         ("huge.yaml", 1, "BTL005"),
         ("nul.yaml", 1, "BTL007"),
         ("latin.yaml", 1, "BTL006"),
-        (".git", 2, "holds no bottle"),
+        (".git", 2, "no bottle found"),
     ] {
         let start = std::time::Instant::now();
         let run = bottlec(folder.path(), &["build", file, "-o", "-"]);

@@ -2,6 +2,7 @@
 
 use crate::support::compile_text;
 use bottlec::manifest::schema;
+use bottlec::text::suggest::is_one_edit_away;
 use serde_json::Value;
 
 /// One letter dropped, doubled, swapped with the next or replaced.
@@ -110,5 +111,18 @@ fn every_misspelt_name_gets_the_right_one() {
                 compiled.messages
             );
         }
+    }
+}
+
+#[test]
+fn one_edit_is_told_from_none_and_from_two() {
+    for word in ["auth", "aab", "größe", "x"] {
+        assert!(!is_one_edit_away(word, word));
+        for once in misspellings(word).into_iter().filter(|once| once != word) {
+            assert!(is_one_edit_away(word, &once) && is_one_edit_away(&once, word), "{word} {once}");
+        }
+    }
+    for (one, other) in [("abcd", "badc"), ("ab", "ba1"), ("ab", ""), ("abc", "cba"), ("ö", "oo"), ("a", "bc")] {
+        assert!(!is_one_edit_away(one, other) && !is_one_edit_away(other, one), "{one} {other}");
     }
 }

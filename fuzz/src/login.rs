@@ -9,11 +9,11 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bottlec::compile::compile;
+use bottlec::compile::tree::Tree;
 use bottlec::manifest::{self, Loaded};
 use bottlec::provider::facts::{HostCredentials, HostFacts};
 use bottlec::target::Backend;
 use bottlec::text::diagnostic::{Diagnostic, Findings};
-use bottlec::value::artifact::Tree;
 use bottlec::value::secret::Secret;
 use serde_json::{Map, Value, json};
 

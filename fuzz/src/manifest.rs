@@ -10,7 +10,7 @@ use bottlec::target::Backend;
 use bottlec::text::diagnostic::located::Located;
 use bottlec::text::diagnostic::{Diagnostic, Findings, concise, github, json, sarif};
 use bottlec::text::source::Sources;
-use bottlec::{compile, compile::lint, text::accept, text::allow};
+use bottlec::{compile, compile::rules, compile::rules::allow, text::accept};
 use serde_json::Value;
 
 use super::meaning;
@@ -45,7 +45,7 @@ fn judge(name: &str, bytes: &[u8]) {
         let mut unheard = Findings::default();
         let linked = compile::link(&bottle, &host, &both, &mut unheard).expect("it reads back");
         assert_eq!(unheard.error_count() + errors, findings.error_count());
-        lint::lint(&bottle, &linked, &mut findings);
+        rules::lint(&bottle, &linked, &sources, &mut findings);
         if let Some(tree) = tree {
             meaning::holds(bottle, &sources, &tree, bytes.len());
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bottlec::compile::tree::Tree;
 use bottlec::compile::{compile, link};
 use bottlec::link::egress::Egress;
 use bottlec::link::environment::Environment;
@@ -12,7 +13,7 @@ use bottlec::provider::facts::HostFacts;
 use bottlec::target::Backend;
 use bottlec::text::diagnostic::Findings;
 use bottlec::text::source::{Source, Sources};
-use bottlec::value::artifact::{INDEX, Tree};
+use bottlec::value::artifact::INDEX;
 use bottlec::value::variable::TokenRef;
 use bottlec::{text::yaml, value::digest};
 use serde_json::{Value, json};
@@ -122,16 +123,15 @@ fn read(text: &str) -> Value {
 fn routes(text: &str, egress: &Egress) {
     let meant = egress.routes.iter().map(|route| {
         let mut entry = serde_json::Map::from_iter([("host".to_owned(), json!(route.host.as_str()))]);
-        if !route.path_allowlist.is_empty() {
-            let paths: Vec<&str> = route.path_allowlist.iter().map(|path| path.as_str()).collect();
+        if !route.path_allowlist.is_any() {
+            let paths: Vec<&str> = route.path_allowlist.values().iter().map(|path| path.as_str()).collect();
             entry.insert("path_allowlist".to_owned(), json!(paths));
         }
         if let Some((auth, slot)) = &route.auth {
-            entry.insert("auth_scheme".to_owned(), json!(auth.scheme.as_str()));
+            let form = serde_json::to_value(&auth.injection).expect("texts");
+            let keys = form.as_object().expect("a form").iter();
+            entry.extend(keys.map(|(key, text)| (format!("auth_{key}"), text.clone())));
             entry.insert("token_env".to_owned(), json!(slot.to_string()));
-            auth.scheme.username().into_iter().for_each(|user| {
-                entry.insert("auth_username".to_owned(), json!(user));
-            });
         } else if route.keep_authorization {
             entry.insert("keep_authorization".to_owned(), json!(true));
         }

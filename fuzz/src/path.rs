@@ -2,6 +2,7 @@
 //! lets through lies below it, however the server reads it.
 
 use bottlec::model::{Request, Route, Verdict, judge};
+use bottlec::value::allowlist::Admits as _;
 use bottlec::value::host::Host;
 use bottlec::value::path_prefix::PathPrefix;
 
@@ -38,7 +39,7 @@ pub fn run(bytes: &[u8]) {
 fn asked(prefix: &PathPrefix, target: &str) -> bool {
     let route = Route {
         host: Host::parse("a.example").expect("a DNS name"),
-        path_allowlist: vec![prefix.clone()],
+        path_allowlist: [prefix.clone()].into_iter().collect(),
         credential: None,
         keeps_authorization: false,
         passage: None,

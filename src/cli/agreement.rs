@@ -1,5 +1,5 @@
-//! What of the host's credentials a bottle uses, and what of that its owner agreed to. Read from the tree
-//! that is to be started; no value is looked at.
+//! Which of the host's credentials a bottle uses, and which of these uses its owner has allowed. Read from
+//! the tree that is about to start; no value is read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,50 +13,50 @@ use crate::provider::host_credential::is_credential;
 use crate::text::diagnostic::Refusal;
 use crate::text::visible;
 
-/// What an agreement is about.
+/// What an owner can allow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// Egress sends the token of this name to the host.
+    /// egress sends this token to this host.
     Sent {
-        /// The token ref.
+        /// The name of the token.
         token: String,
         /// The host.
         host: String,
     },
-    /// The agent is given the value of this host variable.
+    /// The value of this host variable is passed to the agent.
     Handed {
-        /// The host's variable.
+        /// The name on the host.
         variable: String,
     },
 }
 
-/// A use of a credential, with what its owner should know of it.
+/// One use of a credential, as shown to its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
-    /// What has to be agreed to.
+    /// What has to be allowed.
     pub subject: Subject,
-    /// The same in words, which are safe to show.
-    pub says: String,
-    /// Who asks for it: the manifest's `file:line:column`, or a rule of the provider.
+    /// The same as a message that is safe to print.
+    pub message: String,
+    /// What requests it: `file:line:column` in the manifest, or a rule of the provider.
     pub asked_by: String,
 }
 
-/// All that a bottle would use, in the order of its routes and variables, each once.
+/// Every use of a credential by a bottle, in the order of its routes and variables, without duplicates.
 ///
 /// # Errors
-/// The tree does not say where its tokens go.
+/// The tree does not say where its tokens are sent.
 pub fn uses(bottle: &Verified) -> Result<Vec<Use>, Refusal> {
-    let unfit = |problem: &str| Refusal::new(problem, "build it again: bottlec build MANIFEST -o DIR");
+    let invalid = |problem: &str| Refusal::new(problem, "rebuild it: bottlec build MANIFEST -o DIR");
     let wire = bottle.file(egress::WIRE).and_then(|text| Wire::parse(std::str::from_utf8(text).ok()?).ok());
-    let wire = wire.ok_or_else(|| unfit("egress/routes.yaml does not say which token goes where"))?;
+    let wire = wire.ok_or_else(|| invalid("egress/routes.yaml does not say which token is sent to which host"))?;
     let index = &bottle.index;
     let mut uses = Vec::new();
     for token in index.tokens() {
         let name = token.token_ref.as_str();
         let called = if token.from_host_file {
             format!(
-                "your login of {} ({name})",
-                provider::find(Some(index.provider())).map_or("an agent", |known| known.name())
+                "your {} login ({name})",
+                provider::find(Some(index.provider())).map_or("agent", |known| known.name())
             )
         } else {
             name.to_owned()
@@ -65,28 +65,28 @@ pub fn uses(bottle: &Verified) -> Result<Vec<Use>, Refusal> {
         let before = uses.len();
         uses.extend(routes.map(|(number, route)| Use {
             subject: Subject::Sent { token: name.to_owned(), host: route.host.as_str().to_owned() },
-            says: format!("{called} is sent to {}", visible::line(route.host.as_str())),
+            message: format!("{called} is sent to {}", visible::line(route.host.as_str())),
             asked_by: asked_by(index.provenance(egress::WIRE, &format!("/routes/{number}/token_env"))),
         }));
         if uses.len() == before {
-            return Err(unfit(&format!("no route sends the token {name}")));
+            return Err(invalid(&format!("no route sends the token {name}")));
         }
     }
     uses.extend(index.launch_variables().filter_map(|variable| handed(index, &variable)));
-    let mut told = BTreeSet::new();
-    uses.retain(|one| told.insert(one.subject.clone()));
+    let mut seen = BTreeSet::new();
+    uses.retain(|one| seen.insert(one.subject.clone()));
     Ok(uses)
 }
 
 fn handed(index: &Index, variable: &LaunchVariable) -> Option<Use> {
     let LaunchVariable { name, source, place } = variable;
-    // Who answers a question agrees by that.
+    // Answering a question is agreeing to it.
     let LaunchSource::Host(host) = source else { return None };
     let is_token = || index.tokens().any(|token| token.token_ref.as_str() == host.as_str());
     let holds_credential = is_credential(host.as_str()) || is_credential(name.as_str()) || is_token();
     holds_credential.then(|| Use {
         subject: Subject::Handed { variable: host.as_str().to_owned() },
-        says: format!("{host} is given to the agent, as its variable {name}"),
+        message: format!("{host} is passed to the agent as {name}"),
         asked_by: visible::short(place),
     })
 }
@@ -96,22 +96,22 @@ fn asked_by(provenance: Option<&Provenance>) -> String {
     visible::short(&decided.unwrap_or_default())
 }
 
-/// What the owner of a checkout agreed to. A format of its own: `docs/formats.md`.
+/// What the owner of a checkout has allowed. The format is documented in `docs/formats.md`.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreed {
-    /// The bottle's folder, for people: the file's own is named by a hash.
+    /// The bottle's folder, for readers: the file itself is named by a hash.
     #[serde(default)]
     pub folder: String,
     /// Hosts by token.
     #[serde(default)]
     tokens: BTreeMap<String, BTreeSet<String>>,
-    /// Host variables that the agent may be given.
+    /// Host variables that may be passed to the agent.
     #[serde(default)]
     env: BTreeSet<String>,
 }
 
 impl Agreed {
-    /// Whether this was agreed to.
+    /// Whether this is allowed.
     pub fn covers(&self, subject: &Subject) -> bool {
         match subject {
             Subject::Sent { token, host } => self.tokens.get(token).is_some_and(|hosts| hosts.contains(host)),
@@ -119,7 +119,7 @@ impl Agreed {
         }
     }
 
-    /// Agrees to it.
+    /// Allows it.
     pub fn add(&mut self, subject: &Subject) {
         match subject.clone() {
             Subject::Sent { token, host } => self.tokens.entry(token).or_default().insert(host),
@@ -127,7 +127,7 @@ impl Agreed {
         };
     }
 
-    /// All of it.
+    /// Everything that is allowed.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> {
         let sent = |(token, hosts): (&String, &BTreeSet<String>)| {
             let token = token.clone();
@@ -142,7 +142,7 @@ impl std::fmt::Display for Subject {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match self {
             Subject::Sent { token, host } => write!(f, "{} is sent to {}", visible::line(token), visible::line(host)),
-            Subject::Handed { variable } => write!(f, "{} is given to the agent", visible::line(variable)),
+            Subject::Handed { variable } => write!(f, "{} is passed to the agent", visible::line(variable)),
         }
     }
 }

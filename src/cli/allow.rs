@@ -1,4 +1,4 @@
-//! `bottlec allow`: agrees beforehand to what a bottle does with the host's credentials.
+//! `bottlec allow`: allows a bottle, before it starts, to use the host's credentials.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -7,28 +7,28 @@ use std::path::PathBuf;
 use annotate_snippets::Level;
 use anyhow::{Context as _, Result};
 
-use super::consent::{Agreements, Answer, told};
+use super::consent::{Agreements, Answer, describe};
 use super::exec::show;
-use super::{Screen, Status, unfit};
+use super::{Screen, Status, invalid_tree};
 use crate::cli::agreement::{Subject, uses};
 use crate::cli::terminal::Terminal;
 use crate::output::{self, Unfit, Verified};
 use crate::text::diagnostic::Refusal;
 
-/// Allow a bottle to use credentials: which token goes to which host
+/// Allow a bottle to use credentials: which token may be sent to which host
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Allow {
-    /// The bottle's folder, which has bottle.json
+    /// The bottle's folder, which contains bottle.json
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Allow all that is new without asking, for scripts
+    /// Allow everything new without asking, for scripts
     #[arg(short, long, conflicts_with_all = ["list", "forget"])]
     yes: bool,
-    /// Print what was allowed and what would be new, and change nothing
+    /// List what is allowed and what is new; change nothing
     #[arg(long, conflicts_with = "forget")]
     list: bool,
-    /// Take back all that was allowed in this folder; `exec` asks again
+    /// Revoke everything allowed in this folder; `exec` will ask again
     #[arg(long)]
     forget: bool,
 }
@@ -40,27 +40,27 @@ Examples:
   bottlec allow --list out/review
   bottlec allow --forget out/review
 
-A bottle sends no token to a host, and gives no credential to its agent, before you agreed to that
-in the bottle's folder. `exec` asks on the terminal; this command does it beforehand, and for starts
-without a terminal. No token is read. The answer is kept in bottlec's configuration folder
-($XDG_CONFIG_HOME/bottlec, else ~/.config/bottlec) and holds for this folder alone: another clone of
-the same repository asks again, and a rebuild asks for what it adds.
+A bottle sends no token to a host, and passes no credential to its agent, until you have allowed it
+in the bottle's folder. `exec` asks on the terminal; use this command to answer beforehand, or for
+starts without a terminal. No token is read. The answer is stored in bottlec's configuration folder
+($XDG_CONFIG_HOME/bottlec, or ~/.config/bottlec) and applies to this folder only: another clone of
+the same repository asks again, and after a rebuild only what is new is asked for.
 
-Exit codes: 0 all is allowed, 1 something is not, or the folder is not as a build wrote it, 2 usage,
-input/output or internal error, 130 after ^C at the question.";
+Exit codes: 0 everything is allowed, 1 something is not, or the folder is not what a build wrote,
+2 usage, I/O or internal error, 130 interrupted with ^C.";
 
 impl Allow {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
         if self.forget {
             Agreements::of(&self.folder)?.forget()?;
-            screen.note(format_args!("bottlec: nothing is allowed in {} any more", self.folder.display()));
+            screen.note(format_args!("bottlec: revoked everything that was allowed in {}", self.folder.display()));
             return Ok(Status::Clean);
         }
         let bottle = match output::verify(&self.folder)? {
             Ok(bottle) => bottle,
-            Err(unfit) => {
-                show(&Level::ERROR, &unfit::explain(&self.folder, &unfit));
-                return Ok(if unfit == Unfit::NoIndex { Status::Exit(2) } else { Status::Findings });
+            Err(invalid) => {
+                show(&Level::ERROR, &invalid_tree::explain(&self.folder, &invalid));
+                return Ok(if invalid == Unfit::NoIndex { Status::Exit(2) } else { Status::Findings });
             }
         };
         if self.list {
@@ -85,15 +85,15 @@ impl Allow {
         }
         if self.yes {
             agreements.add(&new)?;
-            new.iter().for_each(|one| screen.note(format_args!("bottlec: allowed: {}", told(one))));
+            new.iter().for_each(|one| screen.note(format_args!("bottlec: allowed: {}", describe(one))));
             return Ok(Status::Clean);
         }
         if Terminal::open().is_none() {
             let refusal = Refusal::new(
-                "there is no terminal to ask on, and this would be new:",
-                format!("if that is as it should be, run `bottlec allow --yes {}`", self.folder.display()),
+                "cannot ask without a terminal; not allowed yet:",
+                format!("if this is intended, run `bottlec allow --yes {}`", self.folder.display()),
             );
-            show(&Level::ERROR, &refusal.listing(new.iter().map(told)));
+            show(&Level::ERROR, &refusal.listing(new.iter().map(describe)));
             return Ok(Status::Findings);
         }
         Ok(match agreements.ask(bottle, &self.folder, &new)? {
@@ -105,7 +105,7 @@ impl Allow {
         })
     }
 
-    /// What the bottle uses, then what was allowed and is no longer used.
+    /// Lists what the bottle uses, then what is allowed but no longer used.
     fn print(&self, bottle: &Verified) -> Result<Status> {
         let uses = match uses(bottle) {
             Ok(uses) => uses,
@@ -122,7 +122,7 @@ impl Allow {
             if !is_allowed {
                 status = Status::Findings;
             }
-            text += &format!("{:9}{}\n", if is_allowed { "allowed" } else { "new" }, told(one));
+            text += &format!("{:9}{}\n", if is_allowed { "allowed" } else { "new" }, describe(one));
         }
         let used: BTreeSet<&Subject> = uses.iter().map(|one| &one.subject).collect();
         for subject in agreed.subjects().filter(|subject| !used.contains(subject)) {

@@ -1,4 +1,4 @@
-//! Many bottles at once: which files, on how many threads, and told of in which order.
+//! Batches of bottles: input files, worker threads and the order of results.
 
 use std::collections::HashSet;
 use std::io::Read as _;
@@ -13,17 +13,16 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use super::progress::{INTERVAL, Progress};
 use crate::{manifest, manifest::load::regular};
 
-/// How many results a thread may be ahead of what is told: one, since some hold a whole tree.
+/// How many results a thread may be ahead of the output: one, because a result may hold a whole tree.
 const AHEAD: usize = 1;
 
-/// The most bytes that a list of paths may have.
+/// The maximum size of a list of paths, in bytes.
 const MAX_LIST: usize = 64 << 20;
 
-/// How many threads.
+/// The number of threads.
 #[derive(clap::Args)]
 pub(super) struct Jobs {
-    /// Work on up to N bottles at a time; the output is the same for every N [default: the number of
-    /// the machine's processors]
+    /// Process up to N bottles in parallel; the output does not depend on N [default: the number of CPUs]
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 }
@@ -34,11 +33,11 @@ impl Jobs {
         if items < 2 { items } else { asked().min(items) }
     }
 
-    /// Does the work on every item and gives the results to `take`, in the order of the items whichever
-    /// is done first. Ends early when `take` fails.
+    /// Runs `work` on every item and passes the results to `take` in the order of the items. Stops early if
+    /// `take` fails.
     ///
-    /// Each thread has every n-th item and a short queue of its own: nothing is shared between threads,
-    /// and no more than the queues is in memory.
+    /// Each thread processes every n-th item and has a short queue of its own: threads share nothing, and only
+    /// the queues are held in memory.
     pub(super) fn run<T: Sync, R: Send>(
         &self,
         items: &[T],
@@ -61,7 +60,7 @@ impl Jobs {
                 let work = &work;
                 let lane = move || {
                     for (index, item) in items.iter().enumerate().skip(first).step_by(threads) {
-                        // Nobody takes it: the run ends early.
+                        // The receiver is gone: the run has stopped early.
                         if sender.send(work(index, item)).is_err() {
                             return;
                         }
@@ -71,7 +70,7 @@ impl Jobs {
                 queues.push(queue);
             }
             for index in 0..items.len() {
-                // A thread that panicked ends the scope with its panic.
+                // If a thread panicked, the scope panics as well.
                 let Ok(result) = receive(&queues[index % threads], progress) else { break };
                 take(index, result, progress)?;
                 progress.advance();
@@ -92,11 +91,11 @@ fn receive<R>(queue: &Receiver<R>, progress: &mut Progress) -> Result<R, RecvErr
     queue.recv()
 }
 
-/// The files that the arguments name, each once, in the order of the arguments. What cannot be read
-/// is given to `unread` and hides nothing else.
+/// The files named by the arguments, without duplicates, in argument order. Errors are passed to `unread`
+/// and do not stop the others.
 pub(super) fn inputs(arguments: &[PathBuf], mut unread: impl FnMut(anyhow::Error)) -> Result<Vec<PathBuf>> {
     if arguments.iter().any(|path| is_stdin(path)) && arguments.iter().any(|path| path.as_os_str() == "@-") {
-        bail!("stdin is either a manifest (`-`) or a list of manifests (`@-`)");
+        bail!("`-` and `@-` cannot be used together: both read stdin");
     }
     let mut inputs = Vec::new();
     for argument in arguments {
@@ -111,7 +110,7 @@ pub(super) fn inputs(arguments: &[PathBuf], mut unread: impl FnMut(anyhow::Error
     Ok(once(inputs))
 }
 
-/// A file, or the bottles of a folder.
+/// Adds a file, or every bottle in a folder.
 fn add(path: PathBuf, inputs: &mut Vec<PathBuf>, unread: &mut impl FnMut(anyhow::Error)) {
     if !path.is_dir() {
         inputs.push(path);
@@ -119,7 +118,7 @@ fn add(path: PathBuf, inputs: &mut Vec<PathBuf>, unread: &mut impl FnMut(anyhow:
     }
     match manifest::bottles_below(&path) {
         Ok(found) if found.is_empty() => unread(anyhow!(
-            "{} holds no bottle: name the manifest, or call it bottle.yaml or NAME.bottle.yaml",
+            "no bottle found in {}: pass the manifest itself, or name it bottle.yaml or NAME.bottle.yaml",
             path.display()
         )),
         Ok(found) if inputs.is_empty() => *inputs = found,
@@ -128,7 +127,7 @@ fn add(path: PathBuf, inputs: &mut Vec<PathBuf>, unread: &mut impl FnMut(anyhow:
     }
 }
 
-/// The paths of a list, a line each; blank lines and lines that start with `#` say nothing.
+/// The paths in a list, one per line; blank lines and lines that start with `#` are skipped.
 fn read_list(list: &Path) -> Result<Vec<PathBuf>> {
     let mut bytes = Vec::new();
     let shown = if is_stdin(list) { "on stdin".to_owned() } else { list.display().to_string() };
@@ -139,15 +138,15 @@ fn read_list(list: &Path) -> Result<Vec<PathBuf>> {
         bytes = regular::read(list, MAX_LIST).with_context(context)?;
     }
     if bytes.len() > MAX_LIST {
-        bail!("the list {shown} has more than {MAX_LIST} bytes: is this another file?");
+        bail!("the list {shown} is larger than {MAX_LIST} bytes: is it the right file?");
     }
     let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let paths = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));
     Ok(paths.map(|path| PathBuf::from(std::ffi::OsStr::from_bytes(path))).collect())
 }
 
-/// Each path once, also when it is spelt with `./` or from the root. Links are not followed: a bottle
-/// may take its name from that of the link.
+/// Removes duplicate paths, also when they are written with `./` or as absolute paths. Links are not
+/// followed: a bottle may be named after its link.
 fn once(mut inputs: Vec<PathBuf>) -> Vec<PathBuf> {
     let here = std::env::current_dir().unwrap_or_default();
     let mut seen = HashSet::with_capacity(inputs.len());

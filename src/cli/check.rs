@@ -1,4 +1,4 @@
-//! `bottlec check`: everything that can be judged without the host.
+//! `bottlec check`: every check that does not need the host.
 
 use std::collections::HashSet;
 use std::io::Read as _;
@@ -10,57 +10,56 @@ use clap::ValueEnum;
 use sha2::{Digest as _, Sha256};
 
 use super::batch::{self, Jobs};
+use super::messages::Messages;
 use super::progress::Progress;
-use super::said::Said;
 use super::{Screen, Status, human, say};
-use crate::compile;
+use crate::compile::{self, rules, rules::allow};
 use crate::manifest::{self, Loaded};
 use crate::provider::facts::HostFacts;
 use crate::target::Backend;
 use crate::text::diagnostic::located::Located;
 use crate::text::diagnostic::{Severity, concise, github, json, sarif};
-use crate::{compile::lint, text::accept, text::allow, text::yaml};
+use crate::{text::accept, text::yaml};
 
-/// Judge manifests: schema, rules and lint; reads nothing of the host
+/// Check manifests against the schema, rules and lints; reads nothing from the host
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Check {
-    /// Manifests, or folders that hold `bottle.yaml`, `*.bottle.yaml` or Markdown files with front
-    /// matter; `-` reads a manifest from stdin; `@FILE` reads paths from a file, a line each, `@-` from
-    /// stdin
+    /// Manifests, or folders with `bottle.yaml`, `*.bottle.yaml` or Markdown files with front matter;
+    /// `-` reads a manifest from stdin; `@FILE` reads paths from a file, one per line, `@-` from stdin
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// How to show findings
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
-    /// Take warnings for errors
+    /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
-    /// Exit with 0 whatever is found
+    /// Exit 0 even if there are errors
     #[arg(long)]
     exit_zero: bool,
-    /// What runs the agent: judge what these can express
+    /// Backends that must be able to run the bottle
     #[arg(long, value_delimiter = ',', value_name = "BACKEND", default_value = "docker,smolmachines")]
     backend: Vec<Backend>,
-    /// The path that the manifest on stdin would have, for messages and `extends`
+    /// Path of the manifest on stdin, for messages and `extends`
     #[arg(long, value_name = "PATH")]
     stdin_filename: Option<PathBuf>,
     #[command(flatten)]
     jobs: Jobs,
 }
 
-/// How to show findings.
+/// Output formats for findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// The line, the place underlined, and a remedy
+    /// Source line with the finding underlined, and a suggested fix
     Human,
-    /// A line each
+    /// One line per finding
     Concise,
-    /// For programs; docs/formats.md has the shape
+    /// JSON, as documented in docs/formats.md
     Json,
     /// SARIF 2.1.0, for code scanning
     Sarif,
-    /// GitHub workflow commands, which annotate a pull request
+    /// GitHub workflow commands, shown as annotations on a pull request
     Github,
 }
 
@@ -72,12 +71,12 @@ Examples:
   git diff --name-only origin/main -- '*.bottle.yaml' | bottlec check @-
   cat manifest.yaml | bottlec check - --stdin-filename bottles/manifest.yaml
 
-Exit codes: 0 no error (warnings are errors with --strict), 1 errors, 2 usage, input/output or internal error.";
+Exit codes: 0 no errors (with --strict, no warnings either), 1 errors, 2 usage, I/O or internal error.";
 
 impl Check {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
         if self.stdin_filename.is_some() && !self.paths.iter().any(|path| batch::is_stdin(path)) {
-            bail!("--stdin-filename goes with `-`");
+            bail!("--stdin-filename requires `-`");
         }
         let mut report = Report::default();
         let mut unread = 0;
@@ -88,34 +87,34 @@ impl Check {
         self.jobs.run(
             &paths,
             &mut Progress::new(screen, "checked", paths.len()),
-            |_, path| self.judge(path),
-            |_, judged, progress| {
-                let mut said = Said::default();
-                match judged {
+            |_, path| self.check_file(path),
+            |_, checked, progress| {
+                let mut messages = Messages::default();
+                match checked {
                     Ok(findings) => {
-                        findings.into_iter().for_each(|found| self.take(found, &mut report, screen, &mut said))
+                        findings.into_iter().for_each(|found| self.take(found, &mut report, screen, &mut messages))
                     }
-                    // One broken file does not hide the others.
+                    // A file that cannot be read does not stop the others.
                     Err(error) => {
-                        said.error(format_args!("bottlec: {error:#}"));
+                        messages.error(format_args!("bottlec: {error:#}"));
                         unread += 1;
                     }
                 }
-                progress.tell(said)
+                progress.print(messages)
             },
         )?;
         self.conclude(&report, screen)?;
         if paths.is_empty() && unread == 0 {
-            screen.note(format_args!("bottlec: the list names no manifest"));
+            screen.note(format_args!("bottlec: the list contains no manifests"));
         }
         if unread > 0 {
-            bail!("{unread} of the arguments could not be read");
+            bail!("{unread} of the inputs could not be read");
         }
         Ok(if report.errors > 0 && !self.exit_zero { Status::Findings } else { Status::Clean })
     }
 
-    /// The findings, each with its words in a format of a block or a line each.
-    fn judge(&self, path: &Path) -> Result<Vec<(Located, String)>> {
+    /// The findings of one file, each with its text unless the format is a single document.
+    fn check_file(&self, path: &Path) -> Result<Vec<(Located, String)>> {
         let loaded = if batch::is_stdin(path) {
             let mut bytes = Vec::new();
             std::io::stdin().take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).context("cannot read stdin")?;
@@ -127,9 +126,9 @@ impl Check {
         if let Some(bottle) = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings)) {
             let linked = compile::link(&bottle, &HostFacts::hermetic(), &self.backend, &mut findings)
                 .with_context(|| format!("internal error in {}: please report it", path.display()))?;
-            lint::lint(&bottle, &linked, &mut findings);
+            rules::lint(&bottle, &linked, &sources, &mut findings);
         }
-        // Whether they are of use, only `diff` can tell.
+        // Only `diff` can tell whether they are used.
         let _ = accept::acceptances(&sources, &mut findings);
         let allows = allow::silence(&sources, &mut findings);
         allow::report(&allows, &mut findings);
@@ -154,43 +153,43 @@ impl Check {
         Ok(worded.collect())
     }
 
-    /// Tells a finding, or keeps it for a format that is one text. What two files say of a parent that
-    /// they share is said once.
-    fn take(&self, (located, text): (Located, String), report: &mut Report, screen: &Screen, said: &mut Said) {
+    /// Prints a finding, or keeps it if the format is a single document. A finding in a parent that several
+    /// files share is reported once.
+    fn take(&self, (located, text): (Located, String), report: &mut Report, screen: &Screen, messages: &mut Messages) {
         if !report.count(&located) || (screen.quiet && located.severity != Severity::Error) {
             return;
         }
         report.is_shown = true;
         match self.format {
-            Format::Human | Format::Concise | Format::Github => said.result(text),
+            Format::Human | Format::Concise | Format::Github => messages.result(text),
             Format::Json | Format::Sarif => report.kept.push(located),
         }
     }
 
     fn conclude(&self, report: &Report, screen: &Screen) -> Result<()> {
-        let mut said = Said::default();
+        let mut messages = Messages::default();
         match self.format {
-            Format::Json => said.result(json::render(&report.kept)),
-            Format::Sarif => said.result(sarif::render(&report.kept)),
+            Format::Json => messages.result(json::render(&report.kept)),
+            Format::Sarif => messages.result(sarif::render(&report.kept)),
             Format::Human if report.is_shown => {
                 let count = |count, word: &str| match count {
                     1 => format!("1 {word}"),
                     count => format!("{count} {word}s"),
                 };
                 let (errors, warnings) = (count(report.errors, "error"), count(report.warnings, "warning"));
-                said.note(screen, format_args!("{errors}, {warnings}"));
+                messages.note(screen, format_args!("{errors}, {warnings}"));
             }
             Format::Human | Format::Concise | Format::Github => {}
         }
-        said.print()
+        messages.print()
     }
 }
 
-/// What is kept of a run: little, whatever the number of bottles, but for the formats that are one text.
+/// The state of a run: small for any number of bottles, except for the single-document formats.
 #[derive(Default)]
 struct Report {
-    /// Fingerprints of what was told.
-    told: HashSet<[u8; 16]>,
+    /// Fingerprints of the findings so far.
+    seen: HashSet<[u8; 16]>,
     errors: usize,
     warnings: usize,
     is_shown: bool,
@@ -203,7 +202,7 @@ impl Report {
         let hash = Sha256::digest(format!("{located:?}"));
         let mut fingerprint = [0; 16];
         fingerprint.copy_from_slice(&hash[..16]);
-        if !self.told.insert(fingerprint) {
+        if !self.seen.insert(fingerprint) {
             return false;
         }
         match located.severity {

@@ -1,4 +1,4 @@
-//! Whether a bottle may use the host's credentials: what is new is asked once, and remembered by checkout.
+//! Permission to use the host's credentials: each new use is asked for once and remembered per checkout.
 
 use std::path::Path;
 
@@ -14,26 +14,26 @@ use crate::output::Verified;
 use crate::text::diagnostic::Refusal;
 use crate::text::visible;
 
-/// Under which name agreements are kept.
+/// The name under which agreements are stored.
 const NAME: &str = "allowed";
 
-/// What was agreed to in a bottle's folder.
+/// What is allowed in a bottle's folder.
 pub(super) struct Agreements {
     pub(super) checkout: Checkout,
     pub(super) agreed: Agreed,
 }
 
-/// How a question to allow something ended.
+/// The outcome of asking for permission.
 pub(super) enum Answer {
     Allowed,
-    /// With this status; why was said.
+    /// With this exit status; the reason has been printed.
     Refused(Status),
 }
 
-/// Lets a start go on that uses nothing but what its owner agreed to, and asks for the rest. To be called
-/// before any value is looked at. Gives the status to end with where there is to be no start.
+/// Asks for each use of a credential that is not allowed yet. Must be called before any value is read.
+/// Returns the exit status if the bottle must not start.
 pub(super) fn consent(bottle: &Verified, folder: &Path, screen: &Screen) -> Result<Option<Status>> {
-    // Such a bottle does not start at all.
+    // A hermetic bottle never starts.
     if bottle.index.is_hermetic() {
         return Ok(None);
     }
@@ -65,19 +65,19 @@ impl Agreements {
         Ok(Agreements { checkout, agreed })
     }
 
-    /// What of it was not agreed to.
+    /// The uses that are not allowed yet.
     pub(super) fn new_among(&self, mut uses: Vec<Use>) -> Vec<Use> {
         uses.retain(|one| !self.agreed.covers(&one.subject));
         uses
     }
 
-    /// Agrees to all of it.
+    /// Allows these uses.
     pub(super) fn add(&mut self, uses: &[Use]) -> Result<()> {
         uses.iter().for_each(|one| self.agreed.add(&one.subject));
         self.keep()
     }
 
-    /// Forgets all of it.
+    /// Revokes everything.
     pub(super) fn forget(&mut self) -> Result<()> {
         self.agreed = Agreed::default();
         self.keep()
@@ -88,21 +88,21 @@ impl Agreements {
         self.checkout.remember(NAME, &self.agreed)
     }
 
-    /// Asks on the terminal for what is new.
+    /// Asks on the terminal whether to allow new uses.
     pub(super) fn ask(&mut self, bottle: &Verified, folder: &Path, new: &[Use]) -> Result<Answer> {
         let name = visible::line(bottle.index.name());
         let Some(terminal) = Terminal::open() else {
             let refusal = Refusal::new(
-                format!("the bottle {name} uses credentials that were not allowed in this folder:"),
-                format!("if that is as it should be, run `bottlec allow {}`", folder.display()),
+                format!("bottle {name} uses credentials that are not allowed in this folder:"),
+                format!("if this is intended, run `bottlec allow {}`", folder.display()),
             );
-            show(&Level::ERROR, &refusal.listing(new.iter().map(told)));
+            show(&Level::ERROR, &refusal.listing(new.iter().map(describe)));
             return Ok(Answer::Refused(Status::Findings));
         };
         let here = self.checkout.folder.display().to_string();
-        let list: String = new.iter().map(|one| format!("  {}\n", told(one))).collect();
+        let list: String = new.iter().map(|one| format!("  {}\n", describe(one))).collect();
         let question = format!(
-            "bottlec: the bottle {name} in {} wants to use credentials of yours:\n\n{list}\nbottlec: allow {} in this \
+            "bottlec: bottle {name} in {} wants to use your credentials:\n\n{list}\nbottlec: allow {} in this \
              folder from now on? [y/N]",
             visible::line(&here),
             if new.len() == 1 { "it".to_owned() } else { format!("these {}", new.len()) },
@@ -119,7 +119,7 @@ impl Agreements {
     }
 }
 
-/// A use and who asks for it, on one line.
-pub(super) fn told(one: &Use) -> String {
-    if one.asked_by.is_empty() { one.says.clone() } else { format!("{} ({})", one.says, one.asked_by) }
+/// A use and what requests it, on one line.
+pub(super) fn describe(one: &Use) -> String {
+    if one.asked_by.is_empty() { one.message.clone() } else { format!("{} ({})", one.message, one.asked_by) }
 }

@@ -1,4 +1,4 @@
-//! `bottlec init`: a first manifest.
+//! `bottlec init`: a starter manifest.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -9,14 +9,14 @@ use clap::builder::PossibleValuesParser;
 use super::{Screen, Status};
 use crate::provider;
 
-/// Write a commented first manifest; never overwrites
+/// Write a commented starter manifest; never overwrites a file
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Init {
-    /// The file to write; `-` prints it
+    /// File to write; `-` prints to stdout
     #[arg(value_name = "PATH", default_value = "bottle.yaml")]
     path: PathBuf,
-    /// Which agent runs in the bottle
+    /// Agent that runs in the bottle
     #[arg(long, value_name = "PROVIDER", default_value = provider::default_name(), value_parser = PossibleValuesParser::new(provider::names(|_| true)))]
     template: String,
 }
@@ -24,23 +24,24 @@ pub(super) struct Init {
 const EXAMPLES: &str = "\
 Examples:
   bottlec init
-  bottlec init bottles/review.bottle.yaml";
+  bottlec init bottles/review.bottle.yaml
+  bottlec init -";
 
 const START: &str = "\
 # yaml-language-server: $schema=bottle.schema.json
-# (`bottlec schema > bottle.schema.json` puts the schema beside this file, for editors.)
+# (For editors: `bottlec schema > bottle.schema.json` writes the schema next to this file.)
 #
-# A bottle: which agent runs in it, what it may reach, and with which credentials.
-# `bottlec check` judges it, `bottlec build THIS_FILE -o out/` compiles it.
+# A bottle: which agent runs in it, what it can reach, and with which credentials.
+# `bottlec check` validates it, `bottlec build THIS_FILE -o out/` compiles it.
 
 ";
 
 const END: &str = "
-# Variables of the agent: text, the host's variable (`${NAME}`) or a question (`?Which one`).
-# The last two are bound at launch and never written.
+# Environment of the agent: plain text, a host variable (`${NAME}`) or a question (`?Which one`).
+# The last two are resolved at launch and never written to a file.
 env: {}
 
-# Hosts beside those that the agent itself needs. Credentials are named, never written:
+# Hosts in addition to those that the agent itself needs. Credentials are referenced by name:
 #
 #   - host: git.example.com
 #     path_allowlist: [/api/v1/repos/team/project]
@@ -52,9 +53,7 @@ egress:
 
 impl Init {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
-        let Some(provider) = provider::find(Some(&self.template)) else {
-            bail!("there is no provider {}", self.template)
-        };
+        let Some(provider) = provider::find(Some(&self.template)) else { bail!("unknown provider {}", self.template) };
         let text = format!("{START}{}{END}", provider.first_settings());
         if self.path.as_os_str() == "-" {
             std::io::stdout().write_all(text.as_bytes()).context("cannot write to stdout")?;
@@ -64,7 +63,7 @@ impl Init {
         let mut file = match std::fs::OpenOptions::new().write(true).create_new(true).open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                bail!("{shown} is there already; name another file")
+                bail!("{shown} already exists; choose another path")
             }
             Err(error) => return Err(error).with_context(|| format!("cannot write {shown}")),
         };

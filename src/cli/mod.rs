@@ -1,4 +1,4 @@
-//! The command line: what was typed, and what each command's exit code means.
+//! The command line: arguments, global options and exit codes.
 
 pub mod agreement;
 mod allow;
@@ -12,17 +12,17 @@ mod exec;
 mod facts;
 pub mod human;
 mod init;
+mod invalid_tree;
 pub mod launch;
+mod messages;
 mod plan;
 mod progress;
 mod providers;
 mod rule;
-mod said;
 mod schema;
 mod shell;
 mod side;
 pub(crate) mod terminal;
-mod unfit;
 mod values;
 mod why;
 
@@ -34,7 +34,7 @@ use crate::text::diagnostic::Diagnostic;
 use crate::text::source::Sources;
 use crate::text::visible;
 
-/// Compiles one manifest into every file that a sandboxed coding agent's proxy chain needs.
+/// Compile one manifest into every file that a sandboxed coding agent's proxy chain needs
 #[derive(Parser)]
 #[command(name = "bottlec", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
@@ -44,16 +44,16 @@ struct Arguments {
     screen: Screen,
 }
 
-/// What to show, and how.
+/// Options of every command.
 #[derive(clap::Args)]
 struct Screen {
-    /// When to use colours; NO_COLOR turns them off
+    /// When to use colors; NO_COLOR disables them
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: ColorChoice,
     /// Show errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Show each file
+    /// Show more, such as each file that is written
     #[arg(short, long, global = true)]
     verbose: bool,
 }
@@ -76,14 +76,14 @@ enum Command {
     Man(shell::Man),
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 clean, 1 findings or differences, 2 usage, input/output or internal error.";
+const EXIT_CODES: &str = "Exit codes: 0 clean, 1 findings or differences, 2 usage, I/O or internal error.";
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
     Clean,
     Findings,
-    /// With this code, after saying why.
+    /// This exit code; the reason has been printed.
     Exit(u8),
 }
 
@@ -114,23 +114,23 @@ pub fn main() -> ExitCode {
         Ok(Status::Clean) => ExitCode::SUCCESS,
         Ok(Status::Findings) => ExitCode::from(1),
         Ok(Status::Exit(code)) => ExitCode::from(code),
-        // Whoever reads our output has seen enough: `bottlec … | head`.
+        // The reader has closed the pipe, as in `bottlec … | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // It may repeat the name of a file of a tree from anywhere.
+            // It may contain the name of a file in an untrusted tree.
             say(format_args!("bottlec: {}", visible::lines(&format!("{error:#}"))));
             ExitCode::from(2)
         }
     }
 }
 
-/// No core file, and no debugger of this user, gets what is read here or what the environment holds. A
-/// program that `exec` starts is as always: exec(2) undoes this.
+/// Disables core dumps and tracing by the same user, so that neither reveals what is read here or what the
+/// environment holds. A program started by `exec` is not affected: exec(2) resets this.
 fn keep_memory_private() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-        // Fails for no value that there is; without it everything else still works.
+        // Cannot fail for this value, and everything else works without it.
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
@@ -141,13 +141,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// One line on stderr. A closed stderr must not end the program.
+/// Prints a line to stderr. A closed stderr must not end the program.
 fn say(line: std::fmt::Arguments) {
     use std::io::Write as _;
     let _ = writeln!(anstream::stderr(), "{line}");
 }
 
-/// Puts asterisks over what findings say may be a secret.
+/// Masks the source text of findings that may point at a secret.
 fn mask_secrets(findings: &[Diagnostic], sources: &mut Sources) {
     for secret in findings.iter().filter(|diagnostic| diagnostic.code.may_point_at_secret()) {
         secret.span().into_iter().for_each(|span| sources.mask(span));
@@ -164,18 +164,18 @@ impl Screen {
         .write_global();
     }
 
-    /// A line about the work done; none with `--quiet`.
+    /// Prints a status line, unless `--quiet` is set.
     fn note(&self, line: std::fmt::Arguments) {
         if !self.quiet {
             say(line);
         }
     }
 
-    /// Findings, each a block of lines; warnings are left out with `--quiet`.
+    /// Prints findings; warnings are omitted with `--quiet`.
     fn show(&self, findings: &[Diagnostic], sources: Sources) {
-        let mut said = said::Said::default();
-        said.findings(self, findings, sources);
-        // To stderr alone, which may be closed.
-        let _ = said.print();
+        let mut messages = messages::Messages::default();
+        messages.findings(self, findings, sources);
+        // Only stderr is written to, which may be closed.
+        let _ = messages.print();
     }
 }

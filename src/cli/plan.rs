@@ -1,4 +1,4 @@
-//! `bottlec plan`: what a manifest and its provider ask for, before anything is rendered.
+//! `bottlec plan`: what a manifest and its provider request, before anything is rendered.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -18,11 +18,13 @@ use crate::provider::plan::{AgentImage, AgentProvisionPlan, HomeFile, Recipe};
 use crate::target::Backend;
 use crate::text::diagnostic::Severity;
 use crate::text::source::Sources;
+use crate::value::credential::Injection;
 
-/// Print the provider's plan and the merged routes as JSON; reads nothing of the host
+/// Print the provider's plan and the merged routes as JSON; reads nothing from the host
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Plan {
+    /// Manifest: a YAML file, or a Markdown file with front matter
     manifest: PathBuf,
 }
 
@@ -31,11 +33,11 @@ Examples:
   bottlec plan manifest.yaml
   bottlec plan manifest.yaml | jq '.routes[].host'
 
-docs/formats.md has the shape.
+The format is documented in docs/formats.md.
 
-Exit codes: 0 clean (warnings included), 1 errors, 2 usage, input/output or internal error.";
+Exit codes: 0 no errors, 1 errors, 2 usage, I/O or internal error.";
 
-/// The version of the shape.
+/// The version of this format.
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -46,7 +48,7 @@ struct Report<'p> {
     image: Image<'p>,
     command: &'p [String],
     home: &'p str,
-    /// Without those that are hidden.
+    /// Without the hidden ones.
     guest_env: BTreeMap<&'p str, &'p str>,
     hidden_env_names: Vec<&'p str>,
     provisioned_env: BTreeMap<&'p str, Source<'p>>,
@@ -91,9 +93,8 @@ struct MergedRoute<'p> {
 
 #[derive(Serialize)]
 struct Signed<'p> {
-    scheme: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<&'p str>,
+    #[serde(flatten)]
+    injection: &'p Injection,
     token_ref: &'p str,
     slot: String,
 }
@@ -157,10 +158,9 @@ fn merged<'p>(route: &'p Route, sources: &Sources) -> MergedRoute<'p> {
     let origin: &Origin = origin;
     MergedRoute {
         host: host.as_str(),
-        path_allowlist: path_allowlist.iter().map(|prefix| prefix.as_str()).collect(),
+        path_allowlist: path_allowlist.values().iter().map(|prefix| prefix.as_str()).collect(),
         auth: auth.as_ref().map(|(auth, slot)| Signed {
-            scheme: auth.scheme.as_str(),
-            username: auth.scheme.username(),
+            injection: &auth.injection,
             token_ref: auth.token_ref.as_str(),
             slot: slot.to_string(),
         }),

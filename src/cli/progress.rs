@@ -1,4 +1,4 @@
-//! A line on the terminal that says how far a long run is.
+//! The progress line of a long run.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -6,40 +6,40 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::Screen;
-use super::said::Said;
+use super::messages::Messages;
 
-/// What takes no longer shows nothing.
+/// A shorter run shows no progress.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often the line is drawn.
+/// The interval at which the line is redrawn.
 pub(super) const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The line. It is gone when this is dropped.
+/// The progress line. It is erased on drop.
 pub(super) struct Progress {
-    /// Whether anybody is there to see it.
+    /// Whether the line may be shown.
     pub(super) is_seen: bool,
     what: &'static str,
     total: usize,
     done: usize,
     start: Instant,
-    /// When the line was drawn last.
+    /// When the line was last drawn.
     drawn: Option<Instant>,
     is_shown: bool,
 }
 
 impl Progress {
-    /// For a run over so many bottles; only a terminal gets the line, and not with `--quiet`.
+    /// The progress over `total` bottles. It is shown on a terminal only, and not with `--quiet`.
     pub(super) fn new(screen: &Screen, what: &'static str, total: usize) -> Self {
         let is_seen = total > 1 && !screen.quiet && std::io::stderr().is_terminal();
         Progress { is_seen, what, total, done: 0, start: Instant::now(), drawn: None, is_shown: false }
     }
 
-    /// One bottle more.
+    /// Counts one more bottle.
     pub(super) fn advance(&mut self) {
         self.done += 1;
         self.draw();
     }
 
-    /// Draws the line if it is time to.
+    /// Redraws the line if it is due.
     pub(super) fn draw(&mut self) {
         if !self.is_seen || self.done == self.total {
             return;
@@ -53,13 +53,13 @@ impl Progress {
         self.is_shown = true;
     }
 
-    /// Prints what was said in the place of the line.
-    pub(super) fn tell(&mut self, said: Said) -> Result<()> {
-        if said.is_empty() {
+    /// Erases the line and prints messages.
+    pub(super) fn print(&mut self, messages: Messages) -> Result<()> {
+        if messages.is_empty() {
             return Ok(());
         }
         self.wipe();
-        said.print()
+        messages.print()
     }
 
     fn wipe(&mut self) {

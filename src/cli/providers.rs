@@ -1,4 +1,4 @@
-//! `bottlec providers`: the agents that a manifest can choose.
+//! `bottlec providers`: the supported agents.
 
 use std::io::Write as _;
 
@@ -8,14 +8,20 @@ use super::Status;
 use crate::provider;
 use crate::value::credential_file::CredentialFile;
 
-/// List the agents that a manifest can choose, and how each signs in
+/// List the supported agents and how each one signs in
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Providers {}
+
+const EXAMPLES: &str = "\
+Examples:
+  bottlec providers
+  bottlec init --template NAME bottle.yaml";
 
 impl Providers {
     pub(super) fn run(&self) -> Result<Status> {
         let mut text = String::new();
-        for provider in provider::ALL {
+        for provider in &provider::ALL {
             let mut ways = Vec::new();
             if provider.takes_auth_token() {
                 ways.push("auth_token: HOST_VARIABLE".to_owned());

@@ -1,17 +1,19 @@
-//! `bottlec rule`: what a code means.
+//! `bottlec rule`: the documentation of each code.
 
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::Status;
-use crate::text::diagnostic::{Code, Grade};
+use crate::compile::rules;
+use crate::text::diagnostic::Grade;
+use crate::text::suggest;
 
 /// Explain a rule, or list all of them
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Rule {
-    /// The code, as findings show it
+    /// Code of a finding, such as BTL203
     #[arg(value_name = "CODE")]
     code: Option<String>,
 }
@@ -24,21 +26,21 @@ Examples:
 impl Rule {
     pub(super) fn run(&self) -> Result<Status> {
         let text = match &self.code {
-            None => Code::ALL
+            None => rules::all()
                 .iter()
                 .map(|code| {
                     let weight = code.grade().map_or(code.severity().as_str(), Grade::as_str);
                     format!("{}  {weight:8}  {}\n", code.as_str(), code.page().title())
                 })
                 .collect(),
-            Some(written) => match Code::parse(written) {
+            Some(written) => match rules::find(written) {
                 Some(code) => code.page().text().to_owned(),
                 None => {
-                    let known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-                    let upper = written.to_ascii_uppercase();
-                    match similar::get_close_matches(upper.as_str(), &known, 1, 0.7).first() {
-                        Some(near) => bail!("there is no rule {written}; did you mean {near}?"),
-                        None => bail!("there is no rule {written}; `bottlec rule` lists all"),
+                    let known = rules::all();
+                    let known = known.iter().map(|code| code.as_str());
+                    match suggest::nearest(&written.to_ascii_uppercase(), known) {
+                        Some(near) => bail!("unknown rule {written}; did you mean {near}?"),
+                        None => bail!("unknown rule {written}; run `bottlec rule` to list all rules"),
                     }
                 }
             },

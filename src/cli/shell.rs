@@ -1,4 +1,4 @@
-//! `bottlec completions` and `bottlec man`: what shells and man(1) want to know of the command line.
+//! `bottlec completions` and `bottlec man`: shell completions and man pages.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use super::{Arguments, Status};
 
-/// Print a completion script
+/// Print a shell completion script
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -17,7 +17,7 @@ Examples:
   bottlec completions zsh > ~/.zfunc/_bottlec
   bottlec completions fish > ~/.config/fish/completions/bottlec.fish")]
 pub(super) struct Completions {
-    /// The shell
+    /// Shell that will load the script
     shell: Shell,
 }
 
@@ -30,14 +30,14 @@ impl Completions {
     }
 }
 
-/// Print the man page, or write a page for each command into a folder
+/// Print the man page, or write one page per command to a folder
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   bottlec man | man -l -
   bottlec man ~/.local/share/man/man1")]
 pub(super) struct Man {
-    /// The folder
+    /// Folder to write the pages to
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
 }
@@ -50,7 +50,7 @@ impl Man {
                 .with_context(|| format!("cannot write to {}", folder.display()))?,
             None => {
                 let mut page = Vec::new();
-                clap_mangen::Man::new(command).render(&mut page).context("cannot make the page")?;
+                clap_mangen::Man::new(command).render(&mut page).context("cannot render the man page")?;
                 std::io::stdout().write_all(&page).context("cannot write to stdout")?;
             }
         }

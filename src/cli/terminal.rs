@@ -1,5 +1,5 @@
-//! Questions on the terminal, answered without echo. It is `/dev/tty`: stdin and stdout belong to the
-//! program that is started.
+//! Questions on the terminal (`/dev/tty`), answered without echo. stdin and stdout belong to the program
+//! that is started.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -15,7 +15,7 @@ const BACKSPACE: u8 = 0x08;
 const KILL_LINE: u8 = 0x15;
 const DELETE: u8 = 0x7f;
 
-/// The longest answer, in bytes. Reserved at once: a buffer that grows leaves copies behind.
+/// The maximum length of an answer, in bytes. Allocated up front: a growing buffer leaves copies in memory.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// The terminal of this process.
@@ -23,9 +23,9 @@ pub(crate) struct Terminal(File);
 
 /// Why there is no answer.
 pub(crate) enum Unanswered {
-    /// The user gave up.
+    /// The user pressed ^C or ^D.
     Interrupted,
-    /// The terminal does not work.
+    /// Reading from or writing to the terminal failed.
     Failed(io::Error),
 }
 
@@ -46,8 +46,8 @@ impl Terminal {
     pub(crate) fn ask(&self, question: &str) -> Result<Secret, Unanswered> {
         let mut terminal = &self.0;
         loop {
-            // Before the question is shown, and what was typed by then is thrown away: nobody's
-            // answer may be echoed because it came fast.
+            // Echo is turned off and pending input is discarded before the question appears, so that
+            // no answer is echoed, however fast it is typed.
             let silent = Silent::begin(terminal)?;
             write!(terminal, "{question}: ")?;
             let answer = read_line(terminal);
@@ -55,13 +55,13 @@ impl Terminal {
             writeln!(terminal)?;
             match answer? {
                 Some(answer) => return Ok(answer),
-                None => writeln!(terminal, "That was not one line of text. Again, please.")?,
+                None => writeln!(terminal, "Please enter a single line of text.")?,
             }
         }
     }
 
-    /// Asks until the answer is yes or no, and shows what it was taken for. What was typed before the
-    /// question was there is no answer to it.
+    /// Asks until the answer is yes or no, and prints how it was understood. Input typed before the question
+    /// appears is discarded.
     pub(crate) fn confirm(&self, question: &str) -> Result<bool, Unanswered> {
         let mut terminal = &self.0;
         loop {
@@ -69,19 +69,19 @@ impl Terminal {
             write!(terminal, "{question}: ")?;
             let answer = read_line(terminal);
             drop(silent);
-            let taken = answer.as_ref().ok().and_then(|answer| meaning(answer.as_ref()?.expose()));
-            let word = taken.map_or("", |yes| if yes { "yes" } else { "no" });
+            let understood = answer.as_ref().ok().and_then(|answer| meaning(answer.as_ref()?.expose()));
+            let word = understood.map_or("", |yes| if yes { "yes" } else { "no" });
             writeln!(terminal, "{word}")?;
-            match (answer, taken) {
-                (Err(gave_up), _) => return Err(gave_up),
+            match (answer, understood) {
+                (Err(unanswered), _) => return Err(unanswered),
                 (Ok(_), Some(yes)) => return Ok(yes),
-                (Ok(_), None) => writeln!(terminal, "Answer y or n, please.")?,
+                (Ok(_), None) => writeln!(terminal, "Please answer y or n.")?,
             }
         }
     }
 }
 
-/// What an answer to a question with `[y/N]` means; nothing if it is neither.
+/// The meaning of an answer to a `[y/N]` question. Returns `None` if it is neither yes nor no.
 fn meaning(answer: &[u8]) -> Option<bool> {
     match answer.trim_ascii().to_ascii_lowercase().as_slice() {
         b"y" | b"yes" => Some(true),
@@ -90,7 +90,7 @@ fn meaning(answer: &[u8]) -> Option<bool> {
     }
 }
 
-/// A line; none if it is not text.
+/// Reads a line. Returns `None` if it is not text.
 fn read_line(mut terminal: &File) -> Result<Option<Secret>, Unanswered> {
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
     let mut is_text = true;
@@ -111,10 +111,10 @@ fn read_line(mut terminal: &File) -> Result<Option<Secret>, Unanswered> {
                 is_text = true;
             }
             BACKSPACE | DELETE => {
-                // A character may be several bytes.
+                // A character may be several bytes long.
                 while line.pop().is_some_and(|byte: u8| byte & 0b1100_0000 == 0b1000_0000) {}
             }
-            // An arrow key, for one: it would be in the answer unseen.
+            // An arrow key, for example, which would be in the answer unseen.
             control if control.is_ascii_control() && control != b'\t' => is_text = false,
             _ if line.len() == MAX_ANSWER => is_text = false,
             other => line.push(other),
@@ -124,8 +124,8 @@ fn read_line(mut terminal: &File) -> Result<Option<Secret>, Unanswered> {
     Ok(is_text.then(|| Secret::new(std::mem::take(&mut *line))))
 }
 
-/// While it lives, the terminal neither echoes nor sends signals, and gives each key at once (a
-/// terminal's own line has room for 4095 bytes and cuts the rest off).
+/// While this is alive, the terminal neither echoes nor sends signals, and delivers each key at once
+/// (canonical mode truncates a line to 4095 bytes).
 struct Silent<'t> {
     terminal: &'t File,
     before: Termios,
@@ -145,7 +145,7 @@ impl Silent<'_> {
 
 impl Drop for Silent<'_> {
     fn drop(&mut self) {
-        // There is nobody to tell, and nothing better to do.
+        // The error cannot be reported from here, and nothing else can be done.
         let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
     }
 }

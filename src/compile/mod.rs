@@ -2,11 +2,13 @@
 //! environment, network or chance.
 
 pub mod index;
-pub mod lint;
+pub mod rules;
+pub mod tree;
 
 use std::collections::BTreeMap;
 
 use crate::compile::index::{Compiled, Index};
+use crate::compile::tree::Tree;
 use crate::link::egress::{self, Egress};
 use crate::link::environment::{self, Environment};
 use crate::manifest::bottle::Bottle;
@@ -16,7 +18,7 @@ use crate::target::{self, Backend, Emitted, Job};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::render::{self, RenderError};
 use crate::text::source::Sources;
-use crate::value::artifact::{Artifact, INDEX, Tree};
+use crate::value::artifact::{Artifact, INDEX};
 
 /// A bottle with all that its provider brings: everything is known, nothing is rendered.
 pub struct Linked<'b> {
@@ -98,6 +100,7 @@ impl Linked<'_> {
         Ok(Some(Tree {
             name: bottle.name.clone(),
             artifacts,
+            index,
             names_local_file: bottle.settings.image.as_ref().is_some_and(|image| image.value.is_local()),
             made_at_run_time: target::made_at_run_time(backends),
         }))

@@ -8,6 +8,7 @@ use crate::manifest::written::Written;
 use crate::provider::{Provider, Settings};
 use crate::text::source::Span;
 use crate::text::yaml::Spanned;
+use crate::value::allowlist::Allowlist;
 use crate::value::credential::Auth;
 use crate::value::host::Host;
 use crate::value::name::BottleName;
@@ -83,10 +84,10 @@ pub struct Variable {
 pub struct WrittenAuth {
     /// What it is.
     pub value: Auth,
-    /// Where its scheme stands.
+    /// Where its scheme, header or query parameter stands.
     pub span: Span,
-    /// Where its user stands, if the scheme has one.
-    pub username_span: Option<Span>,
+    /// Where its user or prefix stands, if it has one.
+    pub detail_span: Option<Span>,
     /// Where its token ref stands.
     pub token_span: Span,
 }
@@ -111,6 +112,11 @@ pub struct ManifestRoute {
 }
 
 impl ManifestRoute {
+    /// The paths without their places.
+    pub fn prefixes(&self) -> Allowlist<PathPrefix> {
+        self.path_allowlist.iter().map(|path| path.value.clone()).collect()
+    }
+
     /// Whether it asks for the agent's own `Authorization` to go through.
     pub fn keeps_authorization(&self) -> bool {
         self.keep_authorization.as_ref().is_some_and(|keep| keep.value)

@@ -3,10 +3,10 @@
 
 pub mod bottle;
 pub mod extends;
-mod front_matter;
 #[cfg(not(target_family = "wasm"))]
 pub mod load;
 mod parse;
+pub mod place;
 pub mod schema;
 mod semantics;
 pub mod written;
@@ -23,7 +23,9 @@ pub use semantics::check;
 
 use crate::text::yaml::Spanned;
 use crate::value::release::{PipelockTarget, SmolvmTarget};
-use crate::{provider, value::host, value::name, value::path_prefix, value::variable};
+use crate::{
+    provider, value::credential, value::header, value::host, value::name, value::path_prefix, value::variable,
+};
 
 /// One bottle: which agent runs in it, what it may reach, and with which credentials.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -117,7 +119,7 @@ pub struct Route {
     pub path_allowlist: Option<Spanned<Vec<Spanned<String>>>>,
     /// The credential that egress puts on requests to this host.
     #[schemars(extend("examples" = [{ "scheme": "Bearer", "token_ref": "API_TOKEN" }]))]
-    pub auth: Option<Auth>,
+    pub auth: Option<Spanned<Auth>>,
     /// Whether the agent's own `Authorization` goes through, for a login that the agent has of its
     /// own. Any account can then be used at this host. Not beside `auth`.
     #[schemars(extend("default" = false, "examples" = [true]))]
@@ -127,12 +129,16 @@ pub struct Route {
     pub pipelock: Option<RoutePipelock>,
 }
 
-/// The credential that egress puts on requests to a host.
+/// The credential that egress puts on requests to a host: by `scheme`, `header` or `query`, one of the three.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "oneOf" = [{ "required": ["scheme"] }, { "required": ["header"] }, { "required": ["query"] }],
+    "dependencies" = { "username": ["scheme"], "prefix": ["header"] }
+))]
 pub struct Auth {
     /// The scheme of the `Authorization` header.
-    #[schemars(required, extend("examples" = ["Bearer"]))]
+    #[schemars(extend("examples" = ["Bearer"]))]
     pub scheme: Option<Spanned<Scheme>>,
     /// The name of the host variable that holds the token. Never the token.
     #[schemars(required, extend("pattern" = variable::PATTERN, "maxLength" = 100, "examples" = ["GITEA_TOKEN"]))]
@@ -140,6 +146,15 @@ pub struct Auth {
     /// The user of scheme `Basic`, whose password is the token.
     #[schemars(extend("minLength" = 1, "pattern" = r"^[^:\u0000-\u001f\u007f]*$", "examples" = ["git"]))]
     pub username: Option<Spanned<String>>,
+    /// A header whose value is the token.
+    #[schemars(extend("pattern" = header::PATTERN, "examples" = ["x-api-key"]))]
+    pub header: Option<Spanned<String>>,
+    /// What stands before the token in `header`; the token follows at once, so that a blank belongs to it.
+    #[schemars(extend("pattern" = credential::PREFIX_PATTERN, "examples" = ["Bot "]))]
+    pub prefix: Option<Spanned<String>>,
+    /// A query parameter whose value is the token. Only on a host that pipelock does not open: its log has every URL.
+    #[schemars(extend("pattern" = credential::PARAMETER_PATTERN, "examples" = ["key"]))]
+    pub query: Option<Spanned<String>>,
 }
 
 /// The scheme of an `Authorization` header.

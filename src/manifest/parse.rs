@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Manifest, front_matter, schema};
+use super::{Manifest, schema};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::source::{SourceId, Sources, Span};
 use crate::text::yaml;
@@ -22,18 +22,13 @@ pub fn parse(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option
         );
         return None;
     }
-    let range = if is_markdown(&source.path) {
-        let Some(range) = front_matter::range(text) else {
-            findings.push(
-                Diagnostic::new(Code::FrontMatter, "the Markdown file has no YAML front matter")
-                    .at(at_start, "expected a line `---`")
-                    .help("put the manifest between two lines `---` at the top, or name the file `.yaml`"),
-            );
-            return None;
-        };
-        range
-    } else {
-        0..text.len()
+    let Some(range) = source.yaml() else {
+        findings.push(
+            Diagnostic::new(Code::FrontMatter, "the Markdown file has no YAML front matter")
+                .at(at_start, "expected a line `---`")
+                .help("put the manifest between two lines `---` at the top, or name the file `.yaml`"),
+        );
+        return None;
     };
     let mut root = yaml::read(&text[range.clone()], id, range.start, findings)?;
     if root.value == yaml::Value::Null {
@@ -54,9 +49,4 @@ pub fn parse(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option
             None
         }
     }
-}
-
-/// Whether the manifest is the front matter of the file.
-pub(super) fn is_markdown(path: &str) -> bool {
-    std::path::Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("md"))
 }

@@ -13,9 +13,10 @@ use schemars::transform::{RecursiveTransform, RestrictFormats};
 use serde_json::Value as Json;
 
 use super::Manifest;
-use crate::text::diagnostic::{Code, Diagnostic, Findings};
+use crate::text::diagnostic::{Code, Diagnostic, Edit, Findings, Fix, Safety};
 use crate::text::source::Span;
-use crate::text::yaml::{Entry, Node, Step, Value};
+use crate::text::suggest::{is_one_edit_away, nearest};
+use crate::text::yaml::{Entry, Key, Node, Step, Value};
 
 /// The schema as committed: `schema/bottle.schema.json`.
 pub const TEXT: &str = include_str!("../../schema/bottle.schema.json");
@@ -42,7 +43,7 @@ pub fn generate() -> String {
     text
 }
 
-/// The schema that the validator is made from: the same without patterns and words.
+/// The schema that the validator is made from: the same without patterns, words, and what keys mean beside each other.
 pub fn generate_for_validator() -> String {
     let mut schema = serde_json::from_str(&generate()).expect("a schema is JSON");
     reduce(&mut schema);
@@ -53,7 +54,9 @@ pub fn generate_for_validator() -> String {
 
 fn reduce(schema: &mut Json) {
     let Some(schema) = schema.as_object_mut() else { return };
-    for word in ["pattern", "propertyNames", "title", "description", "default", "examples", "$id"] {
+    for word in
+        ["pattern", "propertyNames", "title", "description", "default", "examples", "$id", "oneOf", "dependencies"]
+    {
         schema.remove(word);
     }
     if let Some(keys) = schema.get_mut("properties").and_then(Json::as_object_mut) {
@@ -186,7 +189,7 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
             let known = siblings(steps);
             let Value::Mapping(entries) = &node.value else { return };
             for Entry { key, .. } in entries.iter().filter(|entry| unexpected.contains(entry.key.name.as_ref())) {
-                findings.push(unknown_key(steps, &key.name, key.span, &known));
+                findings.push(unknown_key(steps, key, &known, entries));
             }
             broken.entries.push((steps.to_vec(), unexpected));
         }
@@ -283,12 +286,11 @@ const FORMER_KEYS: &[(&str, Code, &str)] = &[
     ("tokens", Code::RemovedKey, "name each token where it is sent: `egress.routes[].auth.token_ref`"),
 ];
 
-fn unknown_key(steps: &[Step], name: &str, at: Span, known: &[String]) -> Diagnostic {
+fn unknown_key(steps: &[Step], key: &Key, known: &[String], beside: &[Entry]) -> Diagnostic {
+    let (name, at) = (key.name.as_ref(), key.span);
     if let Some((_, code, help)) = FORMER_KEYS.iter().find(|(former, ..)| *former == name) {
-        let message = match code {
-            Code::RemovedKey => format!("the key `{name}` was removed"),
-            _ => format!("the key `{name}` is not compiled"),
-        };
+        let became = if *code == Code::RemovedKey { "was removed" } else { "is not compiled" };
+        let message = format!("the key `{name}` {became}");
         return Diagnostic::new(*code, message).at(at, "").help(*help);
     }
     let owner = match steps.iter().rev().find_map(|step| match step {
@@ -302,7 +304,16 @@ fn unknown_key(steps: &[Step], name: &str, at: Span, known: &[String]) -> Diagno
     let diagnostic = Diagnostic::new(Code::UnknownKey, format!("{owner} has no key `{}`", name.escape_debug()))
         .at(at, "unknown key");
     match nearest(name, known.iter().map(String::as_str)) {
-        Some(right) => diagnostic.help(format!("did you mean `{right}`?")),
+        Some(right) => {
+            // Beside the right key it would stand twice.
+            let is_free = beside.iter().all(|entry| entry.key.name != right);
+            let fix = is_free.then(|| Fix {
+                title: format!("rename `{}` to `{right}`", name.escape_debug()),
+                safety: if is_one_edit_away(name, right) { Safety::Safe } else { Safety::Unsafe },
+                edits: vec![Edit { span: at, text: right.to_owned() }],
+            });
+            diagnostic.help(format!("did you mean `{right}`?")).fix(fix)
+        }
         None => diagnostic.help(match known {
             [only] => format!("the only key here is `{only}`"),
             _ => format!("the keys here are {}", listed(known.iter().map(String::as_str))),
@@ -322,19 +333,6 @@ fn siblings(steps: &[Step]) -> Vec<String> {
 
 fn listed<'o>(names: impl Iterator<Item = &'o str>) -> String {
     names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// The option that was probably meant: one edit away, or with the same beginning, or much alike.
-fn nearest<'o>(given: &str, options: impl Iterator<Item = &'o str>) -> Option<&'o str> {
-    let options: Vec<&str> = options.collect();
-    let begins_alike = |option: &&&str| {
-        let shared = given.chars().zip(option.chars()).take_while(|(a, b)| a == b).count();
-        shared >= 4
-    };
-    let near = options.iter().find(|option| strsim::damerau_levenshtein(given, option) == 1);
-    let mut alike = options.iter().filter(begins_alike);
-    let alike = alike.next().filter(|_| alike.next().is_none());
-    near.or(alike).copied().or_else(|| similar::get_close_matches(given, &options, 1, 0.7).first().copied())
 }
 
 /// The key that holds the value at the end of the path, when a key does.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::written::{self, Written};
-use super::{AgentProvider, Egress, Manifest, Network, Route, RoutePipelock, Scheme as WrittenScheme, Targets};
+use super::{AgentProvider, Egress, Manifest, Network, Route, RoutePipelock, Scheme, Targets};
 use crate::manifest::bottle::{Bottle, ManifestRoute, Places, Variable, WrittenAuth};
 use crate::provider::ImageChoice;
 use crate::provider::Settings;
@@ -12,13 +12,14 @@ use crate::provider::{self, Provider};
 use crate::text::diagnostic::{Code, Diagnostic, Findings, Refusal};
 use crate::text::source::{SourceId, Sources, Span};
 use crate::text::yaml::Spanned;
-use crate::value::credential::Auth;
-use crate::value::credential::Scheme;
+use crate::value::allowlist::Admits as _;
+use crate::value::credential::{Auth, Injection, Parameter, Prefix, Username};
+use crate::value::header::HeaderName;
 use crate::value::host::Host;
 use crate::value::name::BottleName;
 use crate::value::network::{Subnet, parse_ssrf_exception};
 use crate::value::path_prefix::PathPrefix;
-use crate::value::variable::{Binding, TokenRef, VariableName};
+use crate::value::variable::{Binding, TokenRef, VariableName, may_hold_token};
 
 /// Checks a manifest. What is out of form is reported and left out, so that the rest is judged in
 /// the same run; nothing comes back when it is not known which provider to judge by.
@@ -186,12 +187,12 @@ fn check_routes(routes: &[Route], findings: &mut Findings) -> Vec<ManifestRoute>
         let errors = findings.error_count();
         let written_auth = auth.is_some();
         if let Some(keep) = keep_authorization.as_ref().filter(|keep| keep.value)
-            && let Some(scheme) = auth.as_ref().and_then(|auth| auth.scheme.as_ref())
+            && let Some((_, form)) = auth.as_ref().and_then(|auth| forms(&auth.value).first().copied())
         {
             findings.push(
                 Diagnostic::new(Code::KeepAuthorization, "`keep_authorization` and `auth` exclude each other")
                     .at(keep.span, "the agent's own `Authorization`")
-                    .and(scheme.span, "egress's, in its place")
+                    .and(form, "egress's, in its place")
                     .help("keep one of the two"),
             );
         }
@@ -265,42 +266,95 @@ fn check_paths(written: &Spanned<Vec<Spanned<String>>>, findings: &mut Findings)
     paths
 }
 
-fn check_auth(auth: &super::Auth, findings: &mut Findings) -> Option<WrittenAuth> {
-    let super::Auth { scheme, token_ref, username } = auth;
+fn check_auth(auth: &Spanned<super::Auth>, findings: &mut Findings) -> Option<WrittenAuth> {
+    let super::Auth { scheme, token_ref, username, header, prefix, query } = &auth.value;
     let token_ref = token_ref.as_ref().and_then(|token| spanned_token_ref(token, findings))?;
-    let written = scheme.as_ref()?;
-    let scheme = match (written.value, username) {
-        (WrittenScheme::Bearer, None) => Scheme::Bearer,
-        (WrittenScheme::Token, None) => Scheme::Token,
-        (WrittenScheme::Basic, Some(username)) => {
-            if username.value.is_empty() || username.value.contains(':') || username.value.chars().any(char::is_control)
-            {
-                let refusal = Refusal::new(
-                    "a user of scheme `Basic` has no `:` and no control character",
-                    "write the user's name alone",
-                );
-                return take(Err(refusal), Code::Auth, username.span, findings);
-            }
-            Scheme::Basic { username: username.value.clone() }
+    let span = one_form(auth, findings)?;
+    if let (Some(prefix), None) = (prefix, header) {
+        findings.push(
+            Diagnostic::new(Code::Auth, "`prefix` belongs to `header`")
+                .at(prefix.span, "would have no effect")
+                .and(span, "signs without one")
+                .help("remove `prefix`, or name the `header`"),
+        );
+        return None;
+    }
+    if let (Some(username), None) = (username, scheme.as_ref().filter(|scheme| scheme.value == Scheme::Basic)) {
+        findings.push(
+            Diagnostic::new(Code::Auth, "`username` belongs to scheme `Basic`")
+                .at(username.span, "would have no effect")
+                .and(span, if scheme.is_some() { "this scheme has no user" } else { "signs without a user" })
+                .help("remove `username`, or write `scheme: Basic`"),
+        );
+        return None;
+    }
+    let injection = match (scheme.as_ref().map(|scheme| scheme.value), username, header, query) {
+        (Some(Scheme::Bearer), ..) => Injection::bearer(),
+        (Some(Scheme::Token), ..) => Injection::token(),
+        (Some(Scheme::Basic), Some(username), ..) => {
+            let username = take(Username::parse(&username.value), Code::Auth, username.span, findings)?;
+            Injection::Basic { username }
         }
-        (WrittenScheme::Basic, None) => {
+        (Some(Scheme::Basic), None, ..) => {
             let refusal =
                 Refusal::new("scheme `Basic` needs a `username`", "add `username:`; the token is the password");
-            return take(Err(refusal), Code::Auth, written.span, findings);
+            return take(Err(refusal), Code::Auth, span, findings);
         }
-        (WrittenScheme::Bearer | WrittenScheme::Token, Some(username)) => {
-            findings.push(
-                Diagnostic::new(Code::Auth, "`username` belongs to scheme `Basic`")
-                    .at(username.span, "would have no effect")
-                    .and(written.span, "this scheme has no user")
-                    .help("remove `username`, or write `scheme: Basic`"),
-            );
-            return None;
+        (None, _, Some(header), _) => {
+            let name = word(HeaderName::parse, header, findings)?;
+            let prefix = match prefix {
+                Some(prefix) => Some(word(Prefix::parse, prefix, findings)?),
+                None => None,
+            };
+            Injection::Header { name, prefix }
+        }
+        (None, _, None, query) => {
+            let query = query.as_ref()?;
+            Injection::Query { parameter: word(Parameter::parse, query, findings)? }
         }
     };
     let Spanned { value: token_ref, span: token_span } = token_ref;
-    let username_span = username.as_ref().map(|username| username.span);
-    Some(WrittenAuth { value: Auth { scheme, token_ref }, span: written.span, username_span, token_span })
+    let detail_span = username.as_ref().or(prefix.as_ref()).map(|detail| detail.span);
+    Some(WrittenAuth { value: Auth { injection, token_ref }, span, detail_span, token_span })
+}
+
+/// A word of a credential. Under the code of a token that stands where its name should, the text is not shown.
+fn word<T>(parse: fn(&str) -> Result<T, Refusal>, word: &Spanned<String>, findings: &mut Findings) -> Option<T> {
+    let code = if may_hold_token(&word.value) { Code::TokenRef } else { Code::Auth };
+    take(parse(&word.value), code, word.span, findings)
+}
+
+/// Where the one of `scheme`, `header` and `query` stands; a finding if there is none, or more than one.
+fn one_form(auth: &Spanned<super::Auth>, findings: &mut Findings) -> Option<Span> {
+    let forms = forms(&auth.value);
+    let Some((first, span)) = forms.first() else {
+        // One that has been refused, or is misspelt, is not one that is missing.
+        if !findings.has_error_within(auth.span) {
+            findings.push(
+                Diagnostic::new(Code::MissingKey, "`auth` does not say how egress signs")
+                    .at(auth.span, "needs `scheme`, `header` or `query`")
+                    .help("add `scheme: Bearer`, or name the `header` or the `query` parameter that holds the token"),
+            );
+        }
+        return None;
+    };
+    if let Some((second, other)) = forms.get(1) {
+        findings.push(
+            Diagnostic::new(Code::Auth, format!("`{first}` and `{second}` exclude each other"))
+                .at(*other, "another place for the token")
+                .and(*span, "one place for the token")
+                .help("keep one of the two"),
+        );
+        return None;
+    }
+    Some(*span)
+}
+
+/// The keys of a credential that say where the token goes.
+fn forms(auth: &super::Auth) -> Vec<(&'static str, Span)> {
+    let scheme = auth.scheme.as_ref().map(|scheme| ("scheme", scheme.span));
+    let text = |key, text: &Option<Spanned<String>>| text.as_ref().map(|text| (key, text.span));
+    [scheme, text("header", &auth.header), text("query", &auth.query)].into_iter().flatten().collect()
 }
 
 fn spanned_token_ref(written: &Spanned<String>, findings: &mut Findings) -> Option<Spanned<TokenRef>> {

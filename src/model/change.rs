@@ -150,7 +150,7 @@ pub(super) fn loss(found: &mut Vec<Change>, topic: Topic, entry: Option<Entry>, 
 
 fn host_added(found: &mut Vec<Change>, old: &Reach, new: &Reach, route: &Route) {
     let host = &route.host;
-    let message = format!("`{host}` can be reached, {}", paths(route));
+    let message = format!("`{host}` can be reached, {}", route.path_allowlist.describe());
     gain(found, Topic::Host(host.clone()), Code::NewHost, new.at_route(host, ""), message);
     if let Some(credential) = &route.credential {
         credential_added(found, old, new, host, credential);
@@ -180,17 +180,17 @@ fn host_removed(found: &mut Vec<Change>, old: &Reach, route: &Route) {
 
 fn route_changed(found: &mut Vec<Change>, (old, before): (&Reach, &Route), (new, after): (&Reach, &Route)) {
     let host = &after.host;
-    for prefix in uncovered(after, before) {
+    for prefix in after.path_allowlist.uncovered(&before.path_allowlist) {
         let topic = Topic::Path(host.clone(), prefix.cloned());
         let entry = new.at_prefix(host, prefix);
         gain(found, topic, Code::WidenedPath, entry, format!("`{host}` can be reached {}", below(prefix)));
     }
-    for prefix in uncovered(before, after) {
+    for prefix in before.path_allowlist.uncovered(&after.path_allowlist) {
         let topic = Topic::Path(host.clone(), prefix.cloned());
         if prefix.is_none() {
             // What takes the other paths away is what the new tree says.
-            let entry = new.at_prefix(host, after.path_allowlist.first());
-            let message = format!("`{host}` can be reached {} alone", paths(after));
+            let entry = new.at_prefix(host, after.path_allowlist.values().first());
+            let message = format!("`{host}` can be reached {} alone", after.path_allowlist.describe());
             found.push(Change { entry, is_gone: false, ..change(topic, Direction::Loss, Code::Narrowed, message) });
         } else {
             let entry = old.at_prefix(host, prefix);
@@ -199,13 +199,12 @@ fn route_changed(found: &mut Vec<Change>, (old, before): (&Reach, &Route), (new,
     }
     match (&before.credential, &after.credential) {
         (Some(old_credential), Some(credential)) if old_credential.token_ref == credential.token_ref => {
-            if old_credential.scheme != credential.scheme {
+            let (now, was) = (&credential.injection, &old_credential.injection);
+            if now != was {
                 let token = &credential.token_ref;
                 let topic = Topic::Scheme(host.clone(), token.clone());
-                let (now, was) = (scheme(credential), scheme(old_credential));
-                let message = format!("`{token}` is sent to `{host}` {now}, not {was}");
-                let is_other_scheme = old_credential.scheme.as_str() != credential.scheme.as_str();
-                let entry = new.at_route(host, if is_other_scheme { "/auth_scheme" } else { "/auth_username" });
+                let message = format!("`{token}` is sent to `{host}` {}, not {}", now.describe(), was.describe());
+                let entry = new.at_route(host, &format!("/auth_{}", now.differing_key(was)));
                 found.push(Change { entry, ..change(topic, Direction::Other, Code::NewCredential, message) });
             }
         }
@@ -228,30 +227,8 @@ fn route_changed(found: &mut Vec<Change>, (old, before): (&Reach, &Route), (new,
     }
 }
 
-/// Prefixes of one route that the other does not cover; nothing in the place of a prefix for every path.
-fn uncovered<'r>(route: &'r Route, other: &Route) -> Vec<Option<&'r PathPrefix>> {
-    let all =
-        if route.path_allowlist.is_empty() { vec![None] } else { route.path_allowlist.iter().map(Some).collect() };
-    all.into_iter().filter(|prefix| !other.covers(*prefix)).collect()
-}
-
-fn paths(route: &Route) -> String {
-    match route.path_allowlist.as_slice() {
-        [] => "any path".to_owned(),
-        prefixes => {
-            let prefixes: Vec<String> = prefixes.iter().map(|prefix| format!("`{}`", prefix.as_str())).collect();
-            format!("below {}", prefixes.join(", "))
-        }
-    }
-}
-
 fn below(prefix: Option<&PathPrefix>) -> String {
-    prefix.map_or_else(|| "at every path".to_owned(), |prefix| format!("below `{}`", prefix.as_str()))
-}
-
-fn scheme(credential: &Credential) -> String {
-    let scheme = credential.scheme.as_str();
-    credential.scheme.username().map_or_else(|| format!("as `{scheme}`"), |user| format!("as `{scheme}` of `{user}`"))
+    prefix.map_or_else(|| "at every path".to_owned(), |prefix| format!("below `{prefix}`"))
 }
 
 /// A credential that the bottle had already must not come to more hosts unseen; one that is new to the
@@ -261,7 +238,7 @@ fn credential_added(found: &mut Vec<Change>, old: &Reach, new: &Reach, host: &Ho
     let was_reachable = old.route(host).is_some();
     let code =
         if was_reachable && !old.tokens().contains(token) { Code::NewCredential } else { Code::CredentialReachesHost };
-    let message = format!("egress signs with `{token}` at `{host}`, {}", scheme(credential));
+    let message = format!("egress signs with `{token}` at `{host}`, {}", credential.injection.describe());
     gain(found, Topic::Credential(host.clone(), token.clone()), code, new.at_route(host, "/token_env"), message);
 }
 

@@ -2,7 +2,8 @@
 
 use super::reach::Reach;
 use crate::compile::index::{Index, NotAnIndex};
-use crate::value::artifact::{INDEX, Tree};
+use crate::compile::tree::Tree;
+use crate::value::artifact::INDEX;
 use crate::value::isolation::{Files, Unreadable};
 
 /// A compiled bottle, and what its agent can reach.
@@ -27,6 +28,10 @@ impl Model {
             NotAnIndex::Malformed => unreadable("is not what a build writes"),
             NotAnIndex::OtherFormat(format) => unreadable(&format!("has the format {format} of another bottlec")),
         })?;
+        Model::with(files, index)
+    }
+
+    fn with(files: Files, index: Index) -> Result<Model, Unreadable> {
         let reach = Reach::of(&files, &index)?;
         Ok(Model { files, index, reach })
     }
@@ -36,6 +41,8 @@ impl Model {
     /// # Errors
     /// As for [`Model::of`]: a defect of bottlec.
     pub fn of_tree(tree: &Tree) -> Result<Model, Unreadable> {
-        Model::of(tree.artifacts.iter().map(|file| (file.path.clone(), file.content.to_string())).collect())
+        let files = tree.artifacts.iter().filter(|file| file.path != INDEX);
+        let texts = files.map(|file| (file.path.clone(), file.content.to_string())).collect();
+        Model::with(texts, tree.index.clone())
     }
 }

@@ -26,7 +26,7 @@ impl Reach {
     /// A prefix of a route; without one, the route.
     pub fn at_prefix(&self, host: &Host, prefix: Option<&PathPrefix>) -> Option<Entry> {
         let route = &self.routes[self.position(host)?];
-        match prefix.and_then(|prefix| route.path_allowlist.iter().position(|own| own == prefix)) {
+        match prefix.and_then(|prefix| route.path_allowlist.values().iter().position(|own| own == prefix)) {
             Some(index) => self.at_route(host, &format!("/path_allowlist/{index}")),
             None => self.at_route(host, ""),
         }

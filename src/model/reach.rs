@@ -10,8 +10,9 @@ use crate::compile::index::{Index, LaunchSource};
 use crate::link::egress::{self, Wire};
 use crate::target;
 use crate::target::pipelock::{self, Pipelock};
+use crate::value::allowlist::Allowlist;
 use crate::value::artifact::INDEX;
-use crate::value::credential::Scheme;
+use crate::value::credential::Injection;
 use crate::value::digest::hash;
 use crate::value::host::Host;
 use crate::value::isolation::{At, Files, Guard, Isolation, Part, Unreadable};
@@ -56,7 +57,7 @@ pub struct Route {
     /// The host.
     pub host: Host,
     /// Path prefixes; empty for any path.
-    pub path_allowlist: Vec<PathPrefix>,
+    pub path_allowlist: Allowlist<PathPrefix>,
     /// What egress signs with.
     pub credential: Option<Credential>,
     /// Whether the agent's own `Authorization` goes through.
@@ -69,7 +70,7 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
     /// How it is sent.
-    pub scheme: Scheme,
+    pub injection: Injection,
     /// The name of the token.
     pub token_ref: TokenRef,
     /// Where egress finds it.
@@ -139,10 +140,10 @@ impl Reach {
         for route in wire.routes {
             let credential = match route.credential().map_err(|problem| Unreadable::new(egress::WIRE, problem))? {
                 None => None,
-                Some((scheme, slot)) => {
+                Some((injection, slot)) => {
                     let named = index.tokens().find(|token| token.slot == slot);
                     let named = named.ok_or_else(|| Unreadable::new(INDEX, format!("says nothing of {slot}")))?;
-                    Some(Credential { scheme, token_ref: named.token_ref.clone(), slot })
+                    Some(Credential { injection, token_ref: named.token_ref.clone(), slot })
                 }
             };
             let passage = match route.host.as_str() {
@@ -240,9 +241,10 @@ impl Reach {
     pub fn is_within(&self, other: &Reach) -> bool {
         let covered = |route: &Route| {
             other.route(&route.host).is_some_and(|wider| {
-                let credential =
-                    |route: &Route| route.credential.as_ref().map(|held| (held.scheme.clone(), held.token_ref.clone()));
-                wider.admits_all_of(route)
+                let credential = |route: &Route| {
+                    route.credential.as_ref().map(|held| (held.injection.clone(), held.token_ref.clone()))
+                };
+                wider.path_allowlist.admits_all_of(&route.path_allowlist)
                     && (route.credential.is_none() || credential(route) == credential(wider))
                     && (!route.keeps_authorization || wider.keeps_authorization)
                     && (route.passage == wider.passage || wider.passage == Some(Passage::Spliced))
@@ -263,20 +265,6 @@ impl Reach {
             && self.forwarded().all(|variable| other_forwarded.contains(&variable))
             && self.parts.iter().all(|(name, part)| is_same(name, part))
             && other.guards.iter().all(stands)
-    }
-}
-
-impl Route {
-    /// Whether every path that the other route admits is admitted by this one.
-    pub fn admits_all_of(&self, other: &Route) -> bool {
-        let all = self.path_allowlist.is_empty();
-        all || (!other.path_allowlist.is_empty() && other.path_allowlist.iter().all(|prefix| self.covers(Some(prefix))))
-    }
-
-    /// Whether every path below the prefix is admitted; without one, every path at all.
-    pub fn covers(&self, prefix: Option<&PathPrefix>) -> bool {
-        self.path_allowlist.is_empty()
-            || prefix.is_some_and(|prefix| self.path_allowlist.iter().any(|own| own.covers(prefix)))
     }
 }
 

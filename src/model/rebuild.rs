@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::compile::compile;
 use crate::compile::index::Index;
+use crate::compile::tree::Tree;
 use crate::link::environment;
 use crate::manifest::bottle::Bottle;
 use crate::manifest::{self, written};
@@ -14,7 +15,7 @@ use crate::provider::facts::{HostCredentials, HostFacts};
 use crate::target;
 use crate::text::diagnostic::{Findings, Grade, Severity};
 use crate::text::render;
-use crate::value::artifact::{INDEX, PENDING, Tree, final_name};
+use crate::value::artifact::{INDEX, PENDING, final_name};
 use crate::value::secret::Secret;
 
 /// What a tree must be, and how it is otherwise.
@@ -54,12 +55,13 @@ pub fn rebuild(index: &Index, files: &BTreeMap<String, Vec<u8>>) -> Rebuilt {
 }
 
 fn compiled(index: &Index, files: &BTreeMap<String, Vec<u8>>) -> Result<Tree, String> {
-    let of_other_release = || "is of another release of bottlec: build it again".to_owned();
-    let manifest = index.manifest().filter(|_| index.is_of_this_release()).ok_or_else(of_other_release)?;
+    if !index.is_of_this_release() {
+        return Err("is of another release of bottlec: build it again".to_owned());
+    }
     let variables = files.get(environment::FILE).map(|file| String::from_utf8_lossy(file)).unwrap_or_default();
     let texts: BTreeMap<&str, &str> = variables.split('\n').filter_map(|line| line.split_once('=')).collect();
     let mut findings = Findings::default();
-    let read = written::read(manifest, |name| texts.get(name).map(|text| (*text).to_owned()), &mut findings);
+    let read = written::read(index.manifest(), |name| texts.get(name).map(|text| (*text).to_owned()), &mut findings);
     let checked = read.and_then(|(manifest, sources)| {
         let bottle = manifest::check(&manifest, &sources, &mut findings)?;
         Some((bottle, sources))
@@ -94,9 +96,7 @@ fn facts(index: &Index, bottle: &Bottle, files: &BTreeMap<String, Vec<u8>>) -> H
 }
 
 fn of_index(index: &Index, tree: &Tree, files: &BTreeMap<String, Vec<u8>>) -> Option<String> {
-    let artifact = tree.artifacts.last()?;
-    let Ok(rebuilt) = Index::parse(artifact.content.as_bytes()) else { return Some(OTHERWISE.to_owned()) };
-    let keys = index.differing(&rebuilt);
+    let keys = index.differing(&tree.index);
     if !keys.is_empty() {
         let keys = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
         return Some(format!("{OTHERWISE}: {keys}"));

@@ -7,18 +7,14 @@ use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::Route;
+pub use crate::target::egress::rules::Rule;
+use crate::target::egress::rules::{
+    CONNECTION_WORDS, DEEPEST_ENCODING, GIT_READS, LONGEST_HEAD, LONGEST_TARGET, NO_METHODS,
+};
+use crate::value::allowlist::Allowlist;
+use crate::value::header::{FRAMING, folded};
 use crate::value::path_prefix::PathPrefix;
 use crate::value::slot::Slot;
-
-/// Bytes of the request target, and of all names and values of its headers.
-const LONGEST_TARGET: usize = 16 << 10;
-const LONGEST_HEAD: usize = 256 << 10;
-/// Headers that say where a request ends.
-const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
-/// What a client says in `Connection`; a server drops each header that is named there.
-const CONNECTION_WORDS: [&str; 4] = ["close", "keep-alive", "upgrade", "te"];
-/// A path that is percent-encoded more often than this is meant to deceive.
-const DEEPEST_ENCODING: usize = 4;
 
 /// A request as it reaches egress, each part as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,71 +87,6 @@ pub enum Authorization {
     Stripped,
 }
 
-/// The first rule that a refused request breaks, in the order in which they are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rule {
-    /// Egress could judge the request. Not a matter of the request: the model never says it.
-    Internal,
-    /// Egress runs on the files that lie there. Not a matter of the request either.
-    Stale,
-    /// The host has a route.
-    Host,
-    /// It is https on port 443.
-    Port,
-    /// Target and headers are not too long.
-    Size,
-    /// No header has a control character, which some server reads as its end.
-    Header,
-    /// All servers read alike where it ends and which headers it has.
-    Framing,
-    /// Server name, `Host` and tunnel are for one host.
-    Authority,
-    /// The method is for that host and not for the way to it.
-    Method,
-    /// The path is written as one and is below a prefix of the route.
-    Path,
-    /// It is not a `git push`.
-    GitPush,
-    /// Egress has the route's credential.
-    Slot,
-}
-
-impl Rule {
-    /// Every rule.
-    pub const ALL: [Rule; 12] = [
-        Rule::Internal,
-        Rule::Stale,
-        Rule::Host,
-        Rule::Port,
-        Rule::Size,
-        Rule::Header,
-        Rule::Framing,
-        Rule::Authority,
-        Rule::Method,
-        Rule::Path,
-        Rule::GitPush,
-        Rule::Slot,
-    ];
-
-    /// The name in the body of the 403.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Rule::Internal => "internal",
-            Rule::Stale => "stale",
-            Rule::Host => "host",
-            Rule::Port => "port",
-            Rule::Size => "size",
-            Rule::Header => "header",
-            Rule::Framing => "framing",
-            Rule::Authority => "authority",
-            Rule::Method => "method",
-            Rule::Path => "path",
-            Rule::GitPush => "git-push",
-            Rule::Slot => "slot",
-        }
-    }
-}
-
 /// Judges a request by the routes of a bottle. `is_filled` says whether a slot holds a token that a header
 /// can carry.
 pub fn judge<'r>(routes: &'r [Route], request: &Request, is_filled: impl Fn(Slot) -> bool) -> Verdict<'r> {
@@ -174,7 +105,7 @@ fn admit<'r>(routes: &'r [Route], request: &Request, is_filled: impl Fn(Slot) ->
     require(is_for_one_host(route, request), Rule::Authority)?;
     let method = request.method.to_uppercase();
     let is_word = !method.is_empty() && request.method.bytes().all(|b| b.is_ascii_alphabetic() || b"_-".contains(&b));
-    require(is_word && !["CONNECT", "TRACE", "TRACK"].contains(&method.as_str()), Rule::Method)?;
+    require(is_word && !NO_METHODS.contains(&method.as_str()), Rule::Method)?;
     require(is_encoded_path(&request.target), Rule::Path)?;
 
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
@@ -182,14 +113,14 @@ fn admit<'r>(routes: &'r [Route], request: &Request, is_filled: impl Fn(Slot) ->
     let queries = readings(query)?;
     let pushes = |text: &str| text.to_lowercase().contains("git-receive-pack");
     // Others than these write below a repository without ever saying git-receive-pack.
-    let writes = !["GET", "HEAD", "POST", "OPTIONS"].contains(&method.as_str());
+    let writes = !GIT_READS.contains(&method.as_str());
     require(!writes || !paths.iter().any(|path| path.to_lowercase().contains(".git/")), Rule::GitPush)?;
     let mut types = request.values("content-type").chain(request.values("accept"));
     require(!types.any(pushes), Rule::GitPush)?;
     require(!paths.iter().chain(&queries).any(|text| pushes(text)), Rule::GitPush)?;
 
     let prefixes = &route.path_allowlist;
-    require(prefixes.is_empty() || paths.iter().all(|path| is_below(path, prefixes)), Rule::Path)?;
+    require(prefixes.is_any() || paths.iter().all(|path| is_below(path, prefixes)), Rule::Path)?;
 
     let authorization = match &route.credential {
         Some(credential) if is_filled(credential.slot) => Authorization::Injected(credential.slot),
@@ -207,9 +138,6 @@ fn require(kept: bool, rule: Rule) -> Result<(), Rule> {
 /// Whether every server sees the same headers, and the same end of the request.
 fn is_framed_for_all(request: &Request) -> bool {
     // Some see the same header in Transfer_Encoding as in Transfer-Encoding.
-    let folded = |name: &str| -> String {
-        name.chars().map(|char| if char.is_ascii_alphanumeric() { char.to_ascii_lowercase() } else { '-' }).collect()
-    };
     let is_alike = |name: &str| {
         !FRAMING.iter().any(|known| name.eq_ignore_ascii_case(known)) && FRAMING.contains(&folded(name).as_str())
     };
@@ -292,7 +220,7 @@ fn with_wide_decoded(text: &str) -> String {
 }
 
 /// Whether a reading of a path is below one of the prefixes and cannot climb out.
-fn is_below(path: &str, prefixes: &[PathPrefix]) -> bool {
+fn is_below(path: &str, prefixes: &Allowlist<PathPrefix>) -> bool {
     let is_unsafe = |char: char| char.is_ascii_control() || char == char::REPLACEMENT_CHARACTER;
     // `.` and `..`, also with the blanks and dots at the end that some file systems drop.
     let is_dots = |segment: &str| !segment.is_empty() && segment.chars().all(|char| char == ' ' || char == '.');
@@ -300,5 +228,5 @@ fn is_below(path: &str, prefixes: &[PathPrefix]) -> bool {
         return false;
     }
     // A prefix holds no `//`, so that one in the path makes no difference.
-    prefixes.iter().any(|prefix| prefix.admits(path))
+    prefixes.admits(path)
 }

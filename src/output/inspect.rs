@@ -8,7 +8,8 @@ use anyhow::Result;
 use super::owned::{OldIndex, Owned, There, there};
 use super::place::{Place, is_plain};
 use super::{conflict, folder};
-use crate::value::artifact::{INDEX, Tree};
+use crate::compile::tree::Tree;
+use crate::value::artifact::INDEX;
 use crate::value::digest::hash;
 
 /// What was done to a tree since it was built.
@@ -41,7 +42,7 @@ pub fn inspect(out: &Path, tree: &Tree) -> Result<Inspection> {
     let Some(mut place) = Place::open(&folder(out, tree))? else { return Ok(found) };
     let Owned { hashes, index, is_unfinished, .. } = Owned::read(&mut place)?;
     // Both sides of a merge list files, and git makes one of the two of some: no hash is to be expected.
-    let is_merged = matches!(index, OldIndex::Conflicted { .. });
+    let is_merged = matches!(index, OldIndex::Conflicted);
     (found.index, found.is_unfinished) = (index, is_unfinished);
     let compiled = tree.artifacts.iter().map(|artifact| artifact.path.as_str());
     let paths: BTreeSet<&str> = compiled.chain(hashes.keys().map(String::as_str)).chain([INDEX]).collect();

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::compile::tree::Tree;
 use crate::model::rebuild::Closed;
-use crate::value::artifact::{Artifact, INDEX, PENDING, Tree};
+use crate::value::artifact::{Artifact, INDEX, PENDING};
 pub use inspect::{Inspection, inspect};
 pub use owned::OldIndex;
 use owned::{Owned, Stale};
@@ -82,7 +83,7 @@ pub fn write(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<Written> {
     }
 
     let owned = Owned::read(&mut place)?;
-    if matches!(owned.index, OldIndex::Conflicted { .. }) && overwrite == Overwrite::Nothing {
+    if matches!(owned.index, OldIndex::Conflicted) && overwrite == Overwrite::Nothing {
         bail!(
             "{} has git conflict markers: write the tree anew with --update, or resolve them",
             place.shown(INDEX).display()
@@ -113,7 +114,7 @@ pub fn write(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<Written> {
         return make_folders(&mut place, tree).map(|()| written);
     }
 
-    owned.keep_pending(&mut place, index)?;
+    owned.keep_pending(&mut place, &tree.index)?;
     make_folders(&mut place, tree)?;
     for file in changed.iter().filter(|file| file.path != INDEX) {
         place.replace(file)?;

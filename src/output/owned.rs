@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result};
 use super::place::{Found, Place, is_plain};
 use super::{Overwrite, conflict};
 use crate::compile::index::{FileEntry, Index, Listing};
-use crate::value::artifact::{Artifact, INDEX, PENDING, Tree};
+use crate::compile::tree::Tree;
+use crate::value::artifact::{Artifact, INDEX, PENDING};
 use crate::value::digest::hash;
 
 /// How generated files begin whose format has comments.
@@ -21,10 +22,7 @@ pub enum OldIndex {
     /// Something that no build wrote.
     Foreign,
     /// An index in which git left both sides of a merge.
-    Conflicted {
-        /// Whether the lists of files of both sides could be read.
-        is_read: bool,
-    },
+    Conflicted,
     /// An index, of this release or another one.
     Read(Listing),
 }
@@ -74,12 +72,12 @@ impl Owned {
         }
         match self.index {
             OldIndex::Read(_) => Ok(path == INDEX),
-            OldIndex::Conflicted { .. } if update && path == INDEX => Ok(true),
-            // With nobody left to list it, its first line must say it.
-            OldIndex::Conflicted { is_read: false } if update => {
+            OldIndex::Conflicted if update && path == INDEX => Ok(true),
+            // Where neither side lists anything, its first line must say it.
+            OldIndex::Conflicted if update && self.hashes.is_empty() => {
                 Ok(matches!(there(place, path)?, There::Content(bytes) if bytes.starts_with(GENERATED)))
             }
-            OldIndex::Conflicted { .. } | OldIndex::Missing | OldIndex::Foreign => Ok(false),
+            OldIndex::Conflicted | OldIndex::Missing | OldIndex::Foreign => Ok(false),
         }
     }
 
@@ -106,12 +104,12 @@ impl Owned {
     }
 
     /// Writes what this build may write, and what an unfinished one before it may have written.
-    pub(super) fn keep_pending(&self, place: &mut Place, index: &Artifact) -> Result<()> {
-        let mut pending: Index = serde_json::from_str(&index.content).context("the index is not JSON")?;
+    pub(super) fn keep_pending(&self, place: &mut Place, index: &Index) -> Result<()> {
+        let mut pending = index.clone();
         pending
             .files
             .extend(self.listed.iter().filter(|old| !pending.files.contains(old)).cloned().collect::<Vec<_>>());
-        let content = serde_json::to_string(&pending).context("the index is not JSON")?;
+        let content = serde_json::to_string(&pending).context("the index does not become JSON")?;
         place.replace(&Artifact::public(PENDING, content))
     }
 }
@@ -134,9 +132,8 @@ fn old_index(place: &mut Place, path: &str) -> Result<(OldIndex, Vec<FileEntry>)
     let Some(sides) = conflict::sides(&String::from_utf8_lossy(&bytes)) else {
         return Ok((OldIndex::Foreign, Vec::new()));
     };
-    let read = sides.map(|side| listing(side.as_bytes()));
-    let is_read = read.iter().all(Option::is_some);
-    Ok((OldIndex::Conflicted { is_read }, read.into_iter().flatten().flat_map(|listing| listing.files).collect()))
+    let listed = sides.iter().filter_map(|side| listing(side.as_bytes())).flat_map(|listing| listing.files);
+    Ok((OldIndex::Conflicted, listed.collect()))
 }
 
 /// The content of a file of the folder, for those who refuse everything else.

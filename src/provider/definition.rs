@@ -12,10 +12,11 @@ use crate::text::diagnostic::Findings;
 use crate::text::render::{Data, RenderError};
 use crate::text::source::SourceId;
 use crate::text::yaml;
+use crate::value::credential::Injection;
+use crate::value::guest;
 use crate::value::host::{self, Host};
 use crate::value::path_prefix::{self, PathPrefix};
 use crate::value::variable::VariableName;
-use crate::value::{credential, guest};
 
 /// A model service: an API that clients speak to.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -132,9 +133,11 @@ impl SignIns {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
-    /// How egress signs the routes; the form belongs to this client at this service.
+    /// How egress signs the routes, in the words of a manifest's `auth`: the form belongs to this client at this
+    /// service.
     #[serde(default)]
-    pub scheme: Option<Scheme>,
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    pub credential: Option<Injection>,
     /// What makes a file for the agent of one on the host.
     #[serde(default)]
     pub hook: Option<Hook>,
@@ -148,25 +151,6 @@ pub struct SignIn {
     /// Routes beside those of every sign-in.
     #[serde(default)]
     pub routes: Vec<Route>,
-}
-
-/// The scheme of an `Authorization` header.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-pub enum Scheme {
-    /// `Authorization: Bearer TOKEN`.
-    Bearer,
-    /// `Authorization: token TOKEN`.
-    #[serde(rename = "token")]
-    Token,
-}
-
-impl From<Scheme> for credential::Scheme {
-    fn from(scheme: Scheme) -> Self {
-        match scheme {
-            Scheme::Bearer => credential::Scheme::Bearer,
-            Scheme::Token => credential::Scheme::Token,
-        }
-    }
 }
 
 /// What data cannot say of a sign-in.

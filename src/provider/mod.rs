@@ -33,16 +33,24 @@ const PLACEHOLDER: &str = "egress-placeholder";
 
 /// Definitions by their names, each in a file of that name.
 macro_rules! definitions {
-    ($folder:literal: $($name:literal),+ $(,)?) => {
-        [$(Definition::new($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/", $folder, "/", $name, ".yaml")))),+]
+    ($(#[$doc:meta])* $list:ident: $kind:ty, $folder:literal: $($name:literal),+ $(,)?) => {
+        $(#[$doc])*
+        pub static $list: [Definition<$kind>; [$($name),+].len()] = [$(Definition::new(
+            $name,
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/", $folder, "/", $name, ".yaml")),
+        )),+];
     };
 }
 
-/// Every provider; the first is the default.
-pub static ALL: &[Provider] = &definitions!["agents": "claude", "codex"];
+definitions! {
+    /// Every provider; the first is the default.
+    ALL: Agent, "agents": "claude", "codex"
+}
 
-/// Every model service.
-pub static SERVICES: &[Definition<Service>] = &definitions!["services": "anthropic", "openai"];
+definitions! {
+    /// Every model service.
+    SERVICES: Service, "services": "anthropic", "openai"
+}
 
 /// A definition that is read when it is first needed.
 pub struct Definition<T> {
@@ -116,8 +124,8 @@ impl Provider {
                 _ => (&agent.sign_in.inside, None, None),
             };
         let service = service(agent);
-        let scheme = sign_in.scheme.map(Into::into);
-        let auth = scheme.zip(token_ref).map(|(scheme, token_ref)| Auth { scheme, token_ref });
+        let form = sign_in.credential.clone();
+        let auth = form.zip(token_ref).map(|(injection, token_ref)| Auth { injection, token_ref });
         let mut plan = AgentProvisionPlan {
             provider: self.name,
             asked_at: settings.template,

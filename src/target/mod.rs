@@ -3,7 +3,7 @@
 
 mod agent;
 mod compose;
-mod egress;
+pub mod egress;
 mod network;
 pub mod pipelock;
 mod smolmachines;
@@ -28,7 +28,7 @@ pub use compose::{Agent, COMPOSE as CONTAINERS, agent_of};
 pub use network::Addresses;
 
 /// Every target, behind those whose files it refers to.
-pub static ALL: [&dyn Target; 5] = [
+pub static ALL: &[&dyn Target] = &[
     &egress::EgressFolder,
     &pipelock::PipelockFolder,
     &agent::AgentFolder,
@@ -192,7 +192,7 @@ pub fn made_at_run_time(backends: &[Backend]) -> Vec<&'static str> {
 }
 
 fn wanted(backends: &[Backend]) -> impl Iterator<Item = &'static dyn Target> {
-    ALL.into_iter().filter(|target| target.is_wanted(backends))
+    ALL.iter().copied().filter(|target| target.is_wanted(backends))
 }
 
 /// A file that every tree has.

@@ -1,10 +1,11 @@
 //! Text that bottlec reads and writes: sources and their places, YAML, findings, templates and their quoting.
 
 pub mod accept;
-pub mod allow;
 pub mod comment;
 pub mod diagnostic;
+mod front_matter;
 pub mod render;
 pub mod source;
+pub mod suggest;
 pub mod visible;
 pub mod yaml;

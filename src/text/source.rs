@@ -1,5 +1,9 @@
 //! Input texts and the places in them that diagnostics point at.
 
+use std::ops::Range;
+
+use super::front_matter;
+
 /// Names one of the texts in [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceId(pub(crate) u16);
@@ -41,6 +45,11 @@ impl Source {
     /// manifest's own folder.
     pub fn folder(&self) -> &str {
         self.reference.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
+    /// Where its YAML stands: all of it, or the front matter of a Markdown file. Returns `None` if that has none.
+    pub(crate) fn yaml(&self) -> Option<Range<usize>> {
+        front_matter::yaml(&self.path, &self.text)
     }
 
     /// A path that this source names, from the manifest's folder: without `.` steps and without

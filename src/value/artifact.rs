@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use crate::value::digest;
-use crate::value::name::BottleName;
 
 /// The file that lists the others; it is written last.
 pub const INDEX: &str = "bottle.json";
@@ -80,16 +79,4 @@ impl Artifact {
     pub fn sha256(&self) -> String {
         self.known_sha256.map_or_else(|| digest::hash(self.content.as_bytes()), str::to_owned)
     }
-}
-
-/// A compiled bottle.
-pub struct Tree {
-    /// The bottle's name, and its folder's.
-    pub name: BottleName,
-    /// Every file, sorted by path; [`INDEX`] last.
-    pub artifacts: Vec<Artifact>,
-    /// Whether it names a file by its path from the manifest's folder.
-    pub names_local_file: bool,
-    /// Paths of what is made in the folder when the bottle is prepared or runs.
-    pub made_at_run_time: Vec<&'static str>,
 }

@@ -1,7 +1,5 @@
 //! `Host`: an exact DNS name, in the one spelling that all hops compare.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::text::diagnostic::Refusal;
@@ -12,8 +10,10 @@ pub const PATTERN: &str =
 
 /// An exact DNS name: ASCII or `xn--` labels of RFC 1123, lower case, without a dot at its end.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct Host(String);
+
+closed!(Host);
 
 impl Host {
     /// Reads a host as a manifest writes it.
@@ -116,10 +116,4 @@ fn is_read_alike(label: &str) -> bool {
     idna::domain_to_ascii(&letters).is_ok_and(|ascii| ascii == label)
         && !letters.contains(['\u{df}', '\u{3c2}', '\u{200c}', '\u{200d}'])
         && (!letters.contains(from_the_right) || letters.ends_with(from_the_right))
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }

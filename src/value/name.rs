@@ -9,8 +9,10 @@ pub const PATTERN: &str = "^[a-z][a-z0-9-]{0,39}$";
 
 /// A bottle's name: it is a folder, a compose project and a microVM.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct BottleName(String);
+
+closed!(BottleName);
 
 impl BottleName {
     /// Reads a name.

@@ -83,7 +83,9 @@ pub fn parse_ssrf_exception(text: &str) -> Result<IpNet, Refusal> {
             Ok(IpAddr::V6(_)) => format!("write `{text}/128`"),
             Err(_) => "write a range such as `10.20.0.0/16`".to_owned(),
         };
-        return Err(Refusal::new("this is not a range of addresses (CIDR)", help));
+        let one = text.parse::<IpAddr>().ok().map(|address| IpNet::from(address).to_string());
+        let one = one.filter(|one| parse_ssrf_exception(one).is_ok());
+        return Err(Refusal::new("this is not a range of addresses (CIDR)", help).instead(one));
     };
     if net.prefix_len() == 0 {
         return Err(Refusal::new("a /0 excepts every address", "name the range that the host lies in"));

@@ -1,24 +1,19 @@
 //! `PathPrefix`: the start of a URL path, in the normal form that egress compares.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::text::diagnostic::Refusal;
+use crate::value::allowlist::Admits;
 
 /// What a prefix may look like, for the schema. [`PathPrefix::parse`] says more.
 pub const PATTERN: &str = r"^/[!$&'()*+,./:=@A-Z_a-z~0-9-]*$";
 
 /// A prefix that is matched on the borders of path segments: `/a` admits `/a` and `/a/b`, not `/ab`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct PathPrefix(String);
 
-impl fmt::Display for PathPrefix {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+closed!(PathPrefix);
 
 impl PathPrefix {
     /// Reads a prefix as a manifest writes it.
@@ -81,15 +76,24 @@ impl PathPrefix {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+impl Admits for PathPrefix {
+    type Asked = str;
+    const ANY: &str = "any path";
+    const WITHIN: &str = "below";
 
     /// Whether a path is the prefix or goes on after it with a new segment.
-    pub fn admits(&self, path: &str) -> bool {
+    fn admits(&self, path: &str) -> bool {
         let border = self.0.trim_end_matches('/');
         self.0 == path || path.strip_prefix(border).is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// Whether everything that `other` admits is admitted by this as well.
-    pub fn covers(&self, other: &PathPrefix) -> bool {
+    fn covers(&self, other: &PathPrefix) -> bool {
         self.admits(&other.0)
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use crate::value::digest;
 use crate::value::variable::TokenRef;
@@ -17,7 +17,8 @@ pub const BINDING: &str = "EGRESS_SLOTS";
 pub const FAMILY: &str = "EGRESS_";
 
 /// The variable of the egress process that holds one token: `EGRESS_TOKEN_<n>`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Slot(pub usize);
 
 impl Slot {
@@ -36,24 +37,25 @@ impl fmt::Display for Slot {
     }
 }
 
-impl Serialize for Slot {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl From<Slot> for String {
+    fn from(slot: Slot) -> String {
+        slot.to_string()
     }
 }
 
-impl<'de> Deserialize<'de> for Slot {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Slot, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Slot::parse(&text).ok_or_else(|| de::Error::custom(format!("`{}` is not a slot", text.escape_debug())))
+impl TryFrom<String> for Slot {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Slot, String> {
+        Slot::parse(&text).ok_or_else(|| format!("`{}` is not a slot, such as `{PREFIX}0`", text.escape_debug()))
     }
 }
 
 /// Which token each slot holds and which hosts it is for, as a fingerprint. The routes have it, and `bottlec exec`
 /// gives it to egress together with the tokens; egress signs only while the two are the same, so that no token
 /// goes where another build's routes would send it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Binding(String);
 
 impl Binding {
@@ -78,10 +80,11 @@ impl Binding {
     }
 }
 
-impl<'de> Deserialize<'de> for Binding {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Binding, D::Error> {
-        let text = String::deserialize(deserializer)?;
+impl TryFrom<String> for Binding {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Binding, &'static str> {
         let is_digest = text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if is_digest { Ok(Binding(text)) } else { Err(de::Error::custom("`slots` is not a SHA-256")) }
+        if is_digest { Ok(Binding(text)) } else { Err("`slots` is not a SHA-256") }
     }
 }

@@ -1,8 +1,6 @@
 //! Environment variables: their names, what a manifest may bind them to, and names that a manifest
 //! must leave alone.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::text::diagnostic::Refusal;
@@ -16,8 +14,10 @@ const MAX_LINE: usize = 64 * 1024 - 1;
 
 /// The name of an environment variable, `[A-Za-z_][A-Za-z0-9_]*`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct VariableName(String);
+
+closed!(VariableName);
 
 impl VariableName {
     /// Reads a name.
@@ -42,16 +42,12 @@ impl VariableName {
     }
 }
 
-impl fmt::Display for VariableName {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// The *name* of the host variable that holds a token. The token itself is never here.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct TokenRef(VariableName);
+
+closed!(TokenRef);
 
 impl TokenRef {
     /// Reads the name of a host variable.
@@ -72,12 +68,6 @@ impl TokenRef {
     /// The name.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
-    }
-}
-
-impl fmt::Display for TokenRef {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 
@@ -103,6 +93,11 @@ pub fn looks_like_token(text: &str) -> bool {
         "-----BEGIN",
     ];
     SHAPES.iter().any(|shape| text.starts_with(shape))
+}
+
+/// Whether a text that should be a short name or a word or two is, or has in it, what looks like a token.
+pub fn may_hold_token(text: &str) -> bool {
+    text.len() > 64 || text.split(' ').any(looks_like_token)
 }
 
 /// What a variable of the agent is bound to.

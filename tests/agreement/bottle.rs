@@ -31,6 +31,18 @@ pub(crate) const FOREIGN: [&str; 14] = [
     "-",
 ];
 
+/// How a manifest says that egress signs.
+const FORMS: [&str; 8] = [
+    "scheme: Bearer",
+    "scheme: token",
+    "scheme: Basic, username: x-access-token",
+    "scheme: Basic, username: \"ro bot\"",
+    "header: X-Example-Key",
+    "header: x-example-key, prefix: \"Key=\"",
+    "header: Authorization, prefix: \"Bot \"",
+    "query: x-example-key",
+];
+
 /// Pseudo-random numbers (SplitMix64), the same on every machine.
 pub(crate) struct Random(pub(crate) u64);
 
@@ -92,9 +104,12 @@ pub(crate) fn manifest(random: &mut Random) -> String {
         }
         if random.percent(50) {
             let token = random.below(5);
-            let scheme =
-                random.of(&["Bearer", "token", "Basic, username: x-access-token", "Basic, username: \"ro bot\""]);
-            text += &format!("      auth: {{ scheme: {scheme}, token_ref: T{token} }}\n");
+            let form = random.of(&FORMS);
+            text += &format!("      auth: {{ {form}, token_ref: T{token} }}\n");
+            if form.starts_with("query") {
+                text += "      pipelock: { tls_passthrough: true }\n";
+                continue;
+            }
         } else if random.percent(40) {
             text += "      keep_authorization: true\n";
         }

@@ -8,6 +8,19 @@ use crate::agreement::bottle::Random;
 /// The agent's own header, which is kept or stripped.
 pub(crate) const OWN: &str = "Bearer the-agents-own";
 
+/// The agent's own key, in a header that only some routes know.
+pub(crate) const OWN_KEY: &str = "the-agents-own-key";
+
+/// The same in the query, under names that some server takes for one and the same.
+pub(crate) const OWN_PARTS: [&str; 6] = [
+    "x-example-key=own",
+    "X-Example-Key=own",
+    "x%2Dexample-%6bey=own",
+    "%2578-example-key=own",
+    "x_example.key[]=own",
+    "+x-example-key",
+];
+
 /// One request: what is sent, and what the model is asked.
 pub(crate) struct Case {
     /// The host of the tunnel as it is written, and the port.
@@ -21,6 +34,8 @@ pub(crate) struct Case {
     pub(crate) inner_authority: Option<String>,
     /// How many `Authorization` headers the agent sends.
     pub(crate) signatures: usize,
+    /// The names under which it sends a key of its own in a header.
+    pub(crate) keys: &'static [&'static str],
     /// Each with its name.
     pub(crate) host_headers: Vec<(&'static str, Vec<u8>)>,
     pub(crate) type_headers: Vec<(&'static str, String)>,
@@ -33,15 +48,23 @@ impl Case {
     pub(crate) fn honest(random: &mut Random, routes: &[Route]) -> Case {
         // One with prefixes is likelier: there is more to get wrong.
         let picks = [random.of(routes), random.of(routes), random.of(routes)];
-        let route = picks.iter().find(|route| !route.path_allowlist.is_empty()).unwrap_or(&picks[0]);
+        let route = picks.iter().find(|route| !route.path_allowlist.is_any()).unwrap_or(&picks[0]);
         let host = route.host.as_str().to_owned();
-        let start = match route.path_allowlist.as_slice() {
+        let start = match route.path_allowlist.values() {
             [] => String::new(),
             prefixes => random.of(prefixes).as_str().to_owned(),
         };
         let rest =
             random.of(&["", "/", "/b", "/b/c.d", "/b%20c", "/x.git/git-upload-pack", "/%41", "/b..c", "/..b", "/.b/"]);
         let query = random.of(&["", "", "?", "?q=1", "?q=%2e%2e/..", "?service=git-upload-pack", "?a=b?c=/../"]);
+        let own = random.of(&OWN_PARTS);
+        let query = match random.below(6) {
+            0 => format!("?{own}"),
+            1 => format!("?q=1&{own}&r"),
+            2 => format!("?q;{own}"),
+            3 => format!("?{own}&{own}"),
+            _ => query.to_owned(),
+        };
         let target = format!("{start}{rest}{query}");
         let target = if target.starts_with('/') { target } else { format!("/{target}") };
         let method = random.of(&["GET", "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get", "PROPFIND"]);
@@ -52,6 +75,7 @@ impl Case {
             scheme: None,
             target: target.into_bytes(),
             signatures: random.of(&[0, 1, 1, 1, 2]),
+            keys: random.of(&[&[] as &[_], &["X-Example-Key"], &["x-example-key", "X_Example_Key"]]),
             request: Request::new(&host, method, ""),
             inner_authority: None,
             host_headers: vec![("Host", host.into_bytes())],
@@ -107,6 +131,7 @@ impl Case {
         let mut headers: Vec<(&str, Vec<u8>)> =
             vec![("X-Case", id.to_string().into_bytes()), ("Proxy-Authorization", OWN.into())];
         headers.extend(vec![("Authorization", OWN.into()); self.signatures]);
+        headers.extend(self.keys.iter().map(|name| (*name, OWN_KEY.into())));
         headers.extend(self.headers());
         let tunnel = latin_1(format!("CONNECT {host}:{port} HTTP/1.1\r\nX-Tunnel: 1\r\n\r\n").as_bytes());
         let mut sent = json!({ "id": id, "connect": tunnel, "tls": request.tls, "sni": request.sni });

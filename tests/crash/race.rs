@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use bottlec::compile::tree::Tree;
 use bottlec::output::{self, Difference, Overwrite};
 use bottlec::provider::facts::HostFacts;
 use bottlec::target::Backend;
-use bottlec::value::artifact::Tree;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{CODEX, MORE, Snapshot, all};

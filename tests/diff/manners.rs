@@ -47,12 +47,12 @@ fn what_is_compared_with_itself_does_not_differ() {
             let is_silent = run.stdout.is_empty();
             // A comment that is still there when its change has landed is worth a line.
             assert!(is_silent || stdout(&run).contains("BTL703") || stdout(&run).contains("BTL704"), "{case} {path}");
-            assert!(screen(&run).contains("no difference in 1 bottle"), "{case}: {}", screen(&run));
+            assert!(screen(&run).contains("no differences in 1 bottle"), "{case}: {}", screen(&run));
         }
     }
     let folder = cases().join("01-host-added");
     for (format, says) in
-        [("text", ""), ("json", "\"bottles\": []"), ("sarif", "\"results\": []"), ("markdown", "Nothing differs.")]
+        [("text", ""), ("json", "\"bottles\": []"), ("sarif", "\"results\": []"), ("markdown", "No differences.")]
     {
         let said = stdout(&diff(&folder, &["new.yaml", "new.yaml", "--format", format]));
         assert!(said.contains(says) && !said.contains("docs.example.com"), "{said}");
@@ -63,11 +63,11 @@ fn what_is_compared_with_itself_does_not_differ() {
 fn a_wrong_use_is_an_error() {
     let folder = cases().join("01-host-added");
     for (arguments, says) in [
-        ([].as_slice(), "diff takes two bottles"),
-        (&["old.yaml"], "diff takes two bottles"),
-        (&["old.yaml", "new.yaml", "new.yaml"], "diff takes two bottles"),
+        ([].as_slice(), "diff needs two bottles"),
+        (&["old.yaml"], "diff needs two bottles"),
+        (&["old.yaml", "new.yaml", "new.yaml"], "diff needs two bottles"),
         (&["old.yaml", "missing.yaml"], "missing.yaml"),
-        (&["old.yaml", "."], "there is no bottle in ."),
+        (&["old.yaml", "."], "no bottle in ."),
         (&["old.yaml", "new.yaml", "--fail-on", "severe"], "severe"),
         (&["old.yaml", "new.yaml", "--format", "xml"], "xml"),
         (&["old.yaml", "new.yaml", "--today", "tomorrow"], "tomorrow"),

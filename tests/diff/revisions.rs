@@ -55,7 +55,7 @@ fn of_two_hundred_bottles_the_touched_ones_and_those_that_extend_them_are_told()
         [7, 50, 97, 187].map(|number| (name(number), ("kept".to_owned(), "high".into()))).into();
     assert_eq!(told, expected, "{}", screen(&run));
     let run = diff(repository.root(), &["--rev", "HEAD"]);
-    assert!(screen(&run).contains("4 of 200 bottles changed, the gravest change is high"), "{}", screen(&run));
+    assert!(screen(&run).contains("4 of 200 bottles changed, highest grade: high"), "{}", screen(&run));
 
     // Below a folder, and one by its name.
     let (told, _) = since(&repository, &["bottles/team-1"]);

@@ -300,7 +300,7 @@ fn a_file_that_cannot_be_read_is_told_and_hides_no_other() {
 fn a_tree_without_an_index_is_an_error_that_says_why() {
     for (from, to, says) in [
         ("{\n", "<<<<<<< ours\n{\n=======\n>>>>>>> theirs\n", "git conflict markers"),
-        ("{\n", "{ ,\n", "bottle.json in new/review is not what a build writes"),
+        ("{\n", "{ ,\n", "bottle.json in new/review is malformed"),
     ] {
         let project = edited("bottle.json", from, to);
         let run = diff(project.path(), &["old/review", "new/review"]);
@@ -312,7 +312,7 @@ fn a_tree_without_an_index_is_an_error_that_says_why() {
     fs::remove_file(project.path().join("new/review/bottle.json")).unwrap();
     let run = diff(project.path(), &["old/review", "new/review"]);
     assert_eq!(run.status.code(), Some(2));
-    assert!(screen(&run).contains("there is no bottle in new/review"), "{}", screen(&run));
+    assert!(screen(&run).contains("no bottle in new/review"), "{}", screen(&run));
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn without_a_command_the_agent_is_started_by_the_compose_that_is_there() {
     }
     let bottle = Bottle::build(MANIFEST, &["--backend", "smolmachines"]);
     let run = run(&bottle, &VALUES, &["out/review"]);
-    assert!(run.status.code() == Some(2) && screen(&run).contains("is no container"), "{}", screen(&run));
+    assert!(run.status.code() == Some(2) && screen(&run).contains("has no agent container"), "{}", screen(&run));
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn two_checkouts_never_share_a_project_and_a_moved_one_keeps_its_own() {
     assert_eq!(project("out/review", &[]), first, "the same at each start");
     fs::rename(base.path().join("out"), base.path().join("moved")).unwrap();
     let moved = project("moved/review", &[]);
-    if moved.2.contains("its volumes go with it") {
+    if moved.2.contains("it keeps its volumes") {
         assert_eq!((&moved.0, &moved.1), (&first.0, &first.1));
         // Who comes to the old place gets others.
         fs::create_dir(base.path().join("out")).unwrap();
@@ -221,12 +221,12 @@ fn two_checkouts_never_share_a_project_and_a_moved_one_keeps_its_own() {
     drop(copy);
     let asked = project(&place, &[]);
     assert!(
-        asked.0 != old && asked.2.contains(&format!("`bottlec exec --project {old} …` takes its volumes over")),
+        asked.0 != old && asked.2.contains(&format!("take over its volumes with `bottlec exec --project {old} …`")),
         "{asked:?}"
     );
     assert_eq!(project(&place, &["--project", &old]).0, old);
     assert_eq!(project(&place, &[]).0, old, "and it stays so");
-    assert!(project(&place, &["--project", "../x"]).2.contains("cannot be the name of a project"));
+    assert!(project(&place, &["--project", "../x"]).2.contains("is not a valid project name"));
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_microvm_is_the_checkouts_and_its_network_has_one() {
         let run = at(&there, command);
         assert_eq!((run.status.code(), stdout(&run).as_str()), (Some(1), ""), "{command}");
         assert!(
-            screen(&run).contains("has a microVM already") && screen(&run).contains("network.subnet"),
+            screen(&run).contains("is already used by the microVM of") && screen(&run).contains("network.subnet"),
             "{}",
             screen(&run)
         );

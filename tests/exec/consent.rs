@@ -63,7 +63,7 @@ fn a_cloned_repository_sends_no_token_to_a_host_of_its_own() {
         let run = home.command(&["exec", &tree]).args(start).envs(VALUES).output().unwrap();
         assert_eq!(run.status.code(), Some(1), "{}", screen(&run));
         let said = format!(
-            "error: the bottle review uses credentials that were not allowed in this folder:\n       \
+            "error: bottle review uses credentials that are not allowed in this folder:\n       \
              GITHUB_TOKEN is sent to {host} (review.yaml:5:42)\n"
         );
         assert!(screen(&run).contains(&said), "{}", screen(&run));
@@ -109,7 +109,7 @@ fn nothing_is_looked_at_before_the_answer() {
     for values in [&[] as &[(&str, &str)], &[("GITHUB_TOKEN", "")], &[("GITHUB_TOKEN", "canary\n")]] {
         let said = bottle.refused(values, 1);
         assert_eq!(said.matches("error").count(), 1, "{said}");
-        assert!(said.contains("were not allowed") && !said.contains("is not set") && !said.contains("the value of"));
+        assert!(said.contains("are not allowed") && !said.contains("is not set") && !said.contains("the value of"));
     }
     assert!(allow(&bottle, &["--yes", "out/review"]).status.success());
     assert!(bottle.refused(&[], 1).contains("GITHUB_TOKEN is not set"), "afterwards they are");
@@ -122,8 +122,7 @@ fn the_agents_own_login_is_asked_for_like_any_token() {
     fs::write(bottle.path().join(".codex/auth.json"), "not looked at").unwrap();
     let said = bottle.refused(&[], 1);
     for host in ["api.openai.com", "chatgpt.com"] {
-        let words =
-            format!("your login of codex (BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN) is sent to {host} (review.yaml:2:");
+        let words = format!("your codex login (BOT_BOTTLE_CODEX_HOST_ACCESS_TOKEN) is sent to {host} (review.yaml:2:");
         assert!(said.contains(&words), "{said}");
     }
     assert!(!said.contains("auth file"), "{said}");
@@ -136,8 +135,8 @@ fn a_credential_is_given_to_the_agent_only_after_the_answer() {
     let bottle = cloned(env);
     let said = bottle.refused(&values, 1);
     for words in [
-        "       GITHUB_TOKEN is given to the agent, as its variable HUB (review.yaml:3:3)\n",
-        "       MINE is given to the agent, as its variable GH_TOKEN (review.yaml:4:3)\n",
+        "       GITHUB_TOKEN is passed to the agent as HUB (review.yaml:3:3)\n",
+        "       MINE is passed to the agent as GH_TOKEN (review.yaml:4:3)\n",
     ] {
         assert!(said.contains(words), "{said}");
     }
@@ -183,7 +182,7 @@ fn allow_lists_takes_back_and_says_what_it_did() {
     // Without a terminal nobody agrees.
     let run = allow(&bottle, &["out/review"]);
     assert_eq!(run.status.code(), Some(1));
-    assert!(screen(&run).contains("no terminal to ask on") && screen(&run).contains("allow --yes out/review"));
+    assert!(screen(&run).contains("cannot ask without a terminal") && screen(&run).contains("allow --yes out/review"));
     assert_eq!(listed(&bottle), (1, new.to_owned()));
 
     assert_eq!(screen(&allow(&bottle, &["--yes", "-q", "out/review"])), "");
@@ -195,7 +194,10 @@ fn allow_lists_takes_back_and_says_what_it_did() {
     assert_eq!(listed(&bottle), (0, rest.to_owned()));
 
     let run = allow(&bottle, &["--forget", "out/review"]);
-    assert_eq!((run.status.code(), screen(&run).contains("nothing is allowed in out/review")), (Some(0), true));
+    assert_eq!(
+        (run.status.code(), screen(&run).contains("revoked everything that was allowed in out/review")),
+        (Some(0), true)
+    );
     assert_eq!(listed(&bottle).0, 1);
     bottle.refused(&VALUES, 1);
 
@@ -225,7 +227,7 @@ fn the_answer_is_kept_for_its_owner_alone_and_holds_no_value() {
     assert!(with(&["allow", "--yes", "out/review"]).status.success());
     assert!(with(&["exec", "out/review", "--", "true"]).status.success());
     assert!(!bottle.path().join(".config").exists(), "XDG_CONFIG_HOME is where it is kept");
-    let kept = super::walk(&config);
+    let kept = crate::support::files_below(&config);
     let [file] = kept.as_slice() else { panic!("{kept:?}") };
     let text = fs::read_to_string(file).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -258,7 +260,7 @@ fn exec_asks_once_on_the_terminal_for_all_that_is_new() {
         assert_eq!((run.status.code(), screen(&run).as_str()), (Some(0), ""));
         let folder = bottle.tree().canonicalize().unwrap();
         let expected = format!(
-            "bottlec: the bottle review in {} wants to use credentials of yours:\r\n\r\n  \
+            "bottlec: bottle review in {} wants to use your credentials:\r\n\r\n  \
              GITHUB_TOKEN is sent to api.github.com (review.yaml:5:42)\r\n  \
              FORGE_TOKEN is sent to git.example.com (review.yaml:7:42)\r\n\r\n\
              bottlec: allow these 2 in this folder from now on? [y/N]: {word}\r\n",
@@ -299,7 +301,7 @@ fn anything_but_yes_starts_nothing_and_keeps_nothing() {
     let mut session = Session::start(&bottle, &VALUES, &START);
     session.expect("[y/N]: ");
     session.press("yess\n");
-    session.expect("Answer y or n, please.\r\nbottlec: the bottle review");
+    session.expect("Please answer y or n.\r\nbottlec: bottle review");
     session.press("y\n");
     assert_eq!(session.end().0.status.code(), Some(0));
 }

@@ -183,7 +183,7 @@ fn a_token_that_would_break_its_header_is_refused_from_a_file_too() {
     let said = bottle.refused(&[], 1);
     assert!(
         said.contains(
-            "the token in the host's login file has a line break; it is the token for api.openai.com, chatgpt.com"
+            "the token in the host's login file must not contain a line break; it is the token for api.openai.com, chatgpt.com"
         ),
         "{said}"
     );
@@ -196,7 +196,7 @@ fn no_part_of_the_login_is_said_or_written() {
     let bottle = signed_in(&login);
     let run = bottle.exec(&[], &["-v", "--", "sh", "-c", "tr '\\0' ' ' < /proc/$$/cmdline"]);
     let mut said = stdout(&run) + &screen(&run);
-    for path in super::walk(&bottle.path().join("out")) {
+    for path in crate::support::files_below(&bottle.path().join("out")) {
         said.push_str(&fs::read_to_string(path).unwrap());
     }
     assert_hidden(&said, login["tokens"]["access_token"].as_str().unwrap());

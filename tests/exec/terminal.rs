@@ -125,7 +125,7 @@ fn answers_are_asked_for_on_the_terminal_and_not_echoed() {
         assert_hidden(&(shown + &screen(&run)), "canary-first-0815");
         assert_eq!(screen(&run), "");
     }
-    for path in super::walk(bottle.path()) {
+    for path in crate::support::files_below(bottle.path()) {
         assert!(!String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains("canary"), "{}", path.display());
     }
 }
@@ -157,7 +157,7 @@ fn an_answer_that_is_not_text_is_asked_for_again() {
     let mut session = Session::start(&bottle, &[], &PRINT);
     session.expect("\"Which ticket\": ");
     session.press("can\u{1b}[Dary\n");
-    session.expect("Again, please.\r\nbottlec: bottle review asks for FIRST");
+    session.expect("Please enter a single line of text.\r\nbottlec: bottle review asks for FIRST");
     session.press("right\n");
     let (run, shown) = session.end();
     assert_eq!(stdout(&run), "right|");
@@ -182,7 +182,7 @@ fn nothing_is_asked_while_something_else_is_missing() {
     let manifest = format!("{MANIFEST}  THIRD: ${{REVIEWER}}\n");
     for (variables, arguments, code, words) in [
         (&[] as &[(&str, &str)], ["--", "true"], 1, "REVIEWER is not set"),
-        (&[("REVIEWER", "a\nb")], ["--", "true"], 1, "REVIEWER has a line break"),
+        (&[("REVIEWER", "a\nb")], ["--", "true"], 1, "REVIEWER must not contain a line break"),
         (&[("REVIEWER", "x")], ["--", "no-such-command"], 127, "command not found"),
         (&[("REVIEWER", "x")], ["--", "./review.yaml"], 126, "cannot be executed"),
     ] {
@@ -205,8 +205,8 @@ fn without_a_terminal_every_question_is_told_with_its_variable() {
     assert_eq!((run.status.code(), stdout(&run).as_str()), (Some(1), ""));
     let said = screen(&run);
     for words in [
-        "FIRST needs an answer and there is no terminal: Which ticket (review.yaml:3:3)",
-        "SECOND needs an answer and there is no terminal: SECOND (review.yaml:4:3)",
+        "FIRST needs an answer but there is no terminal: Which ticket (review.yaml:3:3)",
+        "SECOND needs an answer but there is no terminal: SECOND (review.yaml:4:3)",
         "run bottlec in a terminal",
     ] {
         assert!(said.contains(words), "{said}");

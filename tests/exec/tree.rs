@@ -31,40 +31,30 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
     };
     let table: [(&str, Change, i32, &[&str]); 23] = [
         ("no index", &|tree| remove(tree.join("bottle.json")), 2, &["no bottle in out/review", "bottlec build"]),
-        (
-            "no JSON",
-            &|tree| fs::write(tree.join("bottle.json"), "{").unwrap(),
-            1,
-            &["not what a build writes", "bottlec build"],
-        ),
+        ("no JSON", &|tree| fs::write(tree.join("bottle.json"), "{").unwrap(), 1, &["is malformed", "bottlec build"]),
         ("another format", &replaced("/format", 2.into()), 1, &["format 2", "bottlec build MANIFEST -o out"]),
         (
             "another release",
             &replaced("/stamp/bottlec", "0.0.1".into()),
             1,
-            &["another release of bottlec built", "build"],
+            &["was built by another release of bottlec", "build"],
         ),
-        ("a release that kept no manifest", &replaced("/manifest", serde_json::Value::Null), 1, &["another release"]),
-        (
-            "a name that steers programs",
-            &replaced("/slots/0/slot", "LD_PRELOAD".into()),
-            1,
-            &["not what a build writes"],
-        ),
-        ("no name", &renamed("FROM_HOST", "A=B"), 1, &["not what a build writes"]),
-        ("a slot for the agent", &renamed("FROM_HOST", "EGRESS_TOKEN_0"), 1, &["not what a build writes"]),
-        ("a token in a name's place", &renamed("FORGE_TOKEN", "ghp_0123456789"), 1, &["not what a build writes"]),
+        ("no manifest", &replaced("/manifest", serde_json::Value::Null), 1, &["has a manifest that does not compile"]),
+        ("a name that steers programs", &replaced("/slots/0/slot", "LD_PRELOAD".into()), 1, &["is malformed"]),
+        ("no name", &renamed("FROM_HOST", "A=B"), 1, &["is malformed"]),
+        ("a slot for the agent", &renamed("FROM_HOST", "EGRESS_TOKEN_0"), 1, &["is malformed"]),
+        ("a token in a name's place", &renamed("FORGE_TOKEN", "ghp_0123456789"), 1, &["is malformed"]),
         (
             "a cut-off build",
             &|tree| fs::write(tree.join(".bottle.json.pending"), "{}").unwrap(),
             1,
-            &["did not come to its end"],
+            &["was interrupted"],
         ),
         (
             "a cut-off first build",
             &|tree| fs::rename(tree.join("bottle.json"), tree.join(".bottle.json.pending")).unwrap(),
             1,
-            &["did not come to its end"],
+            &["was interrupted"],
         ),
         (
             "an edit",
@@ -208,6 +198,6 @@ fn a_hermetic_tree_is_for_comparison() {
     let manifest = "name: review\nagent_provider: { template: codex, forward_host_credentials: true }\n";
     let bottle = Bottle::build(manifest, &["--hermetic"]);
     let said = bottle.refused(&[], 1);
-    assert!(said.contains("was built with --hermetic and cannot sign in") && said.contains("build it again without"));
+    assert!(said.contains("was built with --hermetic and cannot sign in") && said.contains("rebuild it without"));
     assert_eq!(said.matches("error").count(), 1, "{said}");
 }

@@ -50,17 +50,17 @@ fn all_that_is_unset_is_told_in_one_run_with_what_it_is_for() {
 fn a_token_is_visible_ascii_and_nothing_else() {
     let bottle = Bottle::new(MANIFEST);
     for (value, words) in [
-        ("", "is empty"),
-        ("canary-forge-7d1f93c2\n", "has a line break"),
-        ("canary-forge\n-7d1f93c2", "has a line break"),
-        ("canary-forge-7d1f93c2\r", "has a line break"),
-        (" canary-forge-7d1f93c2", "has a blank at its start or end"),
-        ("canary-forge-7d1f93c2\t", "has a blank at its start or end"),
-        ("token canary-forge-7d1f93c2", "has a blank in it"),
-        ("canary-forge\u{1b}[2J-7d1f93c2", "has a control character"),
-        ("canary-forge\t-7d1f93c2", "has a control character"),
-        ("canary-forge\u{7f}-7d1f93c2", "has a control character"),
-        ("canary-forge-ü-7d1f93c2", "has a character that is not ASCII"),
+        ("", "must not be empty"),
+        ("canary-forge-7d1f93c2\n", "must not contain a line break"),
+        ("canary-forge\n-7d1f93c2", "must not contain a line break"),
+        ("canary-forge-7d1f93c2\r", "must not contain a line break"),
+        (" canary-forge-7d1f93c2", "must not start or end with a space or tab"),
+        ("canary-forge-7d1f93c2\t", "must not start or end with a space or tab"),
+        ("token canary-forge-7d1f93c2", "must not contain a space"),
+        ("canary-forge\u{1b}[2J-7d1f93c2", "must not contain a control character"),
+        ("canary-forge\t-7d1f93c2", "must not contain a control character"),
+        ("canary-forge\u{7f}-7d1f93c2", "must not contain a control character"),
+        ("canary-forge-ü-7d1f93c2", "must be ASCII"),
     ] {
         let said = bottle.refused(&[("FORGE_TOKEN", value), ("API_TOKEN", API), ("REVIEWER", REVIEWER)], 1);
         let expected = format!("the value of FORGE_TOKEN {words}; it is the token for git.example.com");
@@ -73,7 +73,7 @@ fn a_token_is_visible_ascii_and_nothing_else() {
     let mut run = bottle.command(&["exec", "out/review", "--", "true"]);
     let run = run.envs(VALUES).env("API_TOKEN", OsStr::from_bytes(b"canary\xff\xfe")).output().unwrap();
     assert_eq!(run.status.code(), Some(1));
-    assert!(screen(&run).contains("API_TOKEN has a character that is not ASCII"), "{}", screen(&run));
+    assert!(screen(&run).contains("API_TOKEN must be ASCII"), "{}", screen(&run));
     let extremes = "!~canary+/=:\"'\\$`{}";
     let run = bottle.exec(
         &[&VALUES[..], &[("API_TOKEN", extremes)]].concat(),
@@ -86,9 +86,9 @@ fn a_token_is_visible_ascii_and_nothing_else() {
 fn a_variable_of_the_agent_is_one_line_of_text() {
     let bottle = Bottle::new(MANIFEST);
     for (value, words) in [
-        (b"canary\nreviewer".as_slice(), "has a line break or NUL"),
-        (b"canary\rreviewer", "has a line break or NUL"),
-        (b"canary\xff", "is not UTF-8"),
+        (b"canary\nreviewer".as_slice(), "must not contain a line break or NUL"),
+        (b"canary\rreviewer", "must not contain a line break or NUL"),
+        (b"canary\xff", "must be UTF-8"),
     ] {
         let mut command = bottle.command(&["exec", "out/review", "--", "touch", "../../started"]);
         let run = command.envs(VALUES).env("REVIEWER", OsStr::from_bytes(value)).output().unwrap();

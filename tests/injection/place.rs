@@ -123,12 +123,8 @@ fn variables(compiled: &Compiled) -> Vec<(&'static str, Vec<Variable>)> {
 
 /// The variable that bottlec and the provider do not set.
 fn own_variable(compiled: &Compiled) -> Vec<(&'static str, Variable)> {
-    let entries = index(compiled)["env"].as_array().unwrap().clone();
-    let own: Vec<String> = entries
-        .iter()
-        .filter(|entry| entry["from"]["manifest"].is_string())
-        .map(|entry| text(&entry["name"]))
-        .collect();
+    let decided = index(compiled)["provenance"]["manifest"].as_object().unwrap().clone();
+    let own: Vec<String> = decided.keys().filter_map(|key| key.strip_prefix("/env/").map(str::to_owned)).collect();
     let [own] = own.as_slice() else { panic!("{own:?}") };
     let find = |(file, all): (&'static str, Vec<Variable>)| {
         let found: Vec<_> = all.into_iter().filter(|(name, _)| name == own).collect();
@@ -193,7 +189,7 @@ fn subnet(compiled: &Compiled) -> Vec<(&'static str, String)> {
 }
 
 /// Every place; what the schema has is compared with this.
-pub(crate) static PLACES: [Place; 26] = [
+pub(crate) static PLACES: [Place; 29] = [
     Place {
         path: "name",
         manifest: "name: @\n",
@@ -219,11 +215,7 @@ pub(crate) static PLACES: [Place; 26] = [
         manifest: "extends: @\n",
         honest: "parent",
         means: |text| format!("{}:2:3", parent(text)),
-        lands: |compiled, _| {
-            let entries = index(compiled)["env"].as_array().unwrap().clone();
-            let own = entries.iter().find(|entry| entry["name"] == "PARENT").unwrap();
-            vec![("bottle.json", text(&own["from"]["manifest"]))]
-        },
+        lands: |compiled, _| vec![("bottle.json", text(&index(compiled)["provenance"]["places"]["/env/PARENT"]))],
         beside: Some(parent),
         ..PLACE
     },
@@ -361,6 +353,43 @@ pub(crate) static PLACES: [Place; 26] = [
             vec![
                 ("routes.yaml", text(&routes(compiled)["auth_username"])),
                 ("bottle.json", text(&index_route(compiled)["auth"]["username"])),
+            ]
+        },
+        ..PLACE
+    },
+    Place {
+        path: "egress.routes[].auth.header",
+        manifest: "egress:\n  routes:\n    - host: a.example\n      auth:\n        token_ref: T\n        header: @\n      pipelock: { tls_passthrough: true }\n",
+        honest: "x-api-key",
+        means: |text| text.to_ascii_lowercase(),
+        lands: |compiled, _| {
+            vec![
+                ("routes.yaml", text(&routes(compiled)["auth_header"])),
+                ("bottle.json", text(&index_route(compiled)["auth"]["header"])),
+            ]
+        },
+        ..PLACE
+    },
+    Place {
+        path: "egress.routes[].auth.prefix",
+        manifest: "egress:\n  routes:\n    - host: a.example\n      auth:\n        token_ref: T\n        header: x-a\n        prefix: @\n      pipelock: { tls_passthrough: true }\n",
+        honest: "Bot ",
+        lands: |compiled, _| {
+            vec![
+                ("routes.yaml", text(&routes(compiled)["auth_prefix"])),
+                ("bottle.json", text(&index_route(compiled)["auth"]["prefix"])),
+            ]
+        },
+        ..PLACE
+    },
+    Place {
+        path: "egress.routes[].auth.query",
+        manifest: "egress:\n  routes:\n    - host: a.example\n      auth:\n        token_ref: T\n        query: @\n      pipelock: { tls_passthrough: true }\n",
+        honest: "key",
+        lands: |compiled, _| {
+            vec![
+                ("routes.yaml", text(&routes(compiled)["auth_query"])),
+                ("bottle.json", text(&index_route(compiled)["auth"]["query"])),
             ]
         },
         ..PLACE

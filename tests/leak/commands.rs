@@ -25,7 +25,7 @@ const BARE: [(&[&str], &str); 19] = [
     (&["init", "-"], "agent_provider"),
     (&["init", "--template", "codex", "-"], "forward_host_credentials"),
     (&["init", "-v", "new.yaml"], "wrote"),
-    (&["init", "new.yaml"], "there already"),
+    (&["init", "new.yaml"], "already exists"),
     (&["providers"], "codex"),
     (&["rule"], "BTL306"),
     (&["rule", "BTL306"], "chmod"),

@@ -54,9 +54,11 @@ class FarEnd:
             fields = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
             credentials = [b"authorization", b"proxy-authorization"]
             sent = [value.strip().decode("latin-1") for name, _, value in fields if name.lower() in credentials]
+            alike = lambda name: re.sub(rb"[^a-z0-9]", b"-", name.lower()) == b"x-example-key"
+            keys = [value.strip().decode("latin-1") for name, _, value in fields if alike(name)]
             self.log(head, {
                 "connect": asked.split(b" ")[1].decode("latin-1").lower(), "sni": (names[0] or "").lower(),
-                "target": head.split(b" ")[1].decode("latin-1"), "authorization": sent,
+                "target": head.split(b" ")[1].decode("latin-1"), "authorization": sent, "keys": keys,
             })
             connection.sendall(b"HTTP/1.1 200 OK\r\nX-Far-End: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             connection.unwrap()

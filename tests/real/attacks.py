@@ -168,7 +168,7 @@ AUTHORITY = [
     ("if sni is None or sni.lower() != route.host or not names or any(name != route.host for name in names):", "if False:"),
     ('headers["Host"] = route.host', "pass"),
 ]
-METHOD = [('if method.upper() in ("CONNECT", "TRACE", "TRACK") or not re.fullmatch("[A-Za-z_-]+", method):', "if False:")]
+METHOD = [('if method.upper() in NO_METHODS or not re.fullmatch("[A-Za-z_-]+", method):', "if False:")]
 GIT = [('if writes or any("git-receive-pack" in text.lower()', 'if False and any("git-receive-pack" in text.lower()')]
 PATH = [("if route.path_allowlist and not all(", "if False and not all(")]
 DOTS = [('if any(segment and not segment.strip(" .")', 'if False and any(segment and not segment.strip(" .")')]
@@ -207,7 +207,7 @@ attack("redirect to a foreign host", HOST, lambda log, seen: arrived(log, "GET /
 attack("TRACE, which answers with the headers", METHOD, token_seen, lambda p: request(p, API, "/", method="TRACE"))
 attack("raw bytes in the tunnel", RAW, lambda log, seen: arrived(log, f"{OPEN}:443"), lambda p: Tunnel(p, OPEN, tls=False).send(f"\x01\x02{CANARY}\r\n\r\n".encode()))
 attack("raw bytes inside TLS", RAW, canary_arrived, lambda p: Tunnel(p, OPEN, alpn=("other",)).send(f"\x01{CANARY}\r\n\r\n".encode()))
-attack("fishing at _egress.local", [("for key, value in vars(route).items()", "for key, value in {**vars(route), 'value': route.authorization() if route.token_env else None}.items()")], token_seen, fish)
+attack("fishing at _egress.local", [("for key, value in vars(route).items()", "for key, value in {**vars(route), 'value': route.credential() if route.token_env else None}.items()")], token_seen, fish)
 
 for name, tail in {
     "dots": f"{INSIDE}/../../../../{CANARY}",

@@ -111,7 +111,7 @@ def test_two_checkouts_are_two_bottles(program, engine, images, far_end, tmp_pat
         try:
             there = Bottle(engine, images, moved / "out/target", VALUES, up=False, program=program)
             done = there.run("cat", "/workspace/secret")
-            assert "source-of-the-first" in done.stdout and "its volumes go with it" in done.stderr, done.stderr
+            assert "source-of-the-first" in done.stdout and "it keeps its volumes" in done.stderr, done.stderr
         finally:
             moved.rename(tmp_path / "first")
     # compose alone takes the folder's name for the project's, and both are called "target".
@@ -164,7 +164,7 @@ def test_what_lies_beside_the_file_is_not_read(program, engine, images, compiled
     assert done.returncode == 1 and "docker-compose.yml" in done.stderr or done.returncode == 0 and "attacker" not in done.stdout, done.stdout + done.stderr
     for options in (("--file", "docker-compose.yml"), ("-fdocker-compose.yml",), ("--env-file=.env",), ("-p", "other"), ("--project-directory", "/"), ("--profile", "machine")):
         done = engine.compose(folder, *options, "config", env=environment, check=False, by=[BOTTLEC, "exec", compiled, "--"], files=(), program=program)
-        assert done.returncode == 2 and "is not for a bottle" in done.stderr, done.stderr
+        assert done.returncode == 2 and "must not be used with a bottle" in done.stderr, done.stderr
 
 
 def test_an_engine_that_leaves_the_host_in_the_network_starts_no_agent(engine, images, far_end, compiled, tmp_path, row):

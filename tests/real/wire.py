@@ -470,7 +470,7 @@ GUARDS = {
     "one Host": ([('headers["Host"] = route.host', "pass")], ["the same Host twice"]),
     "names with other signs": ([('names.fullmatch(folded(name.decode("latin-1")))', 'names.fullmatch(name.decode("latin-1").lower())')], ["with underscores: X_Original_URL", f"a key of its own at {API}: API_KEY", f"a key of its own at {OPEN}: X!Api~Key"]),
     "header": ([("judge_headers(asked.headers.fields)", "pass")], ["a folded line", "a bare carriage return in a value"]),
-    "own credential": ([("drop(headers, CREDENTIALS, kept=", "dict(kept="), ('headers["Authorization"] = route.authorization()', "pass")], ["own credential", "5,000 credentials of its own", f"a key of its own at {OPEN}: JOB-TOKEN"]),
+    "own credential": ([("drop(headers, CREDENTIALS, kept=", "dict(kept="), ("        sign(request, route)", "        pass")], ["own credential", "5,000 credentials of its own", f"a key of its own at {OPEN}: JOB-TOKEN"]),
     "for the way": ([("drop(headers, DROPPED)", "pass")], ["for the way: Via", "for the way: X-Forwarded-Host"]),
     "validation": ([('"validate_inbound_headers": True', '"validate_inbound_headers": False')], ["smuggling: length and chunks", "a blank before the colon"]),
     "no raw bytes": ([('"rawtcp": False', '"rawtcp": True'), ("judge_framing(asked.version, asked.method, asked.headers)", "pass")], ["an Upgrade that the server takes up"]),

@@ -7,17 +7,18 @@ pub(crate) mod impatient;
 pub(crate) mod repository;
 pub(crate) mod texts;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use bottlec::compile::compile;
+use bottlec::compile::tree::Tree;
 use bottlec::manifest::{self, Loaded};
 use bottlec::model::Model;
 use bottlec::provider::facts::HostFacts;
 use bottlec::target::Backend;
-use bottlec::value::artifact::Tree;
 use tempfile::TempDir;
 
 /// Both backends, as `build` has them by default.
@@ -91,6 +92,22 @@ pub(crate) fn folder(files: &[(&str, &str)]) -> TempDir {
         fs::write(path, text).unwrap();
     }
     folder
+}
+
+/// Every file below a folder, sorted; none if it is not there. Links are not followed.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let is_folder = |path: &Path| path.is_dir() && !path.is_symlink();
+    let mut files: Vec<PathBuf> =
+        entries.flat_map(|path| if is_folder(&path) { files_below(&path) } else { vec![path] }).collect();
+    files.sort();
+    files
+}
+
+/// Every file below a folder with its content, by its path from there.
+pub(crate) fn contents_below(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let content = |path: PathBuf| (path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
+    files_below(folder).into_iter().map(content).collect()
 }
 
 /// Runs bottlec in a folder, with an environment of nothing but `HOME`, which is that folder.

@@ -1,4 +1,4 @@
-//! What `why` says, word for word: each case has its golden text here. `UPDATE=1 cargo test --test why`
+//! What `why` says, word for word: each case has its golden text here. `UPDATE=1 cargo test --test quick why`
 //! rewrites them.
 
 use std::fs;
@@ -26,13 +26,21 @@ egress:
     - host: own.example
       keep_authorization: true
       pipelock: { tls_passthrough: true }
+    - host: header.example
+      auth: { header: X-Example-Key, prefix: 'Key=', token_ref: EXAMPLE_KEY }
+      pipelock: { tls_passthrough: true }
+    - host: query.example
+      auth: { query: key, token_ref: EXAMPLE_KEY }
+      pipelock: { tls_passthrough: true }
     - host: chatgpt.com
       path_allowlist: [/backend-api]
 ";
 
 /// The golden text's name, the exit code, and what is asked.
-const CASES: [(&str, i32, &[&str]); 24] = [
+const CASES: [(&str, i32, &[&str]); 26] = [
     ("signed", 0, &["https://api.github.com/repos/me/x?ref=main"]),
+    ("signed-in-a-header", 0, &["https://header.example/v1", "-H", "X-Example-Key: mine"]),
+    ("signed-in-the-query", 0, &["https://query.example/v1?key=mine"]),
     ("provider-narrowed", 0, &["https://chatgpt.com/backend-api/codex/responses", "-X", "POST"]),
     ("provider-own-path", 0, &["https://api.openai.com/v1/models"]),
     ("provider-other-path", 1, &["https://api.openai.com/v1/files", "-X", "POST"]),
@@ -133,18 +141,50 @@ fn a_tree_is_asked_what_it_says_now() {
 fn what_is_no_question_is_said_so() {
     let folder = folder(&[("a.yaml", "name: a\n"), ("broken.yaml", "naem: a\n")]);
     for (arguments, expected) in [
-        (&["a.yaml", "api.github.com"] as &[&str], "is no URL"),
-        (&["a.yaml", "ftp://api.github.com/"], "is not a scheme"),
-        (&["a.yaml", "https://me@api.github.com/"], "a user in a URL"),
-        (&["a.yaml", "https:///x"], "names no host"),
-        (&["a.yaml", "https://a.example:99999/"], "is no port"),
-        (&["a.yaml", "https://a.example/", "-H", "no colon"], "is no header"),
+        (&["a.yaml", "api.github.com"] as &[&str], "is not a URL"),
+        (&["a.yaml", "ftp://api.github.com/"], "unsupported scheme"),
+        (&["a.yaml", "https://me@api.github.com/"], "must not contain a user name"),
+        (&["a.yaml", "https:///x"], "must have a host"),
+        (&["a.yaml", "https://a.example:99999/"], "is not a valid port"),
+        (&["a.yaml", "https://a.example/", "-H", "no colon"], "is not a valid header"),
         (&["broken.yaml", "https://a.example/"], "unknown key"),
         (&["missing.yaml", "https://a.example/"], "cannot read missing.yaml"),
-        (&[".", "https://a.example/"], "there is no bottle"),
+        (&[".", "https://a.example/"], "no bottle in ."),
     ] {
         let run = bottlec(folder.path(), &[&["why"], arguments].concat());
         assert_eq!(run.status.code(), Some(2), "{arguments:?}");
         assert!(screen(&run).contains(expected), "{arguments:?}: {}", screen(&run));
+    }
+}
+
+/// A type that is read from a file takes what a build writes, and nothing else.
+#[test]
+fn what_is_out_of_form_in_a_tree_is_refused() {
+    let manifest = "name: x\negress:\n  routes:\n    - host: a.example\n      path_allowlist: [/v1]\n      \
+                    auth: { scheme: Bearer, token_ref: A_TOKEN }\n      pipelock: { tls_passthrough: true }\n";
+    let folder = folder(&[("x.yaml", manifest)]);
+    assert!(bottlec(folder.path(), &["build", "x.yaml", "-o", "out"]).status.success());
+    for (file, from, to, expected) in [
+        ("egress/routes.yaml", "a.example", "A.example", "`A.example` must be written `a.example`"),
+        ("egress/routes.yaml", "a.example", "a.example.", "`a.example.` must be written `a.example`"),
+        ("egress/routes.yaml", "\"/v1\"", "\"v1\"", "with `/`"),
+        ("egress/routes.yaml", "EGRESS_TOKEN_0", "EGRESS_TOKEN_00", "`EGRESS_TOKEN_00` is not a slot"),
+        ("bottle.json", "\"EGRESS_TOKEN_0\"", "\"EGRESS_TOKEN_00\"", "bottle.json"),
+        ("bottle.json", "\"A_TOKEN\"", "\"A TOKEN\"", "bottle.json"),
+        ("bottle.json", "\"a.example\"", "\"A.example\"", "bottle.json"),
+        ("bottle.json", "\"name\": \"x\"", "\"name\": \"X\"", "bottle.json"),
+    ] {
+        let path = folder.path().join("out/x").join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} has no {from}");
+        fs::write(&path, text.replace(from, to)).unwrap();
+        let run = bottlec(folder.path(), &["why", "out/x", "https://a.example/v1"]);
+        assert_eq!(run.status.code(), Some(2), "{to}: {}", screen(&run));
+        assert!(screen(&run).contains(expected), "{to}: {}", screen(&run));
+        if file == "bottle.json" {
+            let run = bottlec(folder.path(), &["exec", "out/x", "--print-env-names"]);
+            assert_ne!(run.status.code(), Some(0), "{to}: {}", screen(&run));
+        }
+        fs::write(&path, text).unwrap();
     }
 }

@@ -6,7 +6,7 @@ too. A refusal is a 403, never a 401, which would make clients refresh or sign o
 are compared with those that egress runs on: another routes.yaml is read (SIGHUP does it at once), and
 closes what it would have refused; for another addon or pipelock.yaml egress must be created again, and
 until then nothing is let through. What is logged is the host that a tunnel is for and the name of the
-rule: no path, no header, no token.
+rule: no path, which may hold the credential of a route, no header, no token.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import signal
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import quote, unquote
 
 from mitmproxy import ctx, http
 from ruamel.yaml import YAML
@@ -36,17 +36,6 @@ OPTIONS = {
     "onboarding": False,
     "validate_inbound_headers": True,
 }
-# Of a refused request mitmproxy holds the body in memory before it answers; a longer one is cut off.
-LARGEST_REFUSED_BODY = 1 << 20
-# Bytes of the request target, and of all names and values of its headers: more than servers take.
-LONGEST_TARGET, LONGEST_HEAD = 16 << 10, 256 << 10
-# A path that is percent-encoded more often than this is meant to deceive.
-DEEPEST_ENCODING = 4
-FRAMING = ("content-length", "transfer-encoding")
-# What a client says in Connection; a server drops each header that is named there, egress's own too.
-CONNECTION_WORDS = ("close", "keep-alive", "upgrade", "te")
-# What a git client reads with; others write below a repository without ever saying git-receive-pack.
-GIT_READS = ("GET", "HEAD", "POST", "OPTIONS")
 
 
 def listed(*names: str) -> re.Pattern:
@@ -54,9 +43,104 @@ def listed(*names: str) -> re.Pattern:
     return re.compile("|".join(name.replace("*", ".*") for name in names))
 
 
-# The tables of what is dropped, each entry with its source.
-#
-# For the way to the service, or against what was judged.
+# Made from bottlec's table of rules, down to the next line like this one.
+# Each way to break a rule: the rule, what is wrong, and what would allow it.
+BREACHES = {
+    "internal": (
+        "internal",
+        "egress could not judge the request",
+        "report this with its log",
+    ),
+    "stale": (
+        "stale",
+        "{reasons}",
+        "create the bottle's services again with `bottlec exec`",
+    ),
+    "host": (
+        "host",
+        "the bottle has no route for {host}",
+        "add the host under `egress.routes` in the manifest; a regional address of a service is a host of its own",
+    ),
+    "port": (
+        "port",
+        "only https on port 443 is let through",
+        "use https:// without a port",
+    ),
+    "size": (
+        "size",
+        "the request target or the headers are too long",
+        "send at most 16 KiB of target and 256 KiB of headers; put what is long into the body",
+    ),
+    "header": (
+        "header",
+        "a header has a control character",
+        "send each header on one line of text",
+    ),
+    "framing": (
+        "framing",
+        "some server could read the request as another one",
+        "use HTTP/1.1, at most the transfer coding `chunked`, and no header names in `Connection`",
+    ),
+    "upgrade": (
+        "framing",
+        "the connection can be switched to a websocket alone",
+        "send `Upgrade: websocket` with GET and without a body, or no `Upgrade`",
+    ),
+    "authority": (
+        "authority",
+        "the server name, the Host header and the tunnel are not for one and the same host",
+        "send the request through a tunnel of its own",
+    ),
+    "method": (
+        "method",
+        "this method is not let through",
+        "use another method",
+    ),
+    "target": (
+        "path",
+        "the request target is not an encoded path",
+        "send an absolute path, percent-encoded",
+    ),
+    "encoding": (
+        "path",
+        "the request target is encoded too often",
+        "encode it once",
+    ),
+    "path": (
+        "path",
+        "no `path_allowlist` prefix of {host} admits this path",
+        "add a prefix to the route's `path_allowlist` in the manifest; dots and encoded slashes that could lead out of a prefix are never admitted",
+    ),
+    "git-push": (
+        "git-push",
+        "git push is not let through",
+        "push from outside the bottle",
+    ),
+    "binding": (
+        "slot",
+        "egress was started with the tokens of other routes",
+        "create egress again with `bottlec exec`",
+    ),
+    "slot": (
+        "slot",
+        "the credential of this host is empty",
+        "start the bottle with `bottlec exec`",
+    ),
+}
+# Of a refused request mitmproxy holds the body in memory before it answers; a longer one is cut off.
+LARGEST_REFUSED_BODY = 1048576
+# Bytes of the request target, and of all names and values of its headers: more than servers take.
+LONGEST_TARGET, LONGEST_HEAD = 16384, 262144
+# A path that is percent-encoded more often than this is meant to deceive.
+DEEPEST_ENCODING = 4
+FRAMING = ("content-length", "transfer-encoding")
+# What a client says in Connection; a server drops each header that is named there, egress's own too.
+CONNECTION_WORDS = ("close", "keep-alive", "upgrade", "te")
+# Methods that are for the way to a host, or answer with the headers of the request.
+NO_METHODS = ("CONNECT", "TRACE", "TRACK")
+# What a git client reads with; others write below a repository without ever saying git-receive-pack.
+GIT_READS = ("GET", "HEAD", "POST", "OPTIONS")
+# What is dropped on every route: it is for the way to the service, or against what was judged.
 DROPPED = listed(
     "proxy-*",  # RFC 9110 section 11.7; old clients say Proxy-Connection
     "forwarded",  # RFC 7239
@@ -74,15 +158,14 @@ DROPPED = listed(
     "x-http-method",  # learn.microsoft.com, [MS-ODATA] section 2.2.5.8
     "x-http-method-override",  # cloud.google.com/apis/docs/system-parameters
     "x-method-override",  # expressjs.com/en/resources/middleware/method-override.html
-    # A compressed message of some KB fills egress's memory.
-    "sec-websocket-extensions",  # RFC 7692
+    "sec-websocket-extensions",  # RFC 7692; a compressed message of some KB fills egress's memory
 )
 # Where a credential may be. Egress sends its own alone, and where the login is the agent's, Authorization alone.
 CREDENTIALS = listed(
     "authorization",  # RFC 9110 section 11.6.2
     "x-authorization",  # read in the place of Authorization behind fronts that take that one away
-    "x-api-key",  # docs.claude.com/en/api/overview; docs.aws.amazon.com/apigateway, API keys
-    "api-key",  # learn.microsoft.com/azure/ai-foundry/openai/reference
+    "x-api-key",  # docs.aws.amazon.com/apigateway, API keys
+    "api-key",  # learn.microsoft.com/azure/search/search-security-api-keys
     "apikey",  # supabase.com/docs/guides/api
     "x-goog-api-key",  # cloud.google.com/apis/docs/system-parameters
     "x-token",  # pipelock's list of headers that hold secrets
@@ -100,6 +183,23 @@ CREDENTIALS = listed(
     "xi-api-key",  # elevenlabs.io/docs/api-reference/authentication
     "x-subscription-token",  # api-dashboard.search.brave.com/documentation
 )
+# Headers that egress's own credential cannot be in, beside those that are dropped: they are for one connection,
+# say where the request goes and how it is read, or are judged before it is signed.
+NO_CREDENTIAL = listed(
+    "host",  # RFC 9110 section 7.2
+    "connection",  # RFC 9110 section 7.6.1
+    "keep-alive",  # the same
+    "te",  # the same
+    "trailer",  # RFC 9110 section 6.6.2
+    "upgrade",  # RFC 9110 section 7.8
+    "expect",  # RFC 9110 section 10.1.1
+    "content-*",  # RFC 9110 section 8
+    "transfer-encoding",  # RFC 9112 section 6.1
+    "accept",  # a rule looks for a git push in it
+    "accept-encoding",  # RFC 9110 section 12.5.3
+    "sec-*",  # developer.mozilla.org/docs/Glossary/Forbidden_request_header
+)
+# The end of the table of rules.
 # What else a service reads a credential from, by the end of its host. It is dropped where egress signs, and
 # nowhere else: another service may mean something else by it.
 QUERIES = {
@@ -109,7 +209,7 @@ QUERIES = {
     "azure-api.net": ("subscription-key",),  # learn.microsoft.com/azure/api-management/api-management-subscriptions
 }
 SUBPROTOCOLS = {
-    "openai.com": "openai-insecure-api-key.",  # github.com/openai/openai-node, realtime/websocket.ts
+    "openai.com": ("openai-insecure-api-key.",),  # github.com/openai/openai-node, realtime/websocket.ts
 }
 # The session of a browser.
 COOKIES = (
@@ -132,30 +232,45 @@ class Route:
     path_allowlist: tuple[str, ...] = ()
     auth_scheme: str | None = None
     auth_username: str | None = None
+    auth_header: str | None = None
+    auth_prefix: str | None = None
+    auth_query: str | None = None
     token_env: str | None = None
     keep_authorization: bool = False
     opened: bool = False
 
     def __post_init__(self):
-        signs = self.auth_scheme is not None
+        signs = self.token_env is not None
+        forms = [form for form in (self.auth_scheme, self.auth_header, self.auth_query) if form is not None]
         named = self.auth_username is not None
-        if signs != (self.token_env is not None) or named != (self.auth_scheme == "Basic"):
+        prefixed = self.auth_prefix is not None
+        if len(forms) != signs or named != (self.auth_scheme == "Basic") or prefixed and self.auth_header is None:
             raise ValueError(f"half a credential for {self.host}")
         if self.auth_scheme not in (None, "Bearer", "token", "Basic"):
             raise ValueError(f"unknown auth_scheme for {self.host}")
+        if self.auth_header is not None:
+            name = folded(self.auth_header)
+            is_unfit = NO_CREDENTIAL.fullmatch(name) or DROPPED.fullmatch(name)
+            if is_unfit or not re.fullmatch("[a-z0-9!#$%&'*+.^_`|~-]+", self.auth_header):
+                raise ValueError(f"auth_header does not fit {self.host}")
+        if not re.fullmatch("[!-~][ -~]*", self.auth_prefix or "-"):
+            raise ValueError(f"auth_prefix does not fit {self.host}")
+        if not re.fullmatch("[A-Za-z0-9._~$-]+", self.auth_query or "-"):
+            raise ValueError(f"auth_query does not fit {self.host}")
         if self.keep_authorization not in (False, True) or (signs and self.keep_authorization):
             raise ValueError(f"keep_authorization does not fit {self.host}")
         if self.opened not in (False, True):
             raise ValueError(f"opened does not fit {self.host}")
 
-    def authorization(self) -> str | None:
-        """The header that egress sends for the agent; None while the slot is empty."""
+    def credential(self) -> str | None:
+        """The value that egress sends for the agent; None while the slot is empty."""
         token = os.environ.get(self.token_env, "")
         if not re.fullmatch(r"[!-~]+", token):
             return None
         if self.auth_scheme == "Basic":
             token = base64.b64encode(f"{self.auth_username}:{token}".encode()).decode()
-        return f"{self.auth_scheme} {token}"
+        prefix = self.auth_prefix or "" if self.auth_scheme is None else f"{self.auth_scheme} "
+        return prefix + token
 
 
 @dataclass(frozen=True)
@@ -205,9 +320,10 @@ class Asked:
 class Refused(Exception):
     """A request that breaks a rule: its name, what is wrong, and what would allow it."""
 
-    def __init__(self, rule: str, message: str, remedy: str):
-        super().__init__(rule)
-        self.rule, self.message, self.remedy = rule, message, remedy
+    def __init__(self, breach: str, **about):
+        super().__init__(breach)
+        self.rule, message, self.remedy = BREACHES[breach]
+        self.message = message.format(**about)
 
 
 def read_routes(text: bytes) -> Routes:
@@ -255,30 +371,22 @@ def judge_host(routes: dict[str, Route], host: str, port: int, tls: bool) -> Rou
     except UnicodeError:
         route = None
     if route is None:
-        raise Refused(
-            "host",
-            f"the bottle has no route for {host}",
-            "add the host under `egress.routes` in the manifest; a regional address of a service is a host of its own",
-        )
+        raise Refused("host", host=host)
     if port != 443 or not tls:
-        raise Refused("port", "only https on port 443 is let through", "use https:// without a port")
+        raise Refused("port")
     return route
 
 
 def judge_size(target: str, fields: tuple[tuple[bytes, bytes], ...]) -> None:
     """Raises Refused for what no server takes and what would keep egress busy."""
     if len(target) > LONGEST_TARGET or sum(len(part) for field in fields for part in field) > LONGEST_HEAD:
-        raise Refused(
-            "size",
-            "the request target or the headers are too long",
-            "send at most 16 KiB of target and 256 KiB of headers; put what is long into the body",
-        )
+        raise Refused("size")
 
 
 def judge_headers(fields: tuple[tuple[bytes, bytes], ...]) -> None:
     """Raises Refused for a control character, which some server reads as the end of a header."""
     if any(re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", part) for field in fields for part in field):
-        raise Refused("header", "a header has a control character", "send each header on one line of text")
+        raise Refused("header")
 
 
 def judge_framing(version: str, method: str, headers: http.Headers) -> None:
@@ -289,19 +397,11 @@ def judge_framing(version: str, method: str, headers: http.Headers) -> None:
     words = [word.strip().lower() for line in headers.get_all("connection") for word in line.split(",")]
     known = version == "HTTP/1.1" and all(coding.lower() == "chunked" for coding in codings)
     if alike or not known or any(word not in CONNECTION_WORDS for word in words if word):
-        raise Refused(
-            "framing",
-            "some server could read the request as another one",
-            "use HTTP/1.1, at most the transfer coding `chunked`, and no header names in `Connection`",
-        )
+        raise Refused("framing")
     # Behind an answer that switches the protocol, the rest of a body would go on as it is.
     upgrades = [upgrade.lower() for upgrade in headers.get_all("upgrade")]
     if upgrades and (upgrades != ["websocket"] or method != "GET" or any(name in headers for name in FRAMING)):
-        raise Refused(
-            "framing",
-            "the connection can be switched to a websocket alone",
-            "send `Upgrade: websocket` with GET and without a body, or no `Upgrade`",
-        )
+        raise Refused("upgrade")
 
 
 def folded(name: str) -> str:
@@ -322,27 +422,18 @@ def judge_request(route: Route, sni: str | None, hosts: list[str], method: str, 
     """
     names = [host.lower().removesuffix(":443") if host.isascii() else "" for host in hosts]
     if sni is None or sni.lower() != route.host or not names or any(name != route.host for name in names):
-        raise Refused(
-            "authority",
-            "the server name, the Host header and the tunnel are not for one and the same host",
-            "send the request through a tunnel of its own",
-        )
-    if method.upper() in ("CONNECT", "TRACE", "TRACK") or not re.fullmatch("[A-Za-z_-]+", method):
-        raise Refused("method", "this method is not let through", "use another method")
+        raise Refused("authority")
+    if method.upper() in NO_METHODS or not re.fullmatch("[A-Za-z_-]+", method):
+        raise Refused("method")
     path, _, query = target.partition("?")
     if not re.fullmatch(r"/[!-~]*", target) or "#" in target:
-        raise Refused("path", "the request target is not an encoded path", "send an absolute path, percent-encoded")
+        raise Refused("target")
     paths = readings(path)
     writes = method.upper() not in GIT_READS and any(".git/" in text.lower() for text in paths)
     if writes or any("git-receive-pack" in text.lower() for text in [*paths, *readings(query), *types]):
-        raise Refused("git-push", "git push is not let through", "push from outside the bottle")
+        raise Refused("git-push")
     if route.path_allowlist and not all(is_below(reading, route.path_allowlist) for reading in paths):
-        raise Refused(
-            "path",
-            f"no `path_allowlist` prefix of {route.host} admits this path",
-            "add a prefix to the route's `path_allowlist` in the manifest; dots and encoded slashes that could "
-            "lead out of a prefix are never admitted",
-        )
+        raise Refused("path", host=route.host)
 
 
 def judge_slot(routes: Routes, route: Route) -> None:
@@ -350,13 +441,9 @@ def judge_slot(routes: Routes, route: Route) -> None:
     if route.token_env is None:
         return
     if not routes.are_bound():
-        raise Refused(
-            "slot",
-            "egress was started with the tokens of other routes",
-            "create egress again with `bottlec exec`",
-        )
-    if route.authorization() is None:
-        raise Refused("slot", "the credential of this host is empty", "start the bottle with `bottlec exec`")
+        raise Refused("binding")
+    if route.credential() is None:
+        raise Refused("slot")
 
 
 def readings(text: str) -> set[str]:
@@ -376,7 +463,7 @@ def readings(text: str) -> set[str]:
         if decoded == texts:
             return found
         texts = decoded
-    raise Refused("path", "the request target is encoded too often", "encode it once")
+    raise Refused("encoding")
 
 
 def wide(escape: re.Match) -> str:
@@ -407,19 +494,47 @@ def clean(request: http.Request, route: Route) -> None:
         headers.pop("expect", None)
     if route.token_env is not None:
         clean_for_service(request, route.host)
-        headers["Authorization"] = route.authorization()
+        sign(request, route)
     if route.opened and "upgrade" not in headers:
         # pipelock 2.3 ends the connection behind an answer without a word, and the next request with it.
         headers["Connection"] = "close"
+
+
+def sign(request: http.Request, route: Route) -> None:
+    """Puts egress's credential on, in the place of whatever the agent brought under that name."""
+    credential = route.credential()
+    if route.auth_query is not None:
+        drop_parameters(request, lambda part: names_parameter(part, route.auth_query))
+        mark = "&" if "?" in request.path else "?"
+        request.path += f"{mark}{route.auth_query}={quote(credential, safe='')}"
+    elif route.auth_header is not None:
+        drop(request.headers, re.compile(re.escape(folded(route.auth_header))))
+        request.headers[route.auth_header] = credential
+    else:
+        request.headers["Authorization"] = credential
+
+
+def names_parameter(part: str, name: str) -> bool:
+    """Whether some server takes a part of a query for the parameter: encoded, in capitals, as a list, with other signs."""
+    names = [reading.replace("+", " ").strip().partition("[")[0] for reading in readings(part.partition("=")[0])]
+    return any(folded(reading) == folded(name) for reading in names)
+
+
+def drop_parameters(request: http.Request, is_dropped) -> None:
+    """Removes parts of the query; some servers end one at `;`."""
+    path, mark, query = request.path.partition("?")
+    parts = re.findall("[^&;]*[&;]?", query)
+    kept = [part for part in parts if not is_dropped(part.rstrip("&;"))]
+    if len(kept) < len(parts):
+        query = "".join(kept).rstrip("&;")
+        request.path = path + (mark if query else "") + query
 
 
 def clean_for_service(request: http.Request, host: str) -> None:
     """Takes out what the service would read another credential from."""
     of_host = lambda table: [end for end in table if host == end or host.endswith("." + end)]
     for end in of_host(QUERIES):
-        path, mark, query = request.path.partition("?")
-        is_key = lambda part: unquote_plus(part.partition("=")[0]).lower() in QUERIES[end]
-        request.path = path + mark + "&".join(part for part in query.split("&") if not is_key(part))
+        drop_parameters(request, lambda part: any(names_parameter(part, name) for name in QUERIES[end]))
     for end in of_host(SUBPROTOCOLS):
         is_key = lambda word: word.strip().lower().startswith(SUBPROTOCOLS[end])
         keep_words(request.headers, "sec-websocket-protocol", ",", lambda word: not is_key(word))
@@ -514,7 +629,7 @@ class Egress:
 
     def judge_files(self) -> None:
         if reasons := self.outdated():
-            raise Refused("stale", "; ".join(reasons), "create the bottle's services again with `bottlec exec`")
+            raise Refused("stale", reasons="; ".join(reasons))
 
     def close_refused(self):
         """Closes every connection whose request would be refused now: a websocket, an upload, an answer that flows."""
@@ -576,7 +691,7 @@ class Egress:
 
     def guard(self, flow: http.HTTPFlow, judge):
         """Refuses the flow unless the judgement comes to its end; then its answer, if there is one, is the flow's."""
-        refused = Refused("internal", "egress could not judge the request", "report this with its log")
+        refused = Refused("internal")
         flow.response = refusal(flow.request.host, refused)
         try:
             response = judge()

@@ -1,5 +1,5 @@
-//! What the bottles of one build take for themselves: a name, which is a folder, and a network. Two may
-//! share neither, and that is known before the first is written.
+//! The names and networks that the bottles of one build claim. No two bottles may share either, which is
+//! checked before the first one is written.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,22 +11,22 @@ use crate::manifest::{self, Loaded};
 use crate::text::diagnostic::{Code, Diagnostic};
 use crate::value::network::Subnet;
 
-/// What one bottle takes. A build holds one for each of its bottles, so the name is a fingerprint of
-/// it: equal names are never missed.
+/// What one bottle claims. A build holds one for each of its bottles, so only a fingerprint of the name is
+/// kept: equal names are never missed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Claim {
     name: u64,
     subnet: Subnet,
 }
 
-/// What two bottles both claim.
+/// What two bottles share.
 #[derive(Clone, Copy)]
 enum Shared {
     Name,
     Network,
 }
 
-/// A claim on what a bottle before has.
+/// A claim that an earlier bottle has made already.
 #[derive(Clone, Copy)]
 pub(super) struct Collision {
     earlier: usize,
@@ -34,8 +34,8 @@ pub(super) struct Collision {
 }
 
 impl Claim {
-    /// Reads a manifest for what it claims. One with errors will not be written and claims nothing; what
-    /// is wrong with it is said when it is its turn.
+    /// Reads what a manifest claims. A manifest with errors is not written and claims nothing; its errors are
+    /// reported when it is compiled.
     pub(super) fn read(path: &Path) -> Option<Claim> {
         let Loaded { sources, manifest: written, mut findings, .. } = manifest::load(path).ok()?;
         let bottle = manifest::check(&written?, &sources, &mut findings)?;
@@ -49,8 +49,8 @@ impl Claim {
     }
 }
 
-/// The bottles, by number, that claim what one before them has. Two of one name share the network that
-/// follows from it as well, which is not told.
+/// The bottles, by number, that claim what an earlier one has claimed. Two bottles with the same name also
+/// share the network derived from it, which is not reported.
 pub(super) fn collisions(claims: &[Option<Claim>]) -> BTreeMap<usize, Collision> {
     let mut found = BTreeMap::new();
     let all = || claims.iter().enumerate().filter_map(|(number, claim)| Some((claim.as_ref()?, number)));
@@ -69,7 +69,7 @@ fn repeated<T: Ord>(mut claims: Vec<(T, usize)>, shared: Shared) -> Vec<(usize, 
 }
 
 impl Collision {
-    /// The finding, of the later bottle.
+    /// The finding for the later bottle.
     pub(super) fn diagnostic(self, later: &Path, bottle: &Bottle, paths: &[PathBuf]) -> Diagnostic {
         let both = format!("{} and {}", later.display(), paths[self.earlier].display());
         let (message, help) = match self.shared {

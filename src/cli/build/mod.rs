@@ -1,4 +1,4 @@
-//! `bottlec build`: manifests in, output trees out.
+//! `bottlec build`: compiles manifests into output trees.
 
 mod claim;
 mod drift;
@@ -11,43 +11,42 @@ use anyhow::{Context as _, Result, bail};
 
 use self::claim::{Claim, Collision};
 use super::batch::{self, Jobs};
+use super::messages::Messages;
 use super::progress::Progress;
-use super::said::Said;
 use super::{Screen, Status, say};
-use crate::compile::compile;
+use crate::compile::tree::Tree;
+use crate::compile::{compile, rules::allow};
 use crate::manifest::bottle::Bottle;
 use crate::manifest::{self, Loaded};
 use crate::output::{self, Overwrite};
 use crate::provider::facts::HostFacts;
 use crate::target::Backend;
-use crate::text::allow;
-use crate::value::artifact::Tree;
 
 /// Compile bottles into output folders
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Build {
-    /// Manifests: YAML files, or Markdown files with YAML front matter; folders that hold
-    /// `bottle.yaml`, `*.bottle.yaml` or such Markdown files; `@FILE` reads paths from a file, a line
-    /// each, `@-` from stdin
+    /// Manifests: YAML files, or Markdown files with YAML front matter; folders with `bottle.yaml`,
+    /// `*.bottle.yaml` or such Markdown files; `@FILE` reads paths from a file, one per line, `@-`
+    /// from stdin
     #[arg(required = true, value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
-    /// The folder that gets one folder for each bottle; `-` prints the tree
+    /// Output folder, with one subfolder per bottle; `-` prints the tree
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// What runs the agent
+    /// Backends to build for
     #[arg(long, value_delimiter = ',', value_name = "BACKEND", default_value = "docker,smolmachines")]
     backend: Vec<Backend>,
-    /// Read the agent's credentials from this file instead of its usual place
+    /// Read the agent's credentials from this file instead of the default location
     #[arg(long, value_name = "FILE", conflicts_with = "hermetic")]
     host_credentials: Option<PathBuf>,
-    /// Use a made-up account: the output is the same on every machine, and cannot sign in
+    /// Use a placeholder account: the output is the same on every machine but cannot sign in
     #[arg(long)]
     hermetic: bool,
-    /// Compare with what is on disk, print the differences and write nothing
+    /// Print the differences from the files on disk; write nothing
     #[arg(long)]
     check: bool,
-    /// Write what --check finds to differ, also over a bottle.json with git conflict markers and the
+    /// Write what --check reports, overwriting even a bottle.json with git conflict markers and the
     /// files that it lists
     #[arg(long, conflicts_with = "check")]
     update: bool,
@@ -63,48 +62,48 @@ Examples:
   bottlec build manifest.yaml -o golden/ --hermetic --check
   bottlec build manifest.yaml -o golden/ --hermetic --update
 
-One broken bottle does not stop the others. Two that claim one name or one network do: then nothing is written.
+A bottle with errors does not stop the others. If two bottles have the same name or network, nothing is written.
 
-Exit codes: 0 clean (warnings included), 1 errors or differences, 2 usage, input/output or internal error.";
+Exit codes: 0 no errors, 1 errors or differences, 2 usage, I/O or internal error.";
 
-/// What became of a bottle.
+/// The result for one bottle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum End {
     /// Written or printed.
     Built,
-    /// As it should be already.
+    /// Already up to date.
     Unchanged,
-    /// `--check` found that it is not as it should be.
+    /// `--check` found differences.
     Differs,
-    /// Sound, and held back since others claim the same.
+    /// Valid, but not written because of a collision.
     Held,
     /// Errors in the manifest or in the host's credentials.
     Refused,
-    /// An input/output or internal error.
+    /// An I/O or internal error.
     Broken,
 }
 
-/// The work on one bottle.
+/// The result of compiling one bottle.
 struct Outcome {
-    said: Said,
+    messages: Messages,
     end: End,
-    /// Whether the manifest asks for the host's credentials.
+    /// Whether the manifest requests the host's credentials.
     asks_for_credentials: bool,
 }
 
-/// What is known of the whole before the first bottle is compiled.
+/// What is known about the whole build before the first bottle is compiled.
 struct Batch<'b> {
     paths: &'b [PathBuf],
-    /// What each bottle said that it would take, if there are several.
+    /// What each bottle claims, if there are several.
     claims: Vec<Option<Claim>>,
-    /// The bottles, by number, that claim what another one has.
+    /// The bottles, by number, that claim what another bottle has claimed.
     collisions: BTreeMap<usize, Collision>,
 }
 
 impl Build {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
         if self.update && self.prints() {
-            bail!("--update writes over an output folder, and -o - has none");
+            bail!("--update cannot be used with `-o -`: there is no output folder to update");
         }
         let mut ends = BTreeMap::new();
         let mut unread = 0;
@@ -113,13 +112,15 @@ impl Build {
             unread += 1;
         })?;
         if paths.iter().any(|path| batch::is_stdin(path)) {
-            bail!("build reads files: a bottle is named after its file and finds its parents beside it");
+            bail!(
+                "build cannot read a manifest from stdin: a bottle is named after its file, and its parents are found next to it"
+            );
         }
         let batch = self.survey(&paths, screen)?;
-        // Once, so that a folder which cannot be made is told of once.
+        // Only once, so that a failure is reported once.
         if !self.check && !self.prints() && batch.collisions.is_empty() && batch.claims.iter().any(Option::is_some) {
             std::fs::create_dir_all(&self.output)
-                .with_context(|| format!("cannot make the folder {}", self.output.display()))?;
+                .with_context(|| format!("cannot create {}", self.output.display()))?;
         }
         let mut asked_for_credentials = false;
         self.jobs.run(
@@ -129,12 +130,12 @@ impl Build {
             |_, outcome, progress| {
                 asked_for_credentials |= outcome.asks_for_credentials;
                 *ends.entry(outcome.end).or_insert(0) += 1;
-                progress.tell(outcome.said)
+                progress.print(outcome.messages)
             },
         )?;
         if self.host_credentials.is_some() && !asked_for_credentials {
             screen.note(format_args!(
-                "bottlec: --host-credentials is not used: no manifest says `forward_host_credentials: true`"
+                "bottlec: --host-credentials has no effect: no manifest sets `forward_host_credentials: true`"
             ));
         }
         Ok(self.conclude(&ends, unread, &batch, screen))
@@ -144,8 +145,8 @@ impl Build {
         self.output == Path::new("-")
     }
 
-    /// Reads all manifests for what they claim, and keeps no more of them: nothing may be written before
-    /// it is known that no two bottles write to one place.
+    /// Reads what all manifests claim, and keeps nothing else: no file may be written before it is known that
+    /// no two bottles write to the same place.
     fn survey<'b>(&self, paths: &'b [PathBuf], screen: &Screen) -> Result<Batch<'b>> {
         let mut claims = Vec::new();
         if paths.len() > 1 {
@@ -165,10 +166,10 @@ impl Build {
     }
 
     fn bottle(&self, number: usize, manifest: &Path, batch: &Batch, screen: &Screen) -> Outcome {
-        let mut outcome = Outcome { said: Said::default(), end: End::Broken, asks_for_credentials: false };
+        let mut outcome = Outcome { messages: Messages::default(), end: End::Broken, asks_for_credentials: false };
         match self.attempt(number, manifest, batch, screen, &mut outcome) {
             Ok(end) => outcome.end = end,
-            Err(error) => outcome.said.error(format_args!("bottlec: {error:#}")),
+            Err(error) => outcome.messages.error(format_args!("bottlec: {error:#}")),
         }
         outcome
     }
@@ -194,38 +195,38 @@ impl Build {
             }
             None => None,
         };
-        // Comments that allow lint are not idle: only `check` lints.
+        // Comments that allow a lint are not reported as unused: only `check` lints.
         let _ = allow::silence(&sources, &mut findings);
-        let is_sound = !findings.has_errors();
-        let said = &mut outcome.said;
-        said.findings(screen, &findings.into_sorted(), sources);
-        let (Some(tree), Some(bottle)) = (tree.filter(|_| is_sound), &bottle) else { return Ok(End::Refused) };
-        // Whoever writes what it did not claim might write where another one does.
+        let is_valid = !findings.has_errors();
+        let messages = &mut outcome.messages;
+        messages.findings(screen, &findings.into_sorted(), sources);
+        let (Some(tree), Some(bottle)) = (tree.filter(|_| is_valid), &bottle) else { return Ok(End::Refused) };
+        // A bottle that writes something it did not claim might overwrite another one.
         if batch.claims.get(number).is_some_and(|claim| *claim != Some(Claim::of(bottle))) {
-            bail!("{} changed while it was read: build again", manifest.display());
+            bail!("{} changed during the build; run it again", manifest.display());
         }
         if !batch.collisions.is_empty() {
             return Ok(End::Held);
         }
         if self.prints() {
-            said.tree(stream(&tree));
+            messages.tree(stream(&tree));
             return Ok(End::Built);
         }
         if self.check {
-            let differs = drift::check(&self.output, &tree, !self.hermetic, screen, said)?;
+            let differs = drift::check(&self.output, &tree, !self.hermetic, screen, messages)?;
             return Ok(if differs { End::Differs } else { End::Unchanged });
         }
         let is_one = batch.paths.len() == 1;
-        self.write(manifest, &tree, is_one, screen, said)
+        self.write(manifest, &tree, is_one, screen, messages)
     }
 
-    /// The last words and the exit code.
+    /// Prints the summary. Returns the exit status.
     fn conclude(&self, ends: &BTreeMap<End, usize>, unread: usize, batch: &Batch, screen: &Screen) -> Status {
         let count = |end| ends.get(&end).copied().unwrap_or(0);
         let failed = count(End::Refused) + count(End::Broken);
         if count(End::Differs) > 0 {
             screen.note(format_args!(
-                "bottlec: the output is not what the manifests compile to; run the same command with --update in the place of --check"
+                "bottlec: the output is out of date; run the same command with --update instead of --check"
             ));
         }
         let is_one = batch.paths.len() == 1;
@@ -239,7 +240,7 @@ impl Build {
             screen.note(format_args!("{word} {done}, unchanged {}, failed {failed}", count(End::Unchanged)));
         }
         if batch.paths.is_empty() && unread == 0 {
-            screen.note(format_args!("bottlec: the list names no manifest"));
+            screen.note(format_args!("bottlec: the list contains no manifests"));
         }
         match () {
             () if unread + count(End::Broken) > 0 => Status::Exit(2),
@@ -252,7 +253,7 @@ impl Build {
         if self.update { Overwrite::Conflicted } else { Overwrite::Nothing }
     }
 
-    /// The facts that this bottle needs. A credential file is opened only if the manifest asks.
+    /// The facts that this bottle needs. A credential file is opened only if the manifest requests it.
     fn facts(&self, bottle: &Bottle) -> HostFacts {
         if self.hermetic {
             return HostFacts::hermetic();
@@ -261,22 +262,29 @@ impl Build {
         crate::cli::facts::read(asked, self.host_credentials.as_deref())
     }
 
-    fn write(&self, manifest: &Path, tree: &Tree, is_one: bool, screen: &Screen, said: &mut Said) -> Result<End> {
+    fn write(
+        &self,
+        manifest: &Path,
+        tree: &Tree,
+        is_one: bool,
+        screen: &Screen,
+        messages: &mut Messages,
+    ) -> Result<End> {
         let written = output::write(&self.output, tree, self.overwrite())?;
         let folder = output::folder(&self.output, tree);
         if screen.verbose {
             for path in &written.changed {
-                said.note(screen, format_args!("wrote   {}", folder.join(path).display()));
+                messages.note(screen, format_args!("wrote   {}", folder.join(path).display()));
             }
             for path in &written.removed {
-                said.note(screen, format_args!("removed {}", folder.join(path).display()));
+                messages.note(screen, format_args!("removed {}", folder.join(path).display()));
             }
         }
         for path in &written.left {
-            said.note(
+            messages.note(
                 screen,
                 format_args!(
-                    "bottlec: {} is no longer part of the bottle; it was edited, so it stays: remove it, or the bottle does not start",
+                    "bottlec: {} is no longer part of the bottle but was edited, so it was kept: remove it, or the bottle will not start",
                     folder.join(path).display()
                 ),
             );
@@ -287,7 +295,7 @@ impl Build {
                 0 => String::new(),
                 count => format!(", {count} removed"),
             };
-            said.note(
+            messages.note(
                 screen,
                 format_args!(
                     "{name}: {} written, {} unchanged{removed} in {}",
@@ -298,8 +306,8 @@ impl Build {
             );
         }
         if tree.names_local_file && !is_two_up(manifest, &folder) {
-            said.note(screen, format_args!(
-                "bottlec: {name} uses a file beside its manifest, which the output looks for at ../..; set BOTTLE_MANIFEST_DIR for docker compose, or build into a folder beside the manifest"
+            messages.note(screen, format_args!(
+                "bottlec: {name} uses a file next to its manifest, which the output expects at ../..; set BOTTLE_MANIFEST_DIR for docker compose, or build into a folder next to the manifest"
             ));
         }
         let is_unchanged = written.changed.is_empty() && written.removed.is_empty();
@@ -316,7 +324,7 @@ fn is_two_up(manifest: &Path, folder: &Path) -> bool {
     }
 }
 
-/// The tree as one stream: each file under a line with its path and permissions.
+/// The tree as one stream: each file follows a line with its path and permissions.
 fn stream(tree: &Tree) -> String {
     let size: usize = tree.artifacts.iter().map(|artifact| artifact.content.len() + 128).sum();
     let mut text = String::with_capacity(size);

@@ -1,4 +1,4 @@
-//! `bottlec diff`: what a change lets the agent do.
+//! `bottlec diff`: what a change allows the agent to do.
 
 mod text;
 mod trees;
@@ -22,41 +22,41 @@ use crate::model::{Change, edits};
 use crate::text::accept::AcceptFrom;
 use crate::text::diagnostic::Grade;
 
-/// Show what a change gives the agent and takes from it, graded, then the text that differs
+/// Show what a change allows the agent and what it takes away, graded, followed by the text diff
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Diff {
-    /// The old and the new bottle, each a manifest or a compiled folder; with --rev the manifests, or
-    /// folders of them, that are compared with the revision [default: .]
+    /// The old and the new bottle, each a manifest or a compiled folder; with --rev, the manifests or
+    /// folders to compare with the revision [default: .]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Compare manifests with what they and their parents were in this git revision
+    /// Compare manifests and their parents with this git revision
     #[arg(long, value_name = "BASE")]
     rev: Option<String>,
-    /// How to show it
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
-    /// Exit with 0 unless a change of this grade or a higher one was not accepted
+    /// Exit 1 only if a change of at least this grade has not been accepted
     #[arg(long, value_name = "GRADE")]
     fail_on: Option<Grade>,
-    /// The day by which acceptances are judged [default: today, in UTC]
+    /// Date used to decide whether acceptances have expired [default: today, in UTC]
     #[arg(long, value_name = "YYYY-MM-DD")]
     today: Option<Date>,
-    /// Whose acceptances count, with --rev
+    /// Which side's acceptances count, with --rev
     #[arg(long, value_name = "WHOSE", default_value = "head", requires = "rev")]
     accept_from: AcceptFrom,
 }
 
-/// How to show changes.
+/// Output formats for changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
+    /// Human-readable text
     Text,
-    /// For programs; docs/formats.md has the shape
+    /// JSON, as documented in docs/formats.md
     Json,
     /// SARIF 2.1.0, for code scanning
     Sarif,
-    /// For a pull request
+    /// Markdown, for a pull request
     Markdown,
 }
 
@@ -67,13 +67,13 @@ Examples:
   bottlec diff --rev origin/main
   bottlec diff --rev HEAD~1 bottles/ --format markdown --fail-on high
 
-Grades: critical, high, medium, low, info; `bottlec rule BTL801` explains one. A change is accepted by
+Grades: critical, high, medium, low, info; `bottlec rule BTL801` explains a code. Accept a change with
 a comment on its line of the new manifest: # bottlec: accept BTL811 until 2027-01-31 reason
 
-Manifests are compiled with a made-up account: nothing of the host is read.
+Manifests are compiled with a placeholder account: nothing is read from the host.
 
-Exit codes: 0 nothing differs, or nothing that --fail-on asks for, 1 something does, 2 usage,
-input/output or internal error.";
+Exit codes: 0 no differences, or none that --fail-on selects, 1 differences, 2 usage, I/O or
+internal error.";
 
 impl Diff {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
@@ -82,11 +82,11 @@ impl Diff {
             (None, [old, new]) => {
                 let [old, new] = [old, new].map(|path| side::open(path, screen));
                 let (old, new) = (old?, new?);
-                // Whichever of the two is the newer one.
+                // Either of the two may be the edited one.
                 let edits = edits(old.edited.iter().chain(&new.edited).collect::<BTreeMap<_, _>>());
                 Compared { pairs: vec![Pair { old: Some(old), new: Some(new), edits }], ..Compared::default() }
             }
-            (None, _) => bail!("diff takes two bottles, the old and the new one, or --rev BASE"),
+            (None, _) => bail!("diff needs two bottles, the old one and the new one, or --rev BASE"),
         };
         let today = self.today.unwrap_or_else(|| Timestamp::now().to_zoned(TimeZone::UTC).date());
         let terms = Terms { today, accept_from: self.accept_from };
@@ -117,9 +117,9 @@ impl Diff {
         if broken > 0 {
             bail!("{broken} of the bottles could not be compared");
         }
-        let gravest = reviews.iter().filter_map(Review::grade).max();
+        let highest = reviews.iter().filter_map(Review::grade).max();
         let fails = match self.fail_on {
-            Some(grade) => gravest.is_some_and(|gravest| gravest >= grade),
+            Some(grade) => highest.is_some_and(|highest| highest >= grade),
             None => reviews.iter().any(Review::differs),
         };
         Ok(if fails { Status::Findings } else { Status::Clean })
@@ -133,18 +133,18 @@ fn summary(compared: usize, reviews: &[Review]) -> String {
     let changed = reviews.iter().filter(|review| review.differs()).count();
     match reviews.iter().filter_map(Review::grade).max() {
         Some(grade) => {
-            format!("{} of {} changed, the gravest change is {}{also}", changed, bottles(compared), grade.as_str())
+            format!("{} of {} changed, highest grade: {}{also}", changed, bottles(compared), grade.as_str())
         }
-        None if changed == 0 => format!("no difference in {}", bottles(compared)),
+        None if changed == 0 => format!("no differences in {}", bottles(compared)),
         None => format!("{changed} of {} changed, nothing to review{also}", bottles(compared)),
     }
 }
 
-/// A bottle as it was and as it is.
+/// A bottle before and after a change.
 struct Pair {
     old: Option<Side>,
     new: Option<Side>,
-    /// What is to be told of compiled trees themselves.
+    /// Changes to the compiled trees themselves.
     edits: Vec<Change>,
 }
 
@@ -152,16 +152,16 @@ struct Pair {
 #[derive(Default)]
 struct Compared {
     pairs: Vec<Pair>,
-    /// Compiled trees, which may say again what a manifest says.
+    /// Compiled trees, which may repeat the changes of a manifest.
     trees: Vec<Pair>,
-    /// How many are the same.
+    /// How many are unchanged.
     same: usize,
-    /// How many could not be read or do not compile.
+    /// How many could not be read or compiled.
     broken: usize,
 }
 
-/// The bottles below the paths that a revision has otherwise, or not at all, and how many are the same:
-/// their own texts, their parents' and their Dockerfiles'.
+/// The bottles below the paths that differ from a revision or are missing from it, and how many are unchanged,
+/// comparing their manifests, parents and Dockerfiles.
 fn since(base: &str, paths: &[PathBuf], screen: &Screen) -> Result<Compared> {
     let here = [PathBuf::from(".")];
     let paths = if paths.is_empty() { &here } else { paths };
@@ -179,7 +179,7 @@ fn since(base: &str, paths: &[PathBuf], screen: &Screen) -> Result<Compared> {
     let changed = revision.changed()?;
     let mut since = Compared::default();
     for path in manifests {
-        // One broken bottle does not hide the others.
+        // A bottle with errors does not stop the others.
         match pair(&path, &revision, &changed, screen) {
             Ok(Some(pair)) => since.pairs.push(pair),
             Ok(None) => since.same += 1,
@@ -203,10 +203,10 @@ fn since(base: &str, paths: &[PathBuf], screen: &Screen) -> Result<Compared> {
     Ok(since)
 }
 
-/// A bottle as it was and as it is; nothing if it is the same.
+/// A bottle before and after the change. Returns `None` if it is unchanged.
 fn pair(path: &Path, revision: &Revision, changed: &BTreeSet<PathBuf>, screen: &Screen) -> Result<Option<Pair>> {
     let new = if path.exists() { Some(manifest::load(path)?) } else { None };
-    // A sparse checkout leaves files out that nobody removed.
+    // A sparse checkout omits files that have not been removed.
     if new.is_none() && !changed.contains(&revision.place(path)?) {
         return Ok(None);
     }
@@ -219,25 +219,25 @@ fn pair(path: &Path, revision: &Revision, changed: &BTreeSet<PathBuf>, screen: &
     if texts(old.as_ref()) == texts(new.as_ref()) && was == is {
         return Ok(None);
     }
-    // What was broken and is mended counts as new: it could not be built before.
+    // A bottle that had errors counts as new: it could not be built before.
     let old = match old.map(|old| side::compiled(path, old, was)).transpose()? {
         None => None,
         Some(Ok(old)) => Some(old),
         Some(Err(_)) => {
             let base = revision.base();
             screen.note(format_args!(
-                "bottlec: {} did not compile at {base}: it is judged as a new bottle",
+                "bottlec: {} did not compile at {base}; treating it as a new bottle",
                 path.display()
             ));
             None
         }
     };
     let new = new.map(|new| side::compiled(path, new, is)).transpose()?;
-    let new = new.transpose().map_err(|uncompiled| uncompiled.tell(screen))?;
+    let new = new.transpose().map_err(|uncompiled| uncompiled.report(screen))?;
     Ok(if old.is_none() && new.is_none() { None } else { Some(Pair { old, new, edits: Vec::new() }) })
 }
 
-/// What a bottle is made from: the texts of the manifest and its parents, in order.
+/// The sources of a bottle: the manifest and its parents, in order.
 fn texts(loaded: Option<&Loaded>) -> Vec<(&str, &str)> {
     let Some(Loaded { sources, .. }) = loaded else { return Vec::new() };
     let source = |id| {

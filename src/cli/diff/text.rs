@@ -1,4 +1,4 @@
-//! Reviews for a terminal: graded changes first, then the texts.
+//! Reviews for a terminal: graded changes, followed by text diffs.
 
 use std::fmt::Write as _;
 
@@ -22,7 +22,7 @@ fn one(review: &Review) -> String {
     let what = match fate {
         Fate::Added => "new, ",
         Fate::Kept => "",
-        Fate::Removed => "gone, ",
+        Fate::Removed => "removed, ",
     };
     let grade = review.grade().map_or("nothing to review", Grade::as_str);
     let _ = writeln!(
@@ -40,7 +40,7 @@ fn one(review: &Review) -> String {
         let _ = write!(text, "\n{}", concise::render(findings));
     }
     if !restarts.is_empty() {
-        text.push_str("\nFor a bottle that runs:\n");
+        text.push_str("\nFor a running bottle:\n");
         for step in restarts {
             let _ = writeln!(text, "  {:17} {}", step.as_str(), step.says());
         }

@@ -1,4 +1,4 @@
-//! The compiled trees that a change touches: each folder with an index, in the revision or in the work tree.
+//! The compiled trees affected by a change: every folder with an index, in the revision or in the work tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,21 +15,21 @@ use crate::model::{Change, Edit, Edits, edits, gone, mended};
 use crate::output::{self, Fault, Unfit};
 use crate::value::artifact::INDEX;
 
-/// No file of a build is nearly as large.
+/// Far larger than any file that a build writes.
 const MAX_BYTES: usize = 64 << 20;
 
-/// The repository as it was and as it is.
+/// The repository before and after the change.
 pub(super) struct Trees<'r> {
     revision: &'r Revision,
     changed: &'r BTreeSet<PathBuf>,
-    /// The paths of the work tree, and whether git keeps each.
+    /// The paths in the work tree, and whether git tracks each.
     present: BTreeMap<PathBuf, bool>,
-    /// The folders of trees, from the root, and as the user would type them.
+    /// The folders of trees, relative to the root, and as the user would type them.
     pub(super) folders: BTreeMap<PathBuf, PathBuf>,
 }
 
 impl<'r> Trees<'r> {
-    /// Looks for the trees below these paths.
+    /// Finds the trees below these paths.
     pub(super) fn below(paths: &[PathBuf], revision: &'r Revision, changed: &'r BTreeSet<PathBuf>) -> Result<Self> {
         let present = revision.work_tree()?;
         let mut folders = BTreeMap::new();
@@ -48,15 +48,15 @@ impl<'r> Trees<'r> {
         Ok(Trees { revision, changed, present, folders })
     }
 
-    /// A tree as it was and as it is; nothing if nothing in its folder changed.
+    /// A tree before and after the change. Returns `None` if nothing in its folder changed.
     pub(super) fn pair(&self, place: &Path, shown: &Path) -> Result<Option<Pair>> {
         if !self.changed.iter().any(|changed| changed.starts_with(place)) {
             return Ok(None);
         }
         let old = self.before(place, shown)?;
         let new = self.now(place, shown)?;
-        let told = self.told(place, old.as_ref(), new.as_ref());
-        Ok(Some(Pair { old, new, edits: told }))
+        let edits = self.edits(place, old.as_ref(), new.as_ref());
+        Ok(Some(Pair { old, new, edits }))
     }
 
     fn before(&self, place: &Path, shown: &Path) -> Result<Option<Side>> {
@@ -72,7 +72,7 @@ impl<'r> Trees<'r> {
         };
         let found = match output::gather(read)? {
             Ok(found) => found,
-            // What could not be started is no measure: the tree counts as new.
+            // A tree that could not be started cannot be compared with: the new one counts as new.
             Err(_) => return Ok(None),
         };
         let rebuilt = rebuild(&found.index, &found.files);
@@ -83,7 +83,7 @@ impl<'r> Trees<'r> {
     fn now(&self, place: &Path, shown: &Path) -> Result<Option<Side>> {
         let root = self.revision.root();
         let folder = root.join(place);
-        // What a link leads to is another folder, whatever lies there.
+        // The target of a link is another folder, whatever it contains.
         let is_itself = folder.canonicalize().ok().zip(root.canonicalize().ok());
         let is_itself = is_itself.is_some_and(|(folder, root)| folder == root.join(place));
         if !is_itself || folder.join(INDEX).symlink_metadata().is_err() {
@@ -100,7 +100,7 @@ impl<'r> Trees<'r> {
             .iter()
             .filter_map(|(path, is_kept)| {
                 let rest = path.strip_prefix(place).ok()?;
-                // A sparse checkout leaves files out, and git lists what was removed and not committed yet.
+                // A sparse checkout omits files, and git lists files whose removal is not committed yet.
                 folder.join(rest).symlink_metadata().ok()?;
                 Some((rest.to_string_lossy().into_owned(), *is_kept))
             })
@@ -109,25 +109,24 @@ impl<'r> Trees<'r> {
         tree::side(shown, found, rebuilt, foreign).map(Some)
     }
 
-    /// What the change does to the trees themselves: edits that are new or have another text, and those that
-    /// are gone.
-    fn told(&self, place: &Path, old: Option<&Side>, new: Option<&Side>) -> Vec<Change> {
+    /// What the change does to the trees themselves: edits that are new or different, and edits that are gone.
+    fn edits(&self, place: &Path, old: Option<&Side>, new: Option<&Side>) -> Vec<Change> {
         let none = Edits::new();
         let [was, is] = [old, new].map(|side| side.map_or(&none, |side| &side.edited));
         let is_changed = |path: &String| self.changed.contains(&place.join(path));
-        let mut told = edits(is.iter().filter(|(path, _)| !was.contains_key(*path) || is_changed(path)));
+        let mut found = edits(is.iter().filter(|(path, _)| !was.contains_key(*path) || is_changed(path)));
         match (old, new) {
-            (Some(_), None) => told.push(gone()),
+            (Some(_), None) => found.push(gone()),
             (Some(_), Some(new)) => {
-                told.extend(mended(was.keys().filter(|path| !is.contains_key(*path))));
-                told.extend(self.unknown(place, new));
+                found.extend(mended(was.keys().filter(|path| !is.contains_key(*path))));
+                found.extend(self.unknown(place, new));
             }
             _ => {}
         }
-        told
+        found
     }
 
-    /// Where it is not known what the files must say, each that changed is told.
+    /// The changed files of a tree whose expected content is not known.
     fn unknown(&self, place: &Path, new: &Side) -> Vec<Change> {
         if new.model.index.is_of_this_release() {
             return Vec::new();
@@ -140,8 +139,8 @@ impl<'r> Trees<'r> {
     }
 }
 
-/// What the folder may not hold, of entries and whether git keeps each. What is made at run time is kept by
-/// nobody but who wants it to be there already.
+/// The entries, each with whether git tracks it, that must not be in the folder. Files that are created at run
+/// time must not be tracked: a tracked one was put there on purpose.
 fn foreign<'e>(index: &Index, rebuilt: &Rebuilt, entries: impl Iterator<Item = (&'e str, bool)>) -> Vec<String> {
     let closed: Closed = rebuilt.closed(index);
     let may_be = |(path, is_kept): &(&str, bool)| match closed.standing(path) {

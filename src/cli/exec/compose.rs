@@ -1,4 +1,4 @@
-//! A command line of `docker compose`: what it needs of a bottle, and what it may not choose itself.
+//! A `docker compose` command line: which values of the bottle it needs, and which options it must not set.
 //! Options are those of docker-compose 1.29 and Docker Compose 2.39.
 
 use std::ffi::{OsStr, OsString};
@@ -7,10 +7,10 @@ use std::path::Path;
 use crate::target::Agent;
 use crate::text::diagnostic::Refusal;
 
-/// A command line of compose.
+/// A compose command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Compose {
-    /// The program, and what comes before compose's own options.
+    /// The program, and the words before compose's own options.
     pub(super) program: Vec<OsString>,
     options: Vec<OsString>,
     subcommand: Option<String>,
@@ -36,7 +36,7 @@ const VALUES: [&str; 11] = [
     "--tlskey",
 ];
 
-/// Options of compose that take none.
+/// Options of compose that take no value.
 const FLAGS: [&str; 14] = [
     "--verbose",
     "--no-ansi",
@@ -54,7 +54,7 @@ const FLAGS: [&str; 14] = [
     "--debug",
 ];
 
-/// Options that would have compose start something else than what was checked, and what to do instead.
+/// Options that would make compose start something other than what was checked, and what to do instead.
 const REFUSED: [(&str, &str); 8] = [
     ("-f", FILES),
     ("--file", FILES),
@@ -65,11 +65,11 @@ const REFUSED: [(&str, &str); 8] = [
     ("--project-name", PROJECT),
     ("--profile", "name the service: `up --detach machine-egress` starts what a microVM needs"),
 ];
-const FILES: &str = "leave it out: compose reads `compose.yaml` of the bottle's folder and nothing else";
+const FILES: &str = "remove it: compose reads only `compose.yaml` in the bottle's folder";
 const PROJECT: &str =
-    "leave it out: each checkout has a project of its own; `bottlec exec --project NAME DIR` takes another one over";
+    "remove it: each checkout has its own project; use `bottlec exec --project NAME DIR` to take over another one";
 
-/// Subcommands that neither start a container nor hand a value to one.
+/// Subcommands that neither start a container nor pass a value to one.
 const TOKEN_FREE: [&str; 27] = [
     "attach", "build", "commit", "config", "convert", "cp", "down", "events", "exec", "export", "help", "images",
     "kill", "logs", "ls", "pause", "port", "ps", "pull", "push", "restart", "rm", "stats", "stop", "top", "unpause",
@@ -77,14 +77,14 @@ const TOKEN_FREE: [&str; 27] = [
 ];
 
 impl Compose {
-    /// Reads a command, if it is one of compose.
+    /// Parses a compose command. Returns `None` for any other command.
     ///
     /// # Errors
-    /// An option that `bottlec exec` decides, and one that is not known: what comes after it could be anything.
+    /// An option that `bottlec exec` sets itself, or an unknown one: the words after it could mean anything.
     pub(super) fn recognise(command: &[OsString]) -> Option<Result<Compose, Refusal>> {
         let name = Path::new(command.first()?).file_name()?.to_str()?;
         let start = match name {
-            // Releases lie beside each other as `docker-compose-v2` and the like.
+            // Several releases may be installed, as `docker-compose-v2` and the like.
             name if name.starts_with("docker-compose") => 1,
             "docker" | "podman" => after_docker(command)?,
             _ => return None,
@@ -106,10 +106,10 @@ impl Compose {
                 break;
             }
             let name = text.split_once('=').map_or(&*text, |(name, _)| name);
-            // `-fFILE` is one word, too.
+            // `-fFILE` is a single word as well.
             let short = |option: &str| option.len() == 2 && text.starts_with(option);
             if let Some((option, help)) = REFUSED.iter().find(|(option, _)| *option == name || short(option)) {
-                return Err(Refusal::new(format!("`{option}` of compose is not for a bottle"), *help));
+                return Err(Refusal::new(format!("compose option `{option}` must not be used with a bottle"), *help));
             }
             at += match (VALUES.contains(&name), FLAGS.contains(&name)) {
                 (true, _) => 1 + usize::from(name == text),
@@ -117,8 +117,8 @@ impl Compose {
                 _ if VALUES.iter().any(|option| short(option)) => 1,
                 _ => {
                     return Err(Refusal::new(
-                        format!("bottlec does not know the option `{}` of compose", text.escape_debug()),
-                        "leave it out, or put it behind the subcommand if it belongs there",
+                        format!("unknown compose option `{}`", text.escape_debug()),
+                        "remove it, or move it after the subcommand if it belongs there",
                     ));
                 }
             };
@@ -132,18 +132,19 @@ impl Compose {
         })
     }
 
-    /// Whether a container may get a value from this: what is not known may.
+    /// Whether this may pass a value to a container. An unknown subcommand may.
     pub(super) fn needs_values(&self) -> bool {
         self.subcommand.as_deref().is_some_and(|name| !TOKEN_FREE.contains(&name))
     }
 
-    /// Whether an agent or egress for a microVM is started.
+    /// Whether this starts egress for a microVM.
     pub(super) fn starts_machine(&self) -> bool {
         self.needs_values() && self.arguments.iter().any(|word| word == "machine-egress")
     }
 
-    /// What to run first. An image that the user's own Dockerfile makes is as that is now. And `run` of
-    /// compose 1.29 leaves proxies as they are that were started with other files: `up` does not.
+    /// The commands to run first. An image is rebuilt if it comes from the user's own Dockerfile, which may have
+    /// changed. And `run` of compose 1.29, unlike `up`, does not recreate proxies that were started with other
+    /// files.
     pub(super) fn first(&self, agent: Agent) -> Vec<Compose> {
         let is = |name: &str| self.subcommand.as_deref() == Some(name);
         let has = |option: &str| self.arguments.iter().any(|word| word == option);
@@ -170,8 +171,8 @@ impl Compose {
         }
     }
 
-    /// The whole command, behind the program's own name. `variables` is an empty file: compose takes
-    /// variables from it and not from `.env`.
+    /// The whole command, after the program's own name. `variables` is an empty file that compose reads
+    /// instead of `.env`.
     pub(super) fn arguments(&self, variables: &Path) -> Vec<OsString> {
         let mut words = self.program.get(1..).unwrap_or_default().to_vec();
         words.extend([OsString::from("--env-file"), variables.into()]);
@@ -182,7 +183,7 @@ impl Compose {
     }
 }
 
-/// Where compose's own words begin behind `docker … compose`, if that is what the command says.
+/// The index of compose's own arguments after `docker … compose`. Returns `None` if it is another command.
 fn after_docker(command: &[OsString]) -> Option<usize> {
     let mut at = 1;
     loop {

@@ -1,5 +1,5 @@
-//! The environment of what is started, beside the bottle's values: what of the user's own goes, and
-//! what says which files, which project and which network a bottle has.
+//! The environment of the started program, apart from the bottle's values: which of the user's variables are
+//! removed, and the variables that set a bottle's files, project and network.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
@@ -8,7 +8,7 @@ use super::machine;
 use super::starting::Start;
 use crate::value::guest;
 
-/// Variables that every command gets, sorted.
+/// Variables set for every command, sorted.
 pub(super) const OWN: [&str; 7] = [
     guest::CHECKOUT,
     "BOTTLE_MACHINE_NET",
@@ -19,7 +19,7 @@ pub(super) const OWN: [&str; 7] = [
     machine::NAME,
 ];
 
-/// Variables of compose that change neither what it reads nor whose bottle it is.
+/// Variables of compose that change neither the files it reads nor the project.
 const HARMLESS: [&str; 11] = [
     "COMPOSE_ANSI",
     "COMPOSE_API_VERSION",
@@ -34,11 +34,10 @@ const HARMLESS: [&str; 11] = [
     "COMPOSE_TLS_VERSION",
 ];
 
-/// How the names of variables begin that another bottle, in whose environment this one is started,
-/// may have left.
+/// Prefixes of variables that may come from another bottle, if this one is started in its environment.
 const OF_A_BOTTLE: [&str; 3] = ["EGRESS_", guest::CARRIER, "COMPOSE_"];
 
-/// Sets the environment of a child.
+/// Sets the environment of a child process.
 pub(super) fn set(child: &mut Command, start: &Start) {
     for (name, _) in std::env::vars_os() {
         let is = |prefix: &&str| name.as_bytes().starts_with(prefix.as_bytes());
@@ -57,7 +56,7 @@ pub(super) fn set(child: &mut Command, start: &Start) {
         &project.name,
     ];
     child.envs(OWN.into_iter().zip(values));
-    // What a microVM needs is in a profile, which is seen only when it is named.
+    // Services for a microVM are in a profile, which compose ignores unless it is named.
     if start.is_about_what_runs() {
         child.env("COMPOSE_PROFILES", "machine");
     }

@@ -1,20 +1,20 @@
-//! A command line of `smolvm machine`: the machine is the checkout's.
+//! A `smolvm machine` command line: it always refers to the machine of this checkout.
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use crate::text::diagnostic::Refusal;
 
-/// A command line of smolvm about one machine.
+/// A smolvm command line that refers to a machine.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Machine {
     verb: String,
 }
 
-/// The variable that smolvm 1.32 takes a machine's name from; earlier ones know `--name` alone.
+/// The variable from which smolvm 1.32 takes a machine's name; earlier releases support only `--name`.
 pub(super) const NAME: &str = "SMOLVM_MACHINE_NAME";
 
-/// Verbs that take the machine by `--name`.
+/// Verbs that accept `--name`.
 const VERBS: [&str; 15] = [
     "create",
     "start",
@@ -33,14 +33,14 @@ const VERBS: [&str; 15] = [
     "update",
 ];
 
-/// Verbs that may take a value of the host's environment into the machine.
+/// Verbs that may pass a value from the host's environment to the machine.
 const NEED_VALUES: [&str; 4] = ["create", "start", "resume", "update"];
 
 impl Machine {
-    /// Reads a command, if it is one about a machine.
+    /// Parses a command that refers to a machine. Returns `None` for any other command.
     ///
     /// # Errors
-    /// Another machine's name.
+    /// The command names a machine.
     pub(super) fn recognise(command: &[OsString], own: &str) -> Option<Result<Machine, Refusal>> {
         let name = Path::new(command.first()?).file_name()?.to_str()?;
         if !["smolvm", "smol-vmm"].contains(&name) || command.get(1)? != "machine" {
@@ -54,29 +54,29 @@ impl Machine {
         Some(if named {
             Err(Refusal::new(
                 format!("the machine of this checkout is `{own}`"),
-                "leave its name out: `bottlec exec` gives it; a command for the machine goes behind `--`",
+                "remove the name: `bottlec exec` sets it; put a command for the machine after `--`",
             ))
         } else {
             Ok(Machine { verb })
         })
     }
 
-    /// Whether the machine may get a value from this.
+    /// Whether this may pass a value to the machine.
     pub(super) fn needs_values(&self) -> bool {
         NEED_VALUES.contains(&self.verb.as_str())
     }
 
-    /// Whether the machine's network is in use from now on.
+    /// Whether this takes the machine's network.
     pub(super) fn takes_network(&self) -> bool {
         self.needs_values()
     }
 
-    /// Whether the machine's network is free from now on.
+    /// Whether this frees the machine's network.
     pub(super) fn frees_network(&self) -> bool {
         ["delete", "rm"].contains(&self.verb.as_str())
     }
 
-    /// The command's words behind the program's name, with the machine's.
+    /// The arguments after the program's name, with the machine's name added.
     pub(super) fn arguments(&self, command: &[OsString], own: &str) -> Vec<OsString> {
         let mut words = command.get(1..3).unwrap_or_default().to_vec();
         words.extend(["--name", own].map(OsString::from));

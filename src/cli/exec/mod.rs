@@ -1,5 +1,5 @@
-//! `bottlec exec`: binds what a compiled bottle leaves open and becomes the program that runs it. The
-//! one command that reads tokens.
+//! `bottlec exec`: resolves the values that a compiled bottle needs at launch, then executes the program that
+//! runs it. The only command that reads tokens.
 
 mod compose;
 mod inherited;
@@ -21,8 +21,8 @@ use annotate_snippets::{Group, Level, Renderer};
 use anyhow::{Context as _, Result};
 use starting::Start;
 
-use super::{Screen, Status, consent, say, unfit};
-use crate::cli::launch::{self, Host, Launch, OWNER};
+use super::{Screen, Status, consent, invalid_tree, say};
+use crate::cli::launch::{self, HostEnv, Launch, OWNER};
 use crate::cli::terminal::{Terminal, Unanswered};
 use crate::output::{self, Unfit, Verified};
 use crate::target::{self, Agent};
@@ -34,19 +34,19 @@ use crate::value::secret::Secret;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Exec {
-    /// The bottle's folder, which has bottle.json; the command runs there
+    /// The bottle's folder, which contains bottle.json; the command runs there
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// The command and its arguments; without one, the agent is started in its container
+    /// Command and its arguments; without one, the agent is started in its container
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "print_env_names")]
     command: Vec<OsString>,
-    /// Take over the volumes of this project, such as those of a folder that was moved
+    /// Take over the volumes of this project, for example after the folder was moved
     #[arg(long, value_name = "NAME", conflicts_with = "print_env_names")]
     project: Option<String>,
-    /// Read the agent's credentials from this file instead of its usual place
+    /// Read the agent's credentials from this file instead of the default location
     #[arg(long, value_name = "FILE", conflicts_with = "print_env_names")]
     host_credentials: Option<PathBuf>,
-    /// Print the names of the variables that the command would get, and start nothing
+    /// Print the names of the variables that would be set for the command; start nothing
     #[arg(long)]
     print_env_names: bool,
 }
@@ -59,25 +59,25 @@ Examples:
   bottlec exec out/review -- smolvm machine create -s Smolfile
   bottlec exec --print-env-names out/review
 
-Tokens come from the host variables that the manifest names, or from the agent's own login on
-the host; questions are asked on the terminal. The command gets all of it in its environment.
-What starts nothing (`down`, `logs`, `ps`, `stop`, `build`, ...) is not given any.
-Which token goes to which host has to be agreed to once in the bottle's folder, before any is read:
-on the terminal, or by `bottlec allow DIR`.
+Tokens are read from the host variables named in the manifest, or from the agent's own login on
+the host; questions are asked on the terminal. All of them are set in the command's environment.
+Commands that start nothing (`down`, `logs`, `ps`, `stop`, `build`, ...) get none of them.
+Before any token is read, you must have allowed, once per folder, which token may be sent to which
+host: on the terminal, or with `bottlec allow DIR`.
 
-Exit codes: the command's own; 1 the bottle or the host's values do not allow a start, 2 usage,
-input/output or internal error, 126 the command cannot be executed, 127 there is no such command.";
+Exit codes: that of the command; 1 the bottle or the host's values do not permit a start, 2 usage,
+I/O or internal error, 126 the command cannot be executed, 127 the command was not found.";
 
-/// What shells exit with after ^C.
+/// The exit code of shells after ^C.
 pub(super) const INTERRUPTED: u8 = 130;
 
 impl Exec {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
         let bottle = match output::verify(&self.folder)? {
             Ok(bottle) => bottle,
-            Err(unfit) => {
-                show(&Level::ERROR, &unfit::explain(&self.folder, &unfit));
-                return Ok(if unfit == Unfit::NoIndex { Status::Exit(2) } else { Status::Findings });
+            Err(invalid) => {
+                show(&Level::ERROR, &invalid_tree::explain(&self.folder, &invalid));
+                return Ok(if invalid == Unfit::NoIndex { Status::Exit(2) } else { Status::Findings });
             }
         };
         if self.print_env_names {
@@ -89,7 +89,7 @@ impl Exec {
             return Ok(Status::Clean);
         }
         if self.host_credentials.is_some() && !launch::needs_credential_file(&bottle) {
-            screen.note(format_args!("bottlec: --host-credentials is not used: no token comes from a login file"));
+            screen.note(format_args!("bottlec: --host-credentials has no effect: no token comes from a login file"));
         }
         let (start, program) = match self.what(&bottle)? {
             Ok(what) => what,
@@ -98,13 +98,13 @@ impl Exec {
                 return Ok(Status::Exit(code));
             }
         };
-        // Nothing of the host is looked at before its owner agreed to what becomes of it.
+        // Nothing on the host is read until its owner has allowed its use.
         if start.needs_values()
             && let Some(status) = consent::consent(&bottle, &self.folder, screen)?
         {
             return Ok(status);
         }
-        let host = Host {
+        let host = HostEnv {
             variable: &|name| std::env::var_os(name),
             facts: &|file| crate::cli::facts::read(Some(file), self.host_credentials.as_deref()),
         };
@@ -115,10 +115,10 @@ impl Exec {
             problems.extend(questions.iter().map(|question| {
                 Refusal::new(
                     format!(
-                        "{} needs an answer and there is no terminal: {} ({})",
+                        "{} needs an answer but there is no terminal: {} ({})",
                         question.name, question.text, question.place
                     ),
-                    "run bottlec in a terminal, or take the value from a host variable in the manifest: `${NAME}`",
+                    "run bottlec in a terminal, or use a host variable in the manifest: `${NAME}`",
                 )
             }));
         }
@@ -142,7 +142,7 @@ impl Exec {
         self.start(&start, &program, &values, screen)
     }
 
-    /// What is to be started, and the program's file.
+    /// What to start, and the path of the program.
     fn what(&self, bottle: &Verified) -> Result<Result<(Start, PathBuf), (u8, Refusal)>> {
         if let Some(name) = &self.project
             && let Err(refusal) = project::check_name(name)
@@ -154,7 +154,7 @@ impl Exec {
         Start::of(&self.command, &starting::Bottle { name, subnet, agent }, &self.folder, self.project.as_deref())
     }
 
-    /// Becomes the program; comes back only if that fails, or something that goes before it.
+    /// Executes the program. Returns only if that, or a command before it, fails.
     fn start(&self, start: &Start, program: &Path, values: &[(String, Secret)], screen: &Screen) -> Result<Status> {
         for note in start.notes() {
             screen.note(format_args!("bottlec: {note}"));
@@ -175,7 +175,7 @@ impl Exec {
             child
         };
         for words in &commands.first {
-            // What comes before must not mix with what the command prints.
+            // The output of these commands must not mix with that of the last one.
             let status = child(words).stdin(process::Stdio::null()).stdout(std::io::stderr()).status();
             let status = status.with_context(|| format!("cannot run {}", program.display()))?;
             if !status.success() {
@@ -194,19 +194,20 @@ impl Exec {
         Ok(Status::Exit(program::NOT_EXECUTABLE))
     }
 
-    /// The owner of the files that the agent reads, unless the user says who the agent is.
+    /// The owner of the files that the agent reads, unless the user has set one.
     fn owner(&self) -> Result<Vec<(String, Secret)>> {
         let agent = self.folder.join("agent");
-        let found = fs::symlink_metadata(&agent).with_context(|| format!("cannot look at {}", agent.display()))?;
+        let found =
+            fs::symlink_metadata(&agent).with_context(|| format!("cannot read the metadata of {}", agent.display()))?;
         let ids = OWNER.into_iter().zip([found.uid(), found.gid()]);
-        // The compose file takes an empty one for none.
+        // The compose file treats an empty value as unset.
         let unset = ids.filter(|(name, _)| std::env::var_os(name).is_none_or(|value| value.is_empty()));
         Ok(unset.map(|(name, id)| (name.to_owned(), Secret::new(id.to_string().into_bytes()))).collect())
     }
 }
 
-/// What is wrong and how to mend it, as findings are shown.
-pub(super) fn show(level: &Level<'static>, Refusal { message, help }: &Refusal) {
+/// Prints a problem and its fix in the same style as findings.
+pub(super) fn show(level: &Level<'static>, Refusal { message, help, .. }: &Refusal) {
     let group = Group::with_title(level.clone().primary_title(message)).element(Level::HELP.message(help));
     say(format_args!("{}\n", Renderer::styled().render(&[group])));
 }

@@ -1,4 +1,4 @@
-//! Which program a command means: as a shell finds it, from where the user stands.
+//! Finds the program of a command the way a shell does, from the user's current directory.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 
 use crate::text::diagnostic::Refusal;
 
-/// What shells exit with when there is no such command.
+/// The exit code of shells if the command is not found.
 pub(super) const NOT_FOUND: u8 = 127;
-/// What shells exit with when the command cannot be executed.
+/// The exit code of shells if the command cannot be executed.
 pub(super) const NOT_EXECUTABLE: u8 = 126;
 
-/// Where programs are when there is no `PATH`.
+/// The search path if `PATH` is not set.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-/// The program's file, absolute: the child stands in another folder, where relative names, those in
-/// `PATH` too, would mean other programs.
+/// The absolute path of the program: the child has another working directory, where relative names, including
+/// those in `PATH`, would refer to other programs.
 pub(super) fn find(command: &OsStr, path: Option<OsString>, here: &Path) -> Result<PathBuf, (u8, Refusal)> {
     let shown = Path::new(command).display();
     let candidates: Vec<PathBuf> = if command.as_bytes().contains(&b'/') {
@@ -26,15 +26,15 @@ pub(super) fn find(command: &OsStr, path: Option<OsString>, here: &Path) -> Resu
         let path = path.unwrap_or_else(|| DEFAULT_PATH.into());
         std::env::split_paths(&path).map(|folder| here.join(folder).join(command)).collect()
     };
-    let mut there = None;
+    let mut not_executable = None;
     for candidate in candidates {
         match fs::metadata(&candidate) {
             Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => return Ok(candidate),
-            Ok(_) => there = there.or(Some(candidate)),
+            Ok(_) => not_executable = not_executable.or(Some(candidate)),
             Err(_) => {}
         }
     }
-    Err(match there {
+    Err(match not_executable {
         Some(found) => (
             NOT_EXECUTABLE,
             Refusal::new(
@@ -43,7 +43,7 @@ pub(super) fn find(command: &OsStr, path: Option<OsString>, here: &Path) -> Resu
             ),
         ),
         None => {
-            let help = "install it, or give its path; what follows `--` is the command and its arguments";
+            let help = "install it, or give its path; the command and its arguments follow `--`";
             (NOT_FOUND, Refusal::new(format!("{shown}: command not found"), help))
         }
     })

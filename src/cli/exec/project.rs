@@ -1,5 +1,5 @@
-//! The project of a checkout: what its volumes, networks and machine are called on this machine. Two
-//! checkouts with a bottle of one name never have one; a folder that is moved keeps its own.
+//! The project of a checkout: the name of its volumes, networks and machine on this computer. Two checkouts of
+//! the same bottle never share a project; a folder that is moved keeps its own.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -14,30 +14,31 @@ use crate::text::diagnostic::Refusal;
 use crate::value::artifact::INDEX;
 use crate::value::network::Subnet;
 
-/// What is kept of a checkout's project under this name.
+/// The name of the record of a checkout's project.
 const RECORD: &str = "project";
 
-/// What is kept of the network of a checkout's microVM.
+/// The name of the record of the network of a checkout's microVM.
 const MACHINE: &str = "machine";
 
-/// What a checkout's bottle is called where engines keep things.
+/// How container engines and smolvm name the resources of a checkout's bottle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Project {
     /// The name of the compose project and of the machine.
     pub(super) name: String,
-    /// The first three numbers of the addresses of agent and egress, unless the manifest says.
+    /// The first three numbers of the addresses of agent and egress, unless the manifest sets a subnet.
     pub(super) net: String,
     bottle: String,
     folder: PathBuf,
     identity: Identity,
 }
 
-/// A folder, wherever it is moved to on its file system. Numbers of files are used again; the time of birth tells.
+/// Identifies a folder even after a move within its file system. Inode numbers are reused; the creation time
+/// distinguishes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Identity {
     device: u64,
     inode: u64,
-    /// Nanoseconds since 1970, where the file system knows.
+    /// Nanoseconds since 1970, if the file system records it.
     born: Option<u64>,
 }
 
@@ -53,22 +54,22 @@ impl Identity {
     }
 }
 
-/// A project, and what the user should know of it.
+/// A project, with notes for the user.
 pub(super) struct Found {
     pub(super) project: Project,
     pub(super) notes: Vec<String>,
-    /// The record of the place that the folder was moved from.
+    /// The record of the path from which the folder was moved.
     left: Option<PathBuf>,
 }
 
 impl Project {
-    /// The project of a checkout; `asked` is one to take over.
+    /// The project of a checkout; `asked` is the name of a project to take over.
     ///
     /// # Errors
-    /// What is kept cannot be read.
+    /// I/O errors and malformed records, with the path.
     pub(super) fn find(checkout: &Checkout, bottle: &str, asked: Option<&str>) -> Result<Found> {
         let folder = checkout.folder.clone();
-        let found = folder.metadata().with_context(|| format!("cannot look at {}", folder.display()))?;
+        let found = folder.metadata().with_context(|| format!("cannot read the metadata of {}", folder.display()))?;
         let identity = Identity::of(&found);
         let others: Vec<(PathBuf, Project)> =
             checkout::all(RECORD)?.into_iter().filter(|(_, other): &(_, Project)| other.folder != folder).collect();
@@ -89,7 +90,7 @@ impl Project {
             return Ok(Found { project: with(&own), notes: Vec::new(), left: None });
         }
         if let Some((record, old)) = others.iter().find(|(_, old)| same(old) && old.identity.is_surely(identity)) {
-            let notes = vec![format!("this folder was {}; its volumes go with it", old.folder.display())];
+            let notes = vec![format!("this folder was moved from {}; it keeps its volumes", old.folder.display())];
             return Ok(Found { project: with(old), notes, left: Some(record.clone()) });
         }
         let taken = |name: &String| others.iter().any(|(_, other)| other.name == *name);
@@ -99,7 +100,7 @@ impl Project {
         let gone = others.iter().filter(|(_, old)| same(old) && !old.folder.exists());
         let notes = gone.map(|(_, old)| {
             format!(
-                "{} is gone; if this is where it went, `bottlec exec --project {} …` takes its volumes over",
+                "{} no longer exists; if it was moved here, take over its volumes with `bottlec exec --project {} …`",
                 old.folder.display(),
                 old.name
             )
@@ -109,13 +110,13 @@ impl Project {
 }
 
 impl Project {
-    /// The project of a checkout that nothing is kept of.
+    /// The project of a checkout that has no record.
     ///
     /// # Errors
     /// I/O errors, with the path.
     pub(super) fn unrecorded(checkout: &Checkout, bottle: &str) -> Result<Found> {
         let folder = checkout.folder.clone();
-        let found = folder.metadata().with_context(|| format!("cannot look at {}", folder.display()))?;
+        let found = folder.metadata().with_context(|| format!("cannot read the metadata of {}", folder.display()))?;
         let name = format!("{bottle}-{}", checkout.id());
         let net = Subnet::of_key(&name).prefix();
         let project = Project { name, net, bottle: bottle.to_owned(), folder, identity: Identity::of(&found) };
@@ -124,7 +125,7 @@ impl Project {
 }
 
 impl Found {
-    /// Keeps the project for this checkout, and for no other.
+    /// Records the project for this checkout only.
     ///
     /// # Errors
     /// I/O errors, with the path.
@@ -137,27 +138,27 @@ impl Found {
     }
 }
 
-/// Whether a name can be that of a project: compose refuses others.
+/// Checks the name of a project by the rules of compose.
 pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
     if name.bytes().all(plain) && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric()) {
         return Ok(());
     }
-    let message = format!("`{}` cannot be the name of a project", name.escape_debug());
-    Err(Refusal::new(message, "take one that `docker volume ls` shows: what comes before `_workspace`"))
+    let message = format!("`{}` is not a valid project name", name.escape_debug());
+    Err(Refusal::new(message, "use a name shown by `docker volume ls`: the part before `_workspace`"))
 }
 
-/// The network of a microVM, which a Smolfile names by its numbers.
+/// The network of a microVM, which a Smolfile contains as literal addresses.
 #[derive(Serialize, Deserialize)]
 struct Taken {
     subnet: String,
     folder: PathBuf,
 }
 
-/// Takes the network of a microVM for this checkout.
+/// Reserves the network of a microVM for this checkout.
 ///
 /// # Errors
-/// I/O errors; the refusal if another checkout has it.
+/// I/O errors, with the path. The inner error says which checkout uses the network already.
 pub(super) fn take_network(checkout: &Checkout, subnet: &str) -> Result<Result<(), Refusal>> {
     let is_there = |folder: &Path| folder.join(INDEX).exists();
     let others = checkout::all::<Taken>(MACHINE)?;
@@ -168,9 +169,9 @@ pub(super) fn take_network(checkout: &Checkout, subnet: &str) -> Result<Result<(
     if let Some(other) = other {
         let shown = other.folder.display();
         return Ok(Err(Refusal::new(
-            format!("the network {subnet} has a microVM already, that of {shown}"),
+            format!("the network {subnet} is already used by the microVM of {shown}"),
             format!(
-                "write another `network.subnet` into one of the two manifests, or end that one: \
+                "set another `network.subnet` in one of the two manifests, or delete that microVM: \
                  bottlec exec {shown} -- smolvm machine delete, and bottlec exec {shown} -- docker compose down"
             ),
         )));
@@ -179,7 +180,7 @@ pub(super) fn take_network(checkout: &Checkout, subnet: &str) -> Result<Result<(
     Ok(Ok(()))
 }
 
-/// Whether this checkout has taken the network of a microVM.
+/// Whether this checkout has reserved the network of a microVM.
 ///
 /// # Errors
 /// I/O errors, with the path.
@@ -188,7 +189,7 @@ pub(super) fn has_network(checkout: &Checkout, subnet: &str) -> Result<bool> {
     Ok(taken.iter().any(|(_, taken)| taken.folder == checkout.folder && taken.subnet == subnet))
 }
 
-/// Gives the network of this checkout's microVM back.
+/// Releases the network of this checkout's microVM.
 ///
 /// # Errors
 /// I/O errors, with the path.

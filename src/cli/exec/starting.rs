@@ -1,4 +1,4 @@
-//! What `bottlec exec` is to start: the program, the commands before it, and for which project.
+//! What `bottlec exec` starts: the program, the commands before it, and the project.
 
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal as _;
@@ -16,7 +16,7 @@ use crate::target::Agent;
 use crate::text::diagnostic::Refusal;
 use crate::value::network::Subnet;
 
-/// What a command is about.
+/// The kind of a command.
 enum What {
     Compose(Compose),
     Machine(Machine),
@@ -24,31 +24,31 @@ enum What {
     Other,
 }
 
-/// Something to start.
+/// A command to start.
 pub(super) struct Start {
     command: Vec<OsString>,
     what: What,
     agent: Agent,
     checkout: Checkout,
     found: Found,
-    /// Whether the user names the project.
+    /// Whether the user has named the project.
     is_asked: bool,
     /// The bottle's /24.
     subnet: String,
-    /// The first three numbers of the network of a microVM: the bottle's where this checkout has or
-    /// takes it, and its own where it may be another's.
+    /// The first three numbers of the network of a microVM: the bottle's if this checkout has reserved it or
+    /// is about to, otherwise the project's own.
     machine_net: String,
 }
 
-/// The words behind the program's name, of each command in turn.
+/// The arguments after the program's name, for each command.
 pub(super) struct Commands {
-    /// What must succeed first.
+    /// Commands that must succeed first.
     pub(super) first: Vec<Vec<OsString>>,
-    /// What bottlec becomes.
+    /// The command that bottlec executes in its own place.
     pub(super) last: Vec<OsString>,
 }
 
-/// The bottle as the index and the compose file give it.
+/// The bottle as described by the index and the compose file.
 pub(super) struct Bottle<'b> {
     pub(super) name: &'b str,
     pub(super) subnet: &'b str,
@@ -56,10 +56,10 @@ pub(super) struct Bottle<'b> {
 }
 
 impl Start {
-    /// What the command means for a bottle in this folder, and the program's file.
+    /// What the command means for a bottle in this folder, and the path of the program.
     ///
     /// # Errors
-    /// I/O errors; the exit code and the reason if nothing can be started.
+    /// I/O errors, with the path. The inner error is the exit code and the reason why nothing can be started.
     pub(super) fn of(
         command: &[OsString],
         bottle: &Bottle,
@@ -94,7 +94,7 @@ impl Start {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let found = match (found, &what) {
-            // A command that keeps nothing needs no place to keep it.
+            // A command that records nothing does not need the records.
             (Err(_), What::Other) if asked.is_none() => Project::unrecorded(&checkout, name)?,
             (found, _) => found?,
         };
@@ -109,7 +109,7 @@ impl Start {
         Ok(Ok((Start { command, what, agent, checkout, found, is_asked, subnet, machine_net }, program)))
     }
 
-    /// The program as the user calls it.
+    /// The program as the user typed it.
     pub(super) fn name(&self) -> &OsStr {
         self.command.first().map_or(OsStr::new(""), OsString::as_os_str)
     }
@@ -126,7 +126,7 @@ impl Start {
         &self.checkout
     }
 
-    /// What the user should know.
+    /// Notes for the user.
     pub(super) fn notes(&self) -> &[String] {
         match self.what {
             What::Other => &[],
@@ -143,15 +143,15 @@ impl Start {
         }
     }
 
-    /// Whether it is about all that runs, of whatever profile.
+    /// Whether it refers to everything that is running, in any profile.
     pub(super) fn is_about_what_runs(&self) -> bool {
         matches!(self.what, What::Compose(_)) && !self.needs_values()
     }
 
-    /// Keeps the project, and takes or gives back the network of a microVM.
+    /// Records the project, and reserves or releases the network of a microVM.
     ///
     /// # Errors
-    /// I/O errors, with the path; the refusal if the network is another checkout's.
+    /// I/O errors, with the path. The inner error says which checkout uses the network already.
     pub(super) fn claim(&self) -> Result<Result<(), Refusal>> {
         let (takes, frees) = match &self.what {
             What::Compose(compose) => (compose.starts_machine(), false),
@@ -191,14 +191,14 @@ impl Start {
     }
 }
 
-/// The command that starts the agent's prompt, with the compose that is there.
+/// The command that starts the agent's prompt, with whichever compose is installed.
 fn of_the_agent(agent: Agent, here: &Path) -> Result<Compose, (u8, Refusal)> {
     if agent == Agent::Absent {
         return Err((
             2,
             Refusal::new(
-                "this bottle's agent is no container: it was not built for docker",
-                "build it again with `--backend docker`, or name the command: `-- smolvm machine exec -it -- …`",
+                "the bottle has no agent container: it was not built for docker",
+                "rebuild it with `--backend docker`, or pass a command: `-- smolvm machine exec -it -- …`",
             ),
         ));
     }
@@ -217,7 +217,7 @@ fn of_the_agent(agent: Agent, here: &Path) -> Result<Compose, (u8, Refusal)> {
             program::NOT_FOUND,
             Refusal::new(
                 "neither `docker compose` nor `docker-compose` is installed",
-                "install Docker with its compose plugin, or name the command that starts the bottle behind `--`",
+                "install Docker with its compose plugin, or pass the command that starts the bottle after `--`",
             ),
         ));
     };

@@ -1,5 +1,5 @@
-//! Launch: the values that a compiled bottle leaves open, found on the host. What cannot be found is
-//! reported all at once; nothing is asked, started or written here.
+//! Launch: finds on the host the values that a compiled bottle needs. All missing values are reported
+//! together; nothing is asked, started or written here.
 
 mod value;
 
@@ -23,41 +23,41 @@ use crate::value::slot;
 /// The numeric owner of `agent/`, who must be able to read it inside the bottle.
 pub const OWNER: [&str; 2] = ["BOTTLE_UID", "BOTTLE_GID"];
 
-/// What of the host is looked at.
-pub struct Host<'h> {
-    /// A variable of the host.
+/// Access to the host's environment and credential files.
+pub struct HostEnv<'h> {
+    /// Reads a variable of the host.
     pub variable: &'h dyn Fn(&str) -> Option<OsString>,
-    /// The facts with the provider's credential file.
+    /// Reads the facts in the provider's credential file.
     pub facts: &'h dyn Fn(&'static CredentialFile) -> HostFacts,
 }
 
-/// A value that only the user knows.
+/// A value that the user has to enter.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The agent's variable that gets the answer.
+    /// The agent's variable that is set to the answer.
     pub name: String,
-    /// What to ask: the manifest's words.
+    /// The question, as written in the manifest.
     pub text: String,
-    /// The same as it is asked: said to be a bottle's question, and for what.
+    /// The prompt: the question, marked as coming from a bottle, and the variable it is for.
     pub prompt: String,
-    /// The line of the manifest.
+    /// The position in the manifest.
     pub place: String,
 }
 
-/// What a launch adds to the environment, as far as it can be known without asking.
+/// What a launch adds to the environment, as far as it is known without asking.
 #[derive(Default)]
 pub struct Launch {
     /// Names and values.
     pub values: Vec<(String, Secret)>,
-    /// What is left to ask, in the order of the index.
+    /// Questions to ask, in the order of the index.
     pub questions: Vec<Question>,
-    /// What the user should know.
+    /// Warnings for the user.
     pub warnings: Vec<Refusal>,
-    /// Why there can be no start.
+    /// Problems that prevent a start.
     pub problems: Vec<Refusal>,
 }
 
-/// The names of all that a launch adds to the environment, sorted.
+/// The names of all variables that a launch sets, sorted.
 pub fn names(bottle: &Verified) -> Vec<String> {
     let binding = bottle.index.binding().map(|_| slot::BINDING.to_owned());
     let slots = bottle.index.tokens().map(|token| token.slot.to_string()).chain(binding);
@@ -73,20 +73,20 @@ pub fn needs_credential_file(bottle: &Verified) -> bool {
     bottle.index.tokens().any(|token| token.from_host_file)
 }
 
-/// Finds the value of every slot and of every variable that is bound at launch.
-pub fn resolve(bottle: &Verified, host: &Host) -> Launch {
+/// Finds the value of every slot and of every variable that is resolved at launch.
+pub fn resolve(bottle: &Verified, host: &HostEnv) -> Launch {
     let mut launch = Launch::default();
     if bottle.index.is_hermetic() {
         launch.problems.push(Refusal::new(
             "the bottle was built with --hermetic and cannot sign in",
-            "build it again without --hermetic",
+            "rebuild it without --hermetic",
         ));
         return launch;
     }
     if !is_bound(bottle) {
         launch.problems.push(Refusal::new(
-            format!("`{}` sends tokens in another way than `{}` says", egress::WIRE, artifact::INDEX),
-            "build the bottle again with this bottlec",
+            format!("`{}` does not send tokens where `{}` says", egress::WIRE, artifact::INDEX),
+            "rebuild the bottle with this release of bottlec",
         ));
         return launch;
     }
@@ -119,11 +119,11 @@ pub fn resolve(bottle: &Verified, host: &Host) -> Launch {
             LaunchSource::Prompt(text) => {
                 let bottle = visible::line(bottle.index.name());
                 let place = visible::line(place).into_owned();
-                let said = if text.is_empty() { String::new() } else { format!(": {}", visible::quoted(text)) };
+                let question = if text.is_empty() { String::new() } else { format!(": {}", visible::quoted(text)) };
                 launch.questions.push(Question {
                     name: name.as_str().to_owned(),
                     text: if text.is_empty() { name.as_str().to_owned() } else { visible::line(text).into_owned() },
-                    prompt: format!("bottlec: bottle {bottle} asks for {name} (agent variable, {place}){said}"),
+                    prompt: format!("bottlec: bottle {bottle} asks for {name} (agent variable, {place}){question}"),
                     place,
                 });
             }
@@ -133,14 +133,14 @@ pub fn resolve(bottle: &Verified, host: &Host) -> Launch {
     launch
 }
 
-/// Whether egress would send the tokens where the index says.
+/// Whether egress sends the tokens to the hosts listed in the index.
 fn is_bound(bottle: &Verified) -> bool {
     let wire = bottle.file(egress::WIRE).and_then(|text| std::str::from_utf8(text).ok()).map(Wire::parse);
     wire.is_some_and(|wire| wire.is_ok_and(|wire| bottle.index.binds(&wire)))
 }
 
 impl Launch {
-    fn token(&mut self, wanted: &Token, host: &Host, unset: &mut Unset) {
+    fn token(&mut self, wanted: &Token, host: &HostEnv, unset: &mut Unset) {
         let name = wanted.token_ref.as_str();
         let purpose = format!("the token for {}", wanted.hosts.join(", "));
         match (host.variable)(name) {
@@ -151,13 +151,16 @@ impl Launch {
         }
     }
 
-    fn provision(&mut self, bottle: &Verified, wanted: &Token, host: &Host) {
+    fn provision(&mut self, bottle: &Verified, wanted: &Token, host: &HostEnv) {
         let source = provider::find(Some(bottle.index.provider()))
             .and_then(|provider| provider.credential_file().map(|file| (provider, file)));
         let Some((provider, file)) = source else {
             self.problems.push(Refusal::new(
-                format!("this bottlec knows no login of the provider `{}`", visible::line(bottle.index.provider())),
-                "build the bottle again with this bottlec",
+                format!(
+                    "this release of bottlec does not support logins of the provider `{}`",
+                    visible::line(bottle.index.provider())
+                ),
+                "rebuild the bottle with this release of bottlec",
             ));
             return;
         };
@@ -182,7 +185,7 @@ impl Launch {
     }
 }
 
-/// Host variables that are not set, each with all that it is for.
+/// Host variables that are not set, each with all its purposes.
 #[derive(Default)]
 struct Unset(BTreeMap<String, Vec<String>>);
 

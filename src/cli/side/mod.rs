@@ -1,4 +1,4 @@
-//! A bottle as an argument names it: a manifest, which is compiled in memory, or a compiled tree.
+//! A bottle given as an argument: a manifest, which is compiled in memory, or a compiled tree.
 
 pub(super) mod tree;
 
@@ -21,7 +21,7 @@ use crate::text::source::Sources;
 use crate::value::artifact::INDEX;
 use crate::{manifest::load::regular, text::yaml};
 
-/// The backends that can express the bottle; all of them if none can, so that their errors are told.
+/// The backends that can run the bottle, or all of them if none can, so that their errors are reported.
 fn backends(bottle: &Bottle) -> Vec<Backend> {
     let is_able = |backend: &Backend| {
         let mut findings = Findings::default();
@@ -32,7 +32,7 @@ fn backends(bottle: &Bottle) -> Vec<Backend> {
     if able.is_empty() { Backend::ALL.to_vec() } else { able }
 }
 
-/// A manifest that does not compile: its texts, and what is wrong.
+/// A manifest that does not compile, with its sources and errors.
 pub(super) struct Uncompiled {
     shown: String,
     sources: Sources,
@@ -40,17 +40,17 @@ pub(super) struct Uncompiled {
 }
 
 impl Uncompiled {
-    /// Shows what is wrong.
-    pub(super) fn tell(self, screen: &Screen) -> anyhow::Error {
+    /// Prints the errors.
+    pub(super) fn report(self, screen: &Screen) -> anyhow::Error {
         screen.show(&self.errors, self.sources);
         anyhow!("{} does not compile", self.shown)
     }
 }
 
-/// The bottle at a path.
+/// Reads or compiles the bottle at a path.
 ///
 /// # Errors
-/// It cannot be read, or does not compile; what is wrong is on the screen then.
+/// It cannot be read, or does not compile, in which case the errors have been printed.
 pub(super) fn open(path: &Path, screen: &Screen) -> Result<Side> {
     if path.file_name().is_some_and(|name| name == INDEX) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -61,13 +61,13 @@ pub(super) fn open(path: &Path, screen: &Screen) -> Result<Side> {
     }
     let loaded = manifest::load(path)?;
     let dockerfile = dockerfile(&loaded, None)?;
-    compiled(path, loaded, dockerfile)?.map_err(|uncompiled| uncompiled.tell(screen))
+    compiled(path, loaded, dockerfile)?.map_err(|uncompiled| uncompiled.report(screen))
 }
 
-/// The text of the Dockerfile that a manifest names, from disk or as of a revision.
+/// The Dockerfile of a manifest, from disk or from a revision.
 ///
 /// # Errors
-/// It cannot be read.
+/// I/O errors, with the path.
 pub(super) fn dockerfile(loaded: &Loaded, revision: Option<&Revision>) -> Result<Option<Dockerfile>> {
     let Some(path) = &loaded.dockerfile else { return Ok(None) };
     let text = match revision {
@@ -75,16 +75,16 @@ pub(super) fn dockerfile(loaded: &Loaded, revision: Option<&Revision>) -> Result
         None => Some(regular::read(path, yaml::MAX_BYTES).with_context(|| format!("cannot read {}", path.display()))?),
     };
     if text.as_ref().is_some_and(|text| text.len() > yaml::MAX_BYTES) {
-        bail!("{} has more than {} bytes: is this a Dockerfile?", path.display(), yaml::MAX_BYTES);
+        bail!("{} is larger than {} bytes: is it a Dockerfile?", path.display(), yaml::MAX_BYTES);
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(text.map(|text| Dockerfile { name, text }))
 }
 
-/// The bottle of a manifest that was read, with a made-up account; `dockerfile` is the text that it names.
+/// Compiles a loaded manifest with a placeholder account.
 ///
 /// # Errors
-/// A defect of bottlec.
+/// Internal errors.
 pub(super) fn compiled(
     path: &Path,
     loaded: Loaded,

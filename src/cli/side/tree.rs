@@ -1,23 +1,24 @@
-//! A compiled tree as a side of a comparison: what its files say, and what of it no build writes.
+//! A compiled tree as one side of a comparison: the model of its files, and the files that a build did not write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
 
-use crate::cli::unfit;
+use crate::cli::invalid_tree;
+use crate::compile::tree::Tree;
 use crate::model::rebuild::{OTHERWISE, Rebuilt, rebuild};
 use crate::model::review::Side;
 use crate::model::{Edit, Edits, Model};
 use crate::output::{self, Fault, Found, Unfit};
 use crate::text::visible;
-use crate::value::artifact::{INDEX, Tree};
+use crate::value::artifact::INDEX;
 use crate::value::isolation::Files;
 
-/// The tree in a folder.
+/// Reads the tree in a folder.
 ///
 /// # Errors
-/// It cannot be read, or no index says what it is.
+/// I/O errors, with the path, or a missing or malformed index.
 pub(in crate::cli) fn on_disk(folder: &Path) -> Result<Side> {
     let found = output::find(folder)?.map_err(|problem| refused(folder, &problem))?;
     let rebuilt = rebuild(&found.index, &found.files);
@@ -27,21 +28,21 @@ pub(in crate::cli) fn on_disk(folder: &Path) -> Result<Side> {
 
 /// Why a tree cannot be compared.
 pub(in crate::cli) fn refused(folder: &Path, problem: &Unfit) -> anyhow::Error {
-    let refusal = unfit::explain(folder, problem);
+    let refusal = invalid_tree::explain(folder, problem);
     anyhow!("{}; {}", refusal.message, refusal.help)
 }
 
-/// The tree with these files and entries that it may not hold.
+/// The tree with these files; `foreign` are the entries that must not be there.
 ///
 /// # Errors
-/// Its files cannot be read, and what they should say is not known.
+/// A file cannot be read, and its expected content is not known.
 pub(in crate::cli) fn side(folder: &Path, found: Found, rebuilt: Rebuilt, foreign: Vec<String>) -> Result<Side> {
     let Found { index: _, files, faults } = found;
     let Rebuilt { tree, deviations } = rebuilt;
     let mut edited: Edits = deviations.into_iter().map(|(path, problem)| (path, Edit::File(problem))).collect();
     edited.extend(foreign.into_iter().map(|path| (path, Edit::Foreign)));
     for (path, fault) in &faults {
-        // Its text is judged already, where it can be.
+        // Its content has been compared already, if it could be.
         if *fault != Fault::Changed || tree.is_none() {
             edited.insert(path.clone(), Edit::File(fault.as_str().to_owned()));
         }
@@ -51,11 +52,11 @@ pub(in crate::cli) fn side(folder: &Path, found: Found, rebuilt: Rebuilt, foreig
         return Err(refused(folder, &Unfit::Otherwise(vec![(path.clone(), fault.as_str().to_owned())], Vec::new())));
     }
     let (model, stand_ins) = model(files, tree.as_ref(), &mut edited)
-        .map_err(|said| anyhow!("{}", visible::line(&folder.join(said).display().to_string())))?;
+        .map_err(|problem| anyhow!("{}", visible::line(&folder.join(problem).display().to_string())))?;
     Ok(Side { shown: folder.display().to_string(), model, edited, stand_ins, sources: None, dockerfile: None })
 }
 
-/// What the files say. One that cannot be read counts as it should be, and as edited.
+/// The model of the files. A file that cannot be read is replaced by its expected content and reported as edited.
 fn model(
     files: BTreeMap<String, Vec<u8>>,
     tree: Option<&Tree>,
@@ -84,24 +85,24 @@ fn model(
             Ok(model) => return Ok((model, stand_ins)),
             Err(unreadable) => unreadable,
         };
-        let said = unreadable.told();
+        let message = unreadable.told();
         let is_as_meant = |path: &str, text: &&str| texts.get(path).is_some_and(|found| found == text);
         match meant.get(unreadable.file.as_str()) {
             Some(text) if unreadable.file != INDEX && !is_as_meant(&unreadable.file, text) => {
                 texts.insert(unreadable.file.clone(), (*text).to_owned());
             }
-            // Two files that do not fit together.
+            // Two files that contradict each other.
             Some(_) => texts = meant.iter().map(|(path, text)| own(path, text)).collect(),
-            None => return Err(said),
+            None => return Err(message),
         }
         stand_ins.insert(unreadable.file.clone());
-        let problem = said.split_once(": ").map_or(said.as_str(), |(_, problem)| problem);
-        // What is told of it already says more.
+        let problem = message.split_once(": ").map_or(message.as_str(), |(_, problem)| problem);
+        // A more specific problem has been reported already.
         if edited.get(&unreadable.file).is_none_or(|edit| *edit == Edit::File(OTHERWISE.to_owned())) {
             edited.insert(unreadable.file, Edit::File(format!("{OTHERWISE}: {problem}")));
         }
     }
-    Err(format!("{INDEX} is not what a build writes"))
+    Err(format!("{INDEX} is malformed"))
 }
 
 fn own(path: &str, text: &str) -> (String, String) {

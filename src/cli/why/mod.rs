@@ -1,4 +1,4 @@
-//! `bottlec why`: whether a request goes on, and who says so.
+//! `bottlec why`: whether a request is allowed, and which hop decides.
 
 mod text;
 
@@ -7,36 +7,37 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::ValueEnum;
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::{Screen, Status, side};
 use crate::model::Request;
 use crate::model::why::{json, why};
 
-/// Tell whether the agent may make a request: the verdict of each hop, and what would allow it
+/// Explain whether a request is allowed: the verdict of each hop, and what would allow it
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Why {
-    /// A manifest, or a compiled folder
+    /// Manifest or compiled folder
     bottle: PathBuf,
-    /// What is asked for; it is sent as it is written, dots and escapes included
+    /// URL of the request; it is sent as written, including dot segments and escapes
     url: String,
-    /// The method
+    /// Request method
     #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET")]
     method: String,
-    /// A header of the request; can be given more than once
+    /// Request header; can be repeated
     #[arg(short = 'H', long = "header", value_name = "K: V")]
     headers: Vec<String>,
-    /// How to show it
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
 }
 
-/// How to show a verdict.
+/// Output formats for a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
+    /// Human-readable text
     Text,
-    /// For programs; docs/formats.md has the shape
+    /// JSON, as documented in docs/formats.md
     Json,
 }
 
@@ -46,16 +47,16 @@ Examples:
   bottlec why out/review https://api.github.com/user -X POST
   bottlec why manifest.yaml https://example.com/ -H 'Host: other.example' --format json
 
-Tokens count as set; nothing is sent.
+Tokens are assumed to be set; no request is sent.
 
-Exit codes: 0 allowed, 1 refused, 2 usage, input/output or internal error.";
+Exit codes: 0 allowed, 1 refused, 2 usage, I/O or internal error.";
 
 impl Why {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
         let request = request(&self.url, &self.method, &self.headers)?;
         let side = side::open(&self.bottle, screen)?;
         if let Some((path, edit)) = side.stand_ins.iter().find_map(|path| side.edited.get_key_value(path)) {
-            bail!("what the tree lets through cannot be told: {}; build it again", edit.told(path));
+            bail!("cannot tell what the tree allows: {}; rebuild it", edit.told(path));
         }
         let why = why(&side.model, &request, |_| true);
         let text = match self.format {
@@ -64,7 +65,7 @@ impl Why {
         };
         for (path, edit) in &side.edited {
             screen.note(format_args!(
-                "bottlec: {}; this tells what the other files say, and `exec` does not start the tree",
+                "bottlec: {}; the answer is based on the other files, and `exec` will not start this tree",
                 edit.told(path)
             ));
         }
@@ -74,34 +75,34 @@ impl Why {
     }
 }
 
-/// The request that a client makes of a URL that it does not tidy up.
+/// The request that a client sends if it does not normalize the URL.
 fn request(url: &str, method: &str, headers: &[String]) -> Result<Request> {
     let help = "write it as `https://HOST/PATH`";
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| anyhow!("`{url}` is no URL: {help}"))?;
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| anyhow!("`{url}` is not a URL: {help}"))?;
     let (tls, usual) = match scheme.to_ascii_lowercase().as_str() {
         "https" | "wss" => (true, 443),
         "http" | "ws" => (false, 80),
-        _ => bail!("`{scheme}` is not a scheme of the web: {help}"),
+        _ => bail!("unsupported scheme `{scheme}`: {help}"),
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at(end);
     if authority.contains('@') {
-        bail!("a user in a URL is not sent; give it as a header: -H 'Authorization: Basic …'");
+        bail!("the URL must not contain a user name; pass it as a header: -H 'Authorization: Basic …'");
     }
     let (host, port) = match authority.rsplit_once(':') {
-        // The last colon of a bare IPv6 address is inside brackets.
+        // The last colon of an IPv6 address without a port is inside the brackets.
         Some((host, port)) if !port.contains(']') => {
-            (host, port.parse().with_context(|| format!("`{port}` is no port"))?)
+            (host, port.parse().with_context(|| format!("`{port}` is not a valid port"))?)
         }
         _ => (authority, usual),
     };
     if host.is_empty() {
-        bail!("`{url}` names no host: {help}");
+        bail!("`{url}` must have a host: {help}");
     }
     let host = if host.is_ascii() {
         host.to_owned()
     } else {
-        idna::domain_to_ascii(host).map_err(|_| anyhow!("`{host}` is no host name"))?
+        idna::domain_to_ascii(host).map_err(|_| anyhow!("`{host}` is not a valid host name"))?
     };
     let target = target.split('#').next().unwrap_or_default();
     let slash = if target.starts_with('/') { "" } else { "/" };
@@ -113,8 +114,9 @@ fn request(url: &str, method: &str, headers: &[String]) -> Result<Request> {
     }
     request.headers.clear();
     for header in headers {
-        let (name, value) =
-            header.split_once(':').ok_or_else(|| anyhow!("`{header}` is no header: write it as `Name: value`"))?;
+        let (name, value) = header
+            .split_once(':')
+            .ok_or_else(|| anyhow!("`{header}` is not a valid header: write it as `Name: value`"))?;
         request.headers.push((name.trim().to_owned(), value.trim().to_owned()));
     }
     if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
@@ -124,16 +126,8 @@ fn request(url: &str, method: &str, headers: &[String]) -> Result<Request> {
     Ok(request)
 }
 
-/// What no client sends as it is, percent-encoded.
+/// Percent-encodes the characters that clients never send as they are.
 fn encoded(target: &str) -> String {
-    let mut encoded = String::new();
-    for char in target.chars() {
-        if char.is_ascii() && char != ' ' {
-            encoded.push(char);
-        } else {
-            let mut bytes = [0; 4];
-            char.encode_utf8(&mut bytes).bytes().for_each(|byte| encoded.push_str(&format!("%{byte:02X}")));
-        }
-    }
-    encoded
+    const SPACE: &AsciiSet = &AsciiSet::EMPTY.add(b' ');
+    utf8_percent_encode(target, SPACE).to_string()
 }

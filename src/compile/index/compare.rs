@@ -2,14 +2,19 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{FileEntry, Index, Provenance};
+use super::{FileEntry, Index, Stamp};
 use crate::manifest::written::Written;
 use crate::target::Backend;
 
 impl Index {
-    /// The manifest that the tree was made from. Older releases did not keep it.
-    pub fn manifest(&self) -> Option<&Written> {
-        Some(&self.manifest).filter(|manifest| manifest.is_object())
+    /// The manifest that the tree was made from.
+    pub fn manifest(&self) -> &Written {
+        &self.manifest
+    }
+
+    /// The compiler and the text of the manifest that made the tree.
+    pub fn stamp(&self) -> &Stamp {
+        &self.stamp
     }
 
     /// What the tree was built for.
@@ -19,7 +24,7 @@ impl Index {
 
     /// Whether this release of bottlec made it, as far as it says.
     pub fn is_of_this_release(&self) -> bool {
-        self.manifest().is_some() && self.stamp.as_ref().is_some_and(|stamp| stamp.bottlec == env!("CARGO_PKG_VERSION"))
+        self.stamp.bottlec == env!("CARGO_PKG_VERSION")
     }
 
     /// The keys whose values are others in the other index. Who decided a value does not count: places in a
@@ -32,19 +37,12 @@ impl Index {
     }
 
     fn said(&self) -> Map<String, Json> {
-        let nobody = || Provenance::BuiltIn("".into());
         let mut index = self.clone();
-        index.stamp = None;
-        index.provenance.clear();
-        index.routes.iter_mut().for_each(|route| route.from = nobody());
-        index.slots.iter_mut().for_each(|slot| slot.from = None);
-        index.env.iter_mut().for_each(|variable| variable.from = nobody());
         for FileEntry { sha256, .. } in &mut index.files {
             sha256.clear();
         }
-        match serde_json::to_value(&index) {
-            Ok(Json::Object(keys)) => keys,
-            _ => Map::new(),
-        }
+        let Ok(Json::Object(mut keys)) = serde_json::to_value(&index) else { return Map::new() };
+        keys.retain(|key, _| !["stamp", "provenance"].contains(&key.as_str()));
+        keys
     }
 }

@@ -1,7 +1,8 @@
-//! `bottle.json`: the plan for machines. Routes with their origin, slots, variables by name, and the
+//! `bottle.json`: the plan for machines. Routes, slots, variables by name, who decided what, and the
 //! hash of every other file. No value of a variable or token is in it.
 
 mod compare;
+mod decided;
 mod provenance;
 mod read;
 mod stamp;
@@ -17,13 +18,17 @@ use crate::manifest::written::Written;
 use crate::provider::plan::AgentProvisionPlan;
 use crate::target::{Addresses, Backend};
 use crate::text::source::Sources;
-use crate::value::artifact::Artifact;
+use crate::value::allowlist::Allowlist;
+use crate::value::artifact::{Artifact, INDEX};
+use crate::value::credential::Injection;
 use crate::value::guest;
 use crate::value::host::Host;
+use crate::value::name::BottleName;
 use crate::value::origin::Origins;
 use crate::value::path_prefix::PathPrefix;
 use crate::value::slot::Slot;
 use crate::value::variable::{Binding, TokenRef, VariableName};
+use decided::Decided;
 pub use provenance::Provenance;
 pub use read::{LaunchSource, LaunchVariable, Listing, NotAnIndex, Token};
 pub use stamp::Stamp;
@@ -36,17 +41,14 @@ const FORMAT: u32 = 1;
 pub struct Index {
     format: u32,
     /// The bottle's name.
-    name: String,
+    name: BottleName,
     /// Set when the account is made up: the tree is for comparison and cannot sign in.
     hermetic: bool,
     /// What it was made from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    stamp: Option<Stamp>,
+    stamp: Stamp,
     /// The manifest, so that the tree can be judged without it.
-    #[serde(default)]
     manifest: Written,
     /// What the tree was built for.
-    #[serde(default)]
     backends: Vec<Backend>,
     provider: String,
     command: Vec<String>,
@@ -54,11 +56,10 @@ pub struct Index {
     network: Addresses,
     routes: Vec<RouteEntry>,
     slots: Vec<SlotEntry>,
-    env: Vec<VariableEntry>,
+    env: BTreeMap<VariableName, VariableSource>,
     hidden_env_names: Vec<VariableName>,
-    /// Who decides the entries of the configuration files: by path, then by JSON pointer.
-    #[serde(default)]
-    provenance: BTreeMap<String, provenance::Entries>,
+    /// Who decides the entries of the files.
+    provenance: Decided,
     /// Every other file of the tree.
     pub files: Vec<FileEntry>,
 }
@@ -66,19 +67,17 @@ pub struct Index {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct RouteEntry {
     host: Host,
-    path_allowlist: Vec<PathPrefix>,
+    path_allowlist: Allowlist<PathPrefix>,
     auth: Option<AuthEntry>,
     tls_passthrough: bool,
     keep_authorization: bool,
     ssrf_ip_allowlist: Vec<String>,
-    from: Provenance,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct AuthEntry {
-    scheme: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    username: Option<String>,
+    #[serde(flatten)]
+    injection: Injection,
     slot: Slot,
 }
 
@@ -87,8 +86,6 @@ struct SlotEntry {
     slot: Slot,
     token_ref: TokenRef,
     source: SlotSource,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    from: Option<Provenance>,
 }
 
 /// Where a token comes from at launch.
@@ -101,13 +98,7 @@ enum SlotSource {
     HostFile { folder_variable: String, name: String, in_home: String, json_pointer: String },
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct VariableEntry {
-    name: VariableName,
-    source: VariableSource,
-    from: Provenance,
-}
-
+/// Where a variable of the agent gets its text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum VariableSource {
@@ -160,53 +151,50 @@ impl Index {
     /// The index of a compiled bottle with these files.
     pub fn of(mut compiled: Compiled, artifacts: &[Artifact]) -> Self {
         let origins = std::mem::take(&mut compiled.origins);
-        let Compiled { bottle, plan, egress, environment: _, origins: _, hermetic, backends, sources } = &compiled;
+        let Compiled { bottle, plan, egress, environment, origins: _, hermetic, backends, sources } = &compiled;
+        let of_files = origins.into_iter().flat_map(|(file, origins)| {
+            origins.into_iter().map(move |(pointer, origin)| (decided::entry(&file, &pointer), origin))
+        });
+        // A variable that gets its text at launch is in no env file.
+        let at_launch = environment.bound_at_launch.iter().map(|name| (at_variable(name), environment.origin(name)));
         Index {
             format: FORMAT,
-            name: bottle.name.as_str().to_owned(),
+            name: bottle.name.clone(),
             hermetic: *hermetic,
-            stamp: Some(Stamp::of(sources)),
+            stamp: Stamp::of(sources),
             manifest: bottle.written.clone(),
             backends: backends.to_vec(),
             provider: plan.provider.to_owned(),
             command: plan.command.clone(),
             home: plan.home.to_owned(),
             network: Addresses::of(bottle.subnet),
-            routes: egress.routes.iter().map(|route| RouteEntry::of(route, sources)).collect(),
+            routes: egress.routes.iter().map(RouteEntry::of).collect(),
             slots: slots(&compiled),
             env: variables(&compiled),
             hidden_env_names: plan.hidden_env_names.iter().cloned().collect(),
-            provenance: origins
-                .into_iter()
-                .map(|(path, origins)| (path, provenance::entries(origins, sources)))
-                .collect(),
+            provenance: Decided::of(of_files.chain(at_launch), sources),
             files: artifacts.iter().map(FileEntry::of).collect(),
         }
     }
 }
 
 impl RouteEntry {
-    fn of(route: &Route, sources: &Sources) -> Self {
-        let Route { host, path_allowlist, auth, keep_authorization, tls_passthrough, ssrf_ip_allowlist, origin } =
+    fn of(route: &Route) -> Self {
+        let Route { host, path_allowlist, auth, keep_authorization, tls_passthrough, ssrf_ip_allowlist, origin: _ } =
             route;
         RouteEntry {
             host: host.clone(),
             path_allowlist: path_allowlist.clone(),
-            auth: auth.as_ref().map(|(auth, slot)| AuthEntry {
-                scheme: auth.scheme.as_str().to_owned(),
-                username: auth.scheme.username().map(str::to_owned),
-                slot: *slot,
-            }),
+            auth: auth.as_ref().map(|(auth, slot)| AuthEntry { injection: auth.injection.clone(), slot: *slot }),
             tls_passthrough: *tls_passthrough,
             keep_authorization: *keep_authorization,
             ssrf_ip_allowlist: ssrf_ip_allowlist.iter().map(ToString::to_string).collect(),
-            from: Provenance::of(origin, sources),
         }
     }
 }
 
 fn slots(compiled: &Compiled) -> Vec<SlotEntry> {
-    let Compiled { bottle, plan, egress, sources, .. } = compiled;
+    let Compiled { plan, egress, .. } = compiled;
     let source = |token_ref: &TokenRef| match plan.provisioned_env.get(token_ref) {
         None => SlotSource::HostVariable,
         Some(provision) => SlotSource::HostFile {
@@ -216,28 +204,30 @@ fn slots(compiled: &Compiled) -> Vec<SlotEntry> {
             json_pointer: provision.file.token_pointer.to_owned(),
         },
     };
-    let origins = egress.slot_origins(&bottle.routes);
     let entry = |(slot, token_ref): (&Slot, &TokenRef)| SlotEntry {
         slot: *slot,
         token_ref: token_ref.clone(),
         source: source(token_ref),
-        from: origins.get(slot).map(|origin| Provenance::of(origin, sources)),
     };
     egress.slots.iter().map(entry).collect()
 }
 
-/// bottlec's own variables, then the provider's, then the manifest's.
-fn variables(compiled: &Compiled) -> Vec<VariableEntry> {
-    let Compiled { bottle, plan, environment, sources, .. } = compiled;
-    let entry = |name: &VariableName| VariableEntry {
-        name: name.clone(),
-        source: match bottle.env.get(name).map(|variable| &variable.binding) {
+/// bottlec's own variables, the provider's, and the manifest's.
+fn variables(compiled: &Compiled) -> BTreeMap<VariableName, VariableSource> {
+    let Compiled { bottle, plan, .. } = compiled;
+    let entry = |name: &VariableName| {
+        let source = match bottle.env.get(name).map(|variable| &variable.binding) {
             None | Some(Binding::Literal(_)) => VariableSource::Literal,
             Some(Binding::Host(host)) => VariableSource::HostVariable(host.clone()),
             Some(Binding::Prompt(question)) => VariableSource::Prompt(question.clone()),
-        },
-        from: Provenance::of(&environment.origin(name), sources),
+        };
+        (name.clone(), source)
     };
     let built_in: Vec<VariableName> = guest::variables().collect();
     built_in.iter().chain(plan.guest_env.keys()).chain(bottle.env.keys()).map(entry).collect()
+}
+
+/// The entry of a variable in the index itself.
+fn at_variable(name: &VariableName) -> String {
+    decided::entry(INDEX, &format!("/env/{name}"))
 }

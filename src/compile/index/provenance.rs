@@ -1,15 +1,12 @@
-//! Who decided what stands in the tree, as `bottle.json` says it.
+//! Who decided a value, with its place in the manifest.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 
 use crate::text::source::Sources;
-use crate::value::origin::{Origin, Origins};
+use crate::value::origin::Origin;
 
 /// Who decided a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,49 +29,6 @@ pub enum Provenance {
     },
     /// A rule of bottlec itself.
     BuiltIn(Cow<'static, str>),
-}
-
-impl<'de> Deserialize<'de> for Provenance {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Written)
-    }
-}
-
-/// Takes a provenance as a file may have it.
-struct Written;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Named {
-    Manifest(String),
-    Provider { provider: String, rule: String, narrowed_at: Option<String>, asked_at: Option<String> },
-    BuiltIn(String),
-}
-
-impl<'de> Visitor<'de> for Written {
-    type Value = Provenance;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("who decided a value")
-    }
-
-    /// Before built-in rules had names: bottlec's own variables of the agent.
-    fn visit_str<E: Error>(self, word: &str) -> Result<Provenance, E> {
-        match word {
-            "built_in" => Ok(Provenance::BuiltIn(crate::link::environment::TRUST.into())),
-            _ => Err(E::custom("unknown provenance")),
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Provenance, A::Error> {
-        Ok(match Named::deserialize(MapAccessDeserializer::new(map))? {
-            Named::Manifest(place) => Provenance::Manifest(place),
-            Named::Provider { provider, rule, narrowed_at, asked_at } => {
-                Provenance::Provider { provider: provider.into(), rule: rule.into(), narrowed_at, asked_at }
-            }
-            Named::BuiltIn(rule) => Provenance::BuiltIn(rule.into()),
-        })
-    }
 }
 
 impl Provenance {
@@ -112,11 +66,4 @@ impl fmt::Display for Provenance {
             Provenance::BuiltIn(rule) => write!(f, "bottlec, rule {rule}"),
         }
     }
-}
-
-/// The entries of one file: JSON pointers with who decided what stands there and below.
-pub(super) type Entries = BTreeMap<String, Provenance>;
-
-pub(super) fn entries(origins: Origins, sources: &Sources) -> Entries {
-    origins.into_iter().map(|(pointer, origin)| (pointer, Provenance::of(&origin, sources))).collect()
 }

@@ -2,13 +2,11 @@
 
 use serde::Deserialize;
 
-use super::{FORMAT, FileEntry, Index, Provenance, SlotSource, Stamp, VariableEntry, VariableSource};
+use super::{FORMAT, FileEntry, Index, Provenance, SlotSource, Stamp, VariableSource, at_variable};
 use crate::link::egress::Wire;
 use crate::target::Identity;
 use crate::value::guest::is_reserved;
-use crate::value::name::BottleName;
 use crate::value::network::Subnet;
-use crate::value::origin;
 use crate::value::slot::{Binding, Slot};
 use crate::value::variable::{TokenRef, VariableName};
 
@@ -26,9 +24,8 @@ pub enum NotAnIndex {
 pub struct Listing {
     #[serde(rename = "format")]
     _format: u32,
-    /// What the tree was made from; older releases did not say.
-    #[serde(default)]
-    pub stamp: Option<Stamp>,
+    /// What the tree was made from.
+    pub stamp: Stamp,
     /// Every other file of the tree.
     pub files: Vec<FileEntry>,
 }
@@ -79,16 +76,14 @@ impl Index {
             return Err(NotAnIndex::OtherFormat(format));
         }
         let index: Index = serde_json::from_slice(text).map_err(|_| NotAnIndex::Malformed)?;
-        // The names become parts of those of variables on the host: none that the compiler would refuse.
-        let is_sound = |name: &VariableName| VariableName::parse(name.as_str()).is_ok() && !is_reserved(name);
-        let sound = index.tokens().all(|token| TokenRef::parse(token.token_ref.as_str()).is_ok())
-            && index.launch_variables().all(|variable| {
-                is_sound(variable.name)
-                    && match variable.source {
-                        LaunchSource::Host(name) => VariableName::parse(name.as_str()).is_ok(),
-                        LaunchSource::Prompt(question) => !question.contains(char::is_control),
-                    }
-            });
+        // What the types do not say: the names become parts of those of variables on the host.
+        let sound = index.launch_variables().all(|variable| {
+            let is_sound_source = match variable.source {
+                LaunchSource::Host(_) => true,
+                LaunchSource::Prompt(question) => !question.contains(char::is_control),
+            };
+            is_sound_source && !is_reserved(variable.name)
+        });
         if sound { Ok(index) } else { Err(NotAnIndex::Malformed) }
     }
 
@@ -99,7 +94,7 @@ impl Index {
 
     /// The bottle's name.
     pub fn name(&self) -> &str {
-        &self.name
+        self.name.as_str()
     }
 
     /// The /24 of agent and egress.
@@ -110,7 +105,7 @@ impl Index {
     /// Which bottle it is of: only what could be a bottle's. The index may be from anywhere, and another text
     /// would hide what a file says.
     pub fn identity(&self) -> Identity {
-        Identity { name: BottleName::parse(&self.name).ok(), subnet: Subnet::parse(&self.network.subnet).ok() }
+        Identity { name: Some(self.name.clone()), subnet: Subnet::parse(&self.network.subnet).ok() }
     }
 
     /// The provider's name.
@@ -121,12 +116,12 @@ impl Index {
     /// Who decided what stands at a JSON pointer (RFC 6901) of a file of the tree; the variables of an
     /// env file are `/NAME`. Nothing for a file that says nothing of the sort.
     pub fn provenance(&self, file: &str, pointer: &str) -> Option<&Provenance> {
-        origin::nearest(self.provenance.get(file)?, pointer)
+        self.provenance.by(file, pointer)
     }
 
     /// Whether it lists a variable of the agent.
     pub fn has_variable(&self, name: &str) -> bool {
-        self.env.iter().any(|variable| variable.name.as_str() == name)
+        self.env.keys().any(|known| known.as_str() == name)
     }
 
     /// The tokens that egress is given.
@@ -167,15 +162,15 @@ impl Index {
 
     /// The agent's variables that get their values at launch.
     pub fn launch_variables(&self) -> impl Iterator<Item = LaunchVariable<'_>> {
-        self.env.iter().filter_map(|VariableEntry { name, source, from }| {
+        self.env.iter().filter_map(|(name, source)| {
             let source = match source {
                 VariableSource::Literal => return None,
                 VariableSource::HostVariable(host) => LaunchSource::Host(host),
                 VariableSource::Prompt(question) => LaunchSource::Prompt(question),
             };
-            let place = match from {
-                Provenance::Manifest(place) => place,
-                Provenance::Provider { .. } | Provenance::BuiltIn(_) => "",
+            let place = match self.provenance.by_entry(&at_variable(name)) {
+                Some(Provenance::Manifest(place)) => place,
+                Some(Provenance::Provider { .. } | Provenance::BuiltIn(_)) | None => "",
             };
             Some(LaunchVariable { name, source, place })
         })

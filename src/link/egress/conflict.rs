@@ -5,6 +5,7 @@ use crate::manifest::bottle::ManifestRoute;
 use crate::provider::plan::{AgentProvisionPlan, ProviderRoute};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::source::Span;
+use crate::value::allowlist::Allowlist;
 use crate::value::credential::Auth;
 use crate::value::path_prefix::PathPrefix;
 
@@ -45,10 +46,8 @@ pub(super) fn report_differences(provider: &str, route: &ProviderRoute, own: &Ma
 }
 
 fn has_no_effect(route: &ProviderRoute, own: &ManifestRoute) -> bool {
-    let paths: Vec<PathPrefix> = own.path_allowlist.iter().map(|path| path.value.clone()).collect();
-    let is_same = route.path_allowlist.iter().all(|path| admits(&paths, path))
-        && paths.iter().all(|path| admits(&route.path_allowlist, path));
-    paths.is_empty() || is_same
+    let (owned, paths) = (prefixes(&route.path_allowlist), own.prefixes());
+    paths.is_any() || (paths.admits_all_of(&owned) && owned.admits_all_of(&paths))
 }
 
 /// Something in a manifest route that differs from the provider's.
@@ -98,13 +97,13 @@ fn other_credential(owned: Option<&Auth>, own: &Auth) -> Option<(&'static str, &
     }
 }
 
-fn admits(prefixes: &[PathPrefix], prefix: &PathPrefix) -> bool {
-    prefixes.is_empty() || prefixes.iter().any(|wider| wider.covers(prefix))
+fn prefixes(listed: &[PathPrefix]) -> Allowlist<PathPrefix> {
+    listed.iter().cloned().collect()
 }
 
 fn report_wider(provider: &str, route: &ProviderRoute, own: &ManifestRoute, findings: &mut Findings) {
-    for path in own.path_allowlist.iter().filter(|path| !admits(&route.path_allowlist, &path.value)) {
-        let asked: Vec<String> = route.path_allowlist.iter().map(|path| format!("`{path}`")).collect();
+    let owned = prefixes(&route.path_allowlist);
+    for path in own.path_allowlist.iter().filter(|path| !owned.covers(Some(&path.value))) {
         findings.push(
             Diagnostic::new(
                 Code::WiderThanProvider,
@@ -112,7 +111,7 @@ fn report_wider(provider: &str, route: &ProviderRoute, own: &ManifestRoute, find
                     "`{}` admits more of `{}` than the provider `{provider}` asks for: {}",
                     path.value,
                     route.host,
-                    asked.join(", ")
+                    owned.quoted(", ")
                 ),
             )
             .at(path.span, "takes the place of the provider's paths")
@@ -122,10 +121,10 @@ fn report_wider(provider: &str, route: &ProviderRoute, own: &ManifestRoute, find
 }
 
 fn report_narrower(provider: &str, route: &ProviderRoute, own: &ManifestRoute, findings: &mut Findings) {
-    let left: Vec<PathPrefix> = own.path_allowlist.iter().map(|path| path.value.clone()).collect();
-    let missing: Vec<String> =
-        route.essential_paths.iter().filter(|path| !admits(&left, path)).map(|path| format!("`{path}`")).collect();
-    if !missing.is_empty() {
+    let left = own.prefixes();
+    let missing: Allowlist<PathPrefix> =
+        route.essential_paths.iter().filter(|path| !left.covers(Some(path))).cloned().collect();
+    if !missing.values().is_empty() {
         findings.push(
             Diagnostic::new(
                 Code::NarrowedTooFar,
@@ -133,7 +132,7 @@ fn report_narrower(provider: &str, route: &ProviderRoute, own: &ManifestRoute, f
                     "`{}` is narrowed too far for the provider `{provider}`: its rule `{}` does not work without {}",
                     route.host,
                     route.rule,
-                    missing.join(" and ")
+                    missing.quoted(" and ")
                 ),
             )
             .at(own.host.span, "")
@@ -162,6 +161,18 @@ pub(super) fn report_closed_host(plan: &AgentProvisionPlan, route: &ManifestRout
 /// client's retries then end in 429 (seen with pipelock 2.3.0).
 pub(super) fn report_interception(route: &ManifestRoute, tls_passthrough: bool, findings: &mut Findings) {
     if tls_passthrough {
+        return;
+    }
+    if let Some(auth) = route.auth.as_ref().filter(|auth| auth.value.injection.parameter().is_some()) {
+        findings.push(
+            Diagnostic::new(
+                Code::Auth,
+                format!("pipelock opens `{}` and would have the token in its log, with the URL", route.host.value),
+            )
+            .at(auth.span, "a credential in the URL")
+            .and(route.host.span, "opened, because `tls_passthrough` is not set")
+            .help("add `pipelock: { tls_passthrough: true }`, or sign with a header that the service takes as well"),
+        );
         return;
     }
     let keep = route.keep_authorization.as_ref().filter(|keep| keep.value);

@@ -14,10 +14,11 @@ use crate::manifest::bottle::ManifestRoute;
 use crate::provider::plan::AgentProvisionPlan;
 use crate::text::diagnostic::Findings;
 use crate::text::render::{self, RenderError, Template};
+use crate::value::allowlist::Allowlist;
 use crate::value::artifact::Fixed;
-use crate::value::credential::Auth;
-use crate::value::credential::Scheme;
+use crate::value::credential::{Auth, Form, Injection, Parameter, Prefix, Username};
 use crate::value::digest;
+use crate::value::header::HeaderName;
 use crate::value::host::Host;
 pub use crate::value::origin::Origin;
 use crate::value::path_prefix::PathPrefix;
@@ -60,7 +61,7 @@ pub struct Route {
     /// The host.
     pub host: Host,
     /// Path prefixes; empty for any path.
-    pub path_allowlist: Vec<PathPrefix>,
+    pub path_allowlist: Allowlist<PathPrefix>,
     /// The credential and the slot that holds it.
     pub auth: Option<(Auth, Slot)>,
     /// Whether the agent's own `Authorization` goes through.
@@ -97,9 +98,9 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
         egress.routes.push(Route {
             host: route.host.clone(),
             path_allowlist: narrowing
-                .map(prefixes)
-                .filter(|prefixes| !prefixes.is_empty())
-                .unwrap_or_else(|| route.path_allowlist.clone()),
+                .map(ManifestRoute::prefixes)
+                .filter(|prefixes| !prefixes.is_any())
+                .unwrap_or_else(|| route.path_allowlist.iter().cloned().collect()),
             keep_authorization: auth.is_none(),
             auth,
             tls_passthrough: route.tls_passthrough,
@@ -125,7 +126,7 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
         let auth = own.auth.clone().map(|auth| slots.with_slot(auth.value));
         egress.routes.push(Route {
             host: own.host.value.clone(),
-            path_allowlist: prefixes(own),
+            path_allowlist: own.prefixes(),
             auth,
             keep_authorization: own.keeps_authorization(),
             tls_passthrough,
@@ -148,10 +149,6 @@ impl Slots {
         let slot = *self.0.entry(auth.token_ref.clone()).or_insert(next);
         (auth, slot)
     }
-}
-
-fn prefixes(route: &ManifestRoute) -> Vec<PathPrefix> {
-    route.path_allowlist.iter().map(|path| path.value.clone()).collect()
 }
 
 impl Egress {
@@ -188,21 +185,30 @@ pub struct Wire {
     pub slots: Option<Binding>,
 }
 
-/// A route on the wire: four fields of the reference system and three of ours; empty ones are left out.
+/// A route on the wire: four fields of the reference system and ours; empty ones are left out.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WireRoute {
     /// The host.
     pub host: Host,
     /// Path prefixes; empty for any path.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub path_allowlist: Vec<PathPrefix>,
-    /// The first word of the header that egress puts on.
+    #[serde(default, skip_serializing_if = "Allowlist::is_any")]
+    pub path_allowlist: Allowlist<PathPrefix>,
+    /// The scheme of the `Authorization` that egress puts on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_scheme: Option<String>,
     /// The user, for `Basic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth_username: Option<String>,
+    pub auth_username: Option<Username>,
+    /// The header that egress puts on, in place of a scheme.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_header: Option<HeaderName>,
+    /// What stands before the token in that header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_prefix: Option<Prefix>,
+    /// The query parameter that egress puts on, in place of a header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_query: Option<Parameter>,
     /// The slot that holds the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_env: Option<Slot>,
@@ -229,36 +235,40 @@ impl WireRoute {
     /// How egress signs, and the slot. Nothing if it does not.
     ///
     /// # Errors
-    /// Half a credential, and an unknown scheme.
-    pub fn credential(&self) -> Result<Option<(Scheme, Slot)>, String> {
-        let (scheme, slot) = match (&self.auth_scheme, &self.token_env) {
-            (None, None) => return Ok(None),
-            (Some(scheme), Some(slot)) => (scheme, slot),
-            _ => return Err(format!("{} has half a credential", self.host)),
+    /// Half a credential, and a form that no build writes.
+    pub fn credential(&self) -> Result<Option<(Injection, Slot)>, String> {
+        let form = Form {
+            scheme: self.auth_scheme.clone(),
+            username: self.auth_username.clone(),
+            header: self.auth_header.clone(),
+            prefix: self.auth_prefix.clone(),
+            query: self.auth_query.clone(),
         };
-        let scheme = match (scheme.as_str(), &self.auth_username) {
-            ("Bearer", None) => Scheme::Bearer,
-            ("token", None) => Scheme::Token,
-            ("Basic", Some(username)) => Scheme::Basic { username: username.clone() },
-            _ => return Err(format!("{} has the scheme `{}`", self.host, scheme.escape_debug())),
-        };
-        Ok(Some((scheme, *slot)))
+        match self.token_env {
+            None if form == Form::default() => Ok(None),
+            None => Err(format!("{} has half a credential", self.host)),
+            Some(slot) => {
+                let injection = form.try_into().map_err(|problem| format!("{}: {problem}", self.host))?;
+                Ok(Some((injection, slot)))
+            }
+        }
     }
 
     fn of(route: &Route) -> Self {
         // Exhaustive: what does not cross to egress is named here.
         let Route { host, path_allowlist, auth, keep_authorization, tls_passthrough, ssrf_ip_allowlist: _, origin: _ } =
             route;
-        let (auth, slot) = match auth {
-            Some((auth, slot)) => (Some(auth), Some(slot)),
-            None => (None, None),
-        };
+        let form = auth.as_ref().map(|(auth, _)| auth.injection.form()).unwrap_or_default();
+        let Form { scheme, username, header, prefix, query } = form;
         WireRoute {
             host: host.clone(),
             path_allowlist: path_allowlist.clone(),
-            auth_scheme: auth.map(|auth| auth.scheme.as_str().to_owned()),
-            auth_username: auth.and_then(|auth| auth.scheme.username()).map(str::to_owned),
-            token_env: slot.copied(),
+            auth_scheme: scheme,
+            auth_username: username,
+            auth_header: header,
+            auth_prefix: prefix,
+            auth_query: query,
+            token_env: auth.as_ref().map(|(_, slot)| *slot),
             keep_authorization: keep_authorization.then_some(true),
             opened: (!tls_passthrough).then_some(true),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Egress, Route};
 use crate::manifest::bottle::ManifestRoute;
+use crate::value::credential::Form;
 use crate::value::host::Host;
 use crate::value::origin::{Origin, Origins};
 use crate::value::slot::Slot;
@@ -44,11 +45,11 @@ impl Route {
         own.map_or(self.origin.unnarrowed(), |own| Origin::Manifest(own.span))
     }
 
-    /// Who decides how egress signs: the scheme, its user and the token.
+    /// Who decides how egress signs: the form, its user or prefix, and the token.
     fn auth_origins(&self, manifest: &Written) -> [Origin; 3] {
         let provider = self.origin.unnarrowed();
         self.owned_by_manifest(manifest).and_then(|own| own.auth.as_ref()).map_or([provider; 3], |auth| {
-            [auth.span, auth.username_span.unwrap_or(auth.span), auth.token_span].map(Origin::Manifest)
+            [auth.span, auth.detail_span.unwrap_or(auth.span), auth.token_span].map(Origin::Manifest)
         })
     }
 }
@@ -66,10 +67,14 @@ impl Egress {
                 origins.set(format!("{pointer}/path_allowlist/{index}"), Origin::Manifest(prefix.span));
             }
             if let Some((auth, _)) = &route.auth {
-                let [scheme, username, token] = route.auth_origins(manifest);
-                origins.set(format!("{pointer}/auth_scheme"), scheme);
-                if auth.scheme.username().is_some() {
-                    origins.set(format!("{pointer}/auth_username"), username);
+                let [form, detail, token] = route.auth_origins(manifest);
+                origins.set(format!("{pointer}/auth_{}", auth.injection.key()), form);
+                let Form { username, prefix, .. } = auth.injection.form();
+                if username.is_some() {
+                    origins.set(format!("{pointer}/auth_username"), detail);
+                }
+                if prefix.is_some() {
+                    origins.set(format!("{pointer}/auth_prefix"), detail);
                 }
                 origins.set(format!("{pointer}/token_env"), token);
             }

@@ -1,5 +1,5 @@
-//! Reviews as JSON, for programs. `docs/formats.md` documents the shape; keys are added without a new
-//! version, never changed.
+//! Reviews as JSON. The format is documented in `docs/formats.md`; keys may be added without a new version but
+//! are never changed.
 
 use serde::Serialize;
 
@@ -9,13 +9,13 @@ use crate::text::diagnostic::Grade;
 use crate::text::diagnostic::json::{Finding, finding};
 use crate::text::visible;
 
-/// The version of the shape.
+/// The version of this format.
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
 struct Report<'r> {
     version: u32,
-    /// The gravest change that nobody accepted.
+    /// The highest grade among changes that are not accepted.
     grade: Option<Grade>,
     bottles: Vec<Bottle<'r>>,
 }
@@ -85,7 +85,7 @@ fn bottle(review: &Review) -> Bottle<'_> {
     }
 }
 
-/// A change as it is shown.
+/// A change in JSON form.
 pub(crate) fn entry(graded: &Graded) -> Entry<'_> {
     let Graded { change, place, file: _, decided, accepted } = graded;
     let Change { topic: _, direction, code, message, entry: _, is_gone: _ } = change;

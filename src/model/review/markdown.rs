@@ -6,14 +6,14 @@ use super::{Fate, Graded, Review, Text};
 use crate::text::diagnostic::Grade;
 use crate::text::visible;
 
-/// The most lines of one file's difference: a summary has room for a mebibyte.
+/// The maximum number of diff lines per file: a workflow summary is limited to 1 MiB.
 const LINES: usize = 200;
 
 /// The reviews under one heading.
 pub fn render(reviews: &[Review]) -> String {
-    let mut text = String::from("## What the change lets the agents do\n\n");
+    let mut text = String::from("## What the change allows the agents to do\n\n");
     if reviews.is_empty() {
-        text.push_str("Nothing differs.\n");
+        text.push_str("No differences.\n");
     }
     reviews.iter().for_each(|review| one(&mut text, review));
     text
@@ -24,7 +24,7 @@ fn one(text: &mut String, review: &Review) {
     let what = match fate {
         Fate::Added => "new, ",
         Fate::Kept => "",
-        Fate::Removed => "gone, ",
+        Fate::Removed => "removed, ",
     };
     let grade = review.grade().map_or("nothing to review", Grade::as_str);
     let _ = writeln!(text, "### {}: {what}{grade}\n\n{}\n", escaped(name), code(shown));
@@ -42,7 +42,7 @@ fn one(text: &mut String, review: &Review) {
         text.push('\n');
     }
     if !restarts.is_empty() {
-        text.push_str("For a bottle that runs:\n\n");
+        text.push_str("For a running bottle:\n\n");
         for step in restarts {
             let _ = writeln!(text, "- {}: {}", step.as_str(), step.says());
         }
@@ -89,10 +89,10 @@ fn row(text: &mut String, graded: &Graded) {
     );
 }
 
-/// A message: what stands between backticks stays code.
+/// A message in Markdown: text between backticks stays code.
 fn spans(message: &str) -> String {
     let pieces: Vec<&str> = message.split('`').collect();
-    // Backticks that do not pair are text like any other.
+    // Unpaired backticks are ordinary text.
     if pieces.len().is_multiple_of(2) {
         return escaped(message);
     }
@@ -104,13 +104,13 @@ fn code(text: &str) -> String {
     format!("<code>{}</code>", inert(text))
 }
 
-/// The text with nothing in it that Markdown or HTML would read. What forges look for in the finished
-/// page, outside of code, gets an invisible space: `@` would tell somebody, `#` would lead to an issue.
+/// Escapes everything that Markdown or HTML would interpret. Outside of code, forges also look for mentions (`@`)
+/// and issue references (`#`) in the rendered page; an invisible space disables these.
 fn escaped(text: &str) -> String {
     inert(text).replace('@', "@&#8203;").replace("\\#", "\\#&#8203;")
 }
 
-/// The same for code, where only Markdown and HTML look.
+/// The same for code, which only Markdown and HTML interpret.
 fn inert(text: &str) -> String {
     let mut out = String::new();
     for char in visible::lines(text).chars() {
@@ -127,16 +127,16 @@ fn inert(text: &str) -> String {
             char => out.push(char),
         }
     }
-    // Both become links by themselves.
+    // Both would be turned into links.
     out.replace("://", "&#58;//").replace("www.", "www&#46;")
 }
 
-/// The text for the inside of an HTML block, where Markdown does not look.
+/// Escapes text inside an HTML block, which Markdown does not interpret.
 fn html(text: &str) -> String {
     visible::lines(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace(['\n', '\t'], " ")
 }
 
-/// More backticks than any line of the text has in a row.
+/// A fence with more backticks than any run in the text.
 fn fence(text: &str) -> String {
     let longest = text.split(|char| char != '`').map(str::len).max().unwrap_or_default();
     "`".repeat(longest.max(2) + 1)

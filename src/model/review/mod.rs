@@ -1,5 +1,5 @@
-//! A review of two bottles: graded changes with their places, what was accepted, what must be restarted,
-//! and the texts. Pure; one file a format.
+//! A review of two bottles: graded changes with their positions, acceptances, required restarts and text diffs.
+//! Pure; one file per format.
 
 pub mod json;
 pub mod markdown;
@@ -22,46 +22,46 @@ use crate::text::source::{SourceId, Sources};
 use crate::text::visible;
 use crate::value::isolation::Files;
 
-/// A bottle as one side has it.
+/// A bottle on one side of a comparison.
 pub struct Side {
     /// The manifest or the tree, as the user would type it.
     pub shown: String,
-    /// What it compiles to, or what its files say.
+    /// The model of its compiled or existing files.
     pub model: Model,
-    /// What a build does not write, in a tree.
+    /// Edited and foreign files of a tree.
     pub edited: Edits,
-    /// Files of a tree in whose place the model has what they should be: they cannot be read.
+    /// Unreadable files of a tree, which the model replaces by their expected content.
     pub stand_ins: BTreeSet<String>,
-    /// The texts of the manifest and its parents; nothing for a tree.
+    /// The sources of the manifest and its parents; `None` for a tree.
     pub sources: Option<Sources>,
     /// The Dockerfile that the manifest names.
     pub dockerfile: Option<Dockerfile>,
 }
 
-/// A Dockerfile beside a manifest.
+/// A Dockerfile next to a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dockerfile {
     /// Its file name.
     pub name: String,
-    /// What is in it.
+    /// Its content.
     pub text: Vec<u8>,
 }
 
-/// What became of one bottle.
+/// The review of one bottle.
 pub struct Review {
-    /// Its name; the new one, if it has another.
+    /// Its name: the new one if it was renamed.
     pub name: String,
-    /// The new manifest or tree; the old one of a bottle that is gone.
+    /// The path of the new manifest or tree, or the old one if the bottle was removed.
     pub shown: String,
     /// Whether it was there before and is there now.
     pub fate: Fate,
-    /// The gravest first.
+    /// Sorted by grade, highest first.
     pub changes: Vec<Graded>,
-    /// What to do with a running bottle.
+    /// What to restart if the bottle is running.
     pub restarts: Vec<Restart>,
     /// The files that differ.
     pub texts: Vec<Text>,
-    /// What is wrong with acceptances.
+    /// Problems with acceptances.
     pub findings: Vec<Located>,
 }
 
@@ -69,29 +69,29 @@ pub struct Review {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fate {
-    /// Only now.
+    /// Only in the new state.
     Added,
-    /// Both.
+    /// In both states.
     Kept,
-    /// Only before.
+    /// Only in the old state.
     Removed,
 }
 
-/// A change with its place.
+/// A change with its position.
 pub struct Graded {
     /// The change.
     pub change: Change,
-    /// The manifest's place that asks for it; for what is gone, the old manifest's.
+    /// The position in the manifest that causes it; for a removal, in the old manifest.
     pub place: Option<Place>,
-    /// The file to show it at where there is no place that a reader of the new files can look up.
+    /// The file at which to show it if it has no position in the new files.
     pub file: String,
-    /// Who decided it, where it is not the manifest alone.
+    /// The rule that decided it, if not the manifest alone.
     pub decided: Option<String>,
     /// The acceptance that covers it.
     pub accepted: Option<Accepted>,
 }
 
-/// A place in a manifest, both numbers from 1.
+/// A position in a manifest; line and column start at 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Place {
     /// The path as the user would type it.
@@ -102,12 +102,12 @@ pub struct Place {
     pub column: usize,
 }
 
-/// Why and how long a change is accepted.
+/// The reason and the expiry date of an acceptance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Accepted {
     /// The last day, `YYYY-MM-DD`.
     pub until: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -120,7 +120,7 @@ pub struct Text {
 }
 
 impl Review {
-    /// The gravest change, accepted ones left out.
+    /// The highest grade among changes that are not accepted.
     pub fn grade(&self) -> Option<Grade> {
         self.changes.iter().filter(|graded| graded.accepted.is_none()).map(|graded| graded.change.grade()).max()
     }
@@ -130,42 +130,42 @@ impl Review {
         !self.changes.is_empty() || !self.texts.is_empty()
     }
 
-    /// Leaves out of a compiled tree's review what the review of its manifest says already. A tree that holds
-    /// what no build writes keeps all of it.
+    /// Removes changes that the review of the manifest contains already from the review of its compiled tree. The
+    /// review of an edited tree is kept in full.
     pub fn leave_out(&mut self, manifests: &[Review]) {
         if self.changes.iter().any(|graded| matches!(graded.change.topic, Topic::Edited(_))) {
             return;
         }
-        let told: Vec<&Review> = manifests.iter().filter(|review| review.name == self.name).collect();
-        let said = |change: &Change| (change.topic.clone(), change.direction, change.code, change.message.clone());
+        let others: Vec<&Review> = manifests.iter().filter(|review| review.name == self.name).collect();
+        let key = |change: &Change| (change.topic.clone(), change.direction, change.code, change.message.clone());
         self.changes.retain(|own| {
-            !told.iter().any(|review| review.changes.iter().any(|graded| said(&graded.change) == said(&own.change)))
+            !others.iter().any(|review| review.changes.iter().any(|graded| key(&graded.change) == key(&own.change)))
         });
         self.texts.retain(|own| {
-            !told
+            !others
                 .iter()
                 .any(|review| review.texts.iter().any(|text| (&text.path, &text.diff) == (&own.path, &own.diff)))
         });
-        self.restarts.retain(|own| !told.iter().any(|review| review.restarts.contains(own)));
+        self.restarts.retain(|own| !others.iter().any(|review| review.restarts.contains(own)));
     }
 
-    /// Whether there is nothing to say.
+    /// Whether there is nothing to report.
     pub fn is_empty(&self) -> bool {
         !self.differs() && self.findings.is_empty()
     }
 }
 
-/// By what changes are accepted.
+/// The terms under which changes are accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
-    /// The day by which acceptances are judged.
+    /// The date used to decide whether an acceptance has expired.
     pub today: Date,
-    /// Whose acceptances count.
+    /// Which side's acceptances count.
     pub accept_from: AcceptFrom,
 }
 
-/// Compares two states of a bottle; nothing stands for a bottle that is not there. `edits` is what is to be
-/// told of the trees themselves.
+/// Compares two states of a bottle; `None` is a bottle that does not exist. `edits` are changes to the trees
+/// themselves.
 pub fn review(old: Option<&Side>, new: Option<&Side>, edits: Vec<Change>, terms: Terms) -> Option<Review> {
     let Terms { today, accept_from } = terms;
     let side = new.or(old)?;
@@ -180,7 +180,7 @@ pub fn review(old: Option<&Side>, new: Option<&Side>, edits: Vec<Change>, terms:
     {
         found.push(rebuilt(new_reach));
     }
-    // Of a host that is out of reach, nothing more has to be said.
+    // Nothing else needs to be reported about a host that is no longer reachable.
     let is_lost = |change: &Change| change.direction == Direction::Loss;
     let lost: BTreeSet<Topic> =
         found.iter().filter(|change| is_lost(change)).map(|change| change.topic.clone()).collect();
@@ -241,7 +241,7 @@ fn graded(
     let place = provenance.and_then(Provenance::place).and_then(parts);
     let source = place.and_then(|(reference, line, _)| side?.source(reference).map(|source| (source, line)));
     let mut covering = None;
-    // No line of the new manifest asks for what is gone.
+    // No line of the new manifest causes a removal.
     let asking = source.filter(|_| !change.is_gone);
     let is_for = |acceptance: &accept::Acceptance| acceptance.is_for(change.code, asking);
     for (acceptance, is_used) in acceptances.iter_mut().filter(|(acceptance, _)| is_for(acceptance)) {
@@ -264,7 +264,7 @@ fn graded(
     }
 }
 
-/// A file that shows the change: of a tree, the one that differs.
+/// The file at which to show the change: in a tree, the file that differs.
 fn file_of(change: &Change, side: Option<&Side>) -> String {
     let Some(Side { shown, sources, .. }) = side else { return String::new() };
     let differing = match (&change.topic, &change.entry) {
@@ -278,7 +278,7 @@ fn file_of(change: &Change, side: Option<&Side>) -> String {
     }
 }
 
-/// The file, line and column of a place as an index has it.
+/// Splits a position from an index into file, line and column.
 fn parts(place: &str) -> Option<(&str, usize, usize)> {
     let (rest, column) = place.rsplit_once(':')?;
     let (file, line) = rest.rsplit_once(':')?;
@@ -286,7 +286,7 @@ fn parts(place: &str) -> Option<(&str, usize, usize)> {
 }
 
 impl Side {
-    /// Who decided what stands there. Nobody whom the index knows, if the file was edited.
+    /// The provenance of an entry. Returns `None` if the file was edited, because the index does not apply to it.
     pub fn provenance(&self, entry: &Entry) -> Option<&Provenance> {
         let Entry { file, pointer } = entry;
         let is_unknown = *file == environment::FILE
@@ -303,14 +303,14 @@ impl Side {
     }
 }
 
-/// A file as it may be shown; nothing for one that is not there.
+/// The text of a file, safe to show. Empty if the file does not exist.
 fn text_of<'f>(files: &'f Files, path: &str) -> Cow<'f, str> {
     files.get(path).map(|text| visible::lines(text)).unwrap_or_default()
 }
 
 fn texts(old: Option<&Side>, new: Option<&Side>) -> Vec<Text> {
     let none = Files::new();
-    // A tree does not hold the manifest's own Dockerfile.
+    // A tree does not contain the manifest's own Dockerfile.
     let have_dockerfiles = old.into_iter().chain(new).all(|side| side.sources.is_some());
     let files = |side: Option<&'_ Side>| {
         let mut files = side.map_or_else(|| none.clone(), |side| side.model.files.clone());
@@ -322,7 +322,7 @@ fn texts(old: Option<&Side>, new: Option<&Side>) -> Vec<Text> {
         files
     };
     let (before, after) = (files(old), files(new));
-    // What is kept from other users of the host is not for a review either.
+    // Files that other users of the host must not read do not belong in a review either.
     let is_private = |path: &str| {
         let of = |side: &Side| {
             let index = &side.model.index;

@@ -1,4 +1,4 @@
-//! Reviews as SARIF 2.1.0, each change at the line that asks for it.
+//! Reviews as SARIF 2.1.0, with each change at the line that causes it.
 
 use super::{Graded, Place, Review};
 use crate::text::diagnostic::located::{self, Located};
@@ -6,7 +6,7 @@ use crate::text::diagnostic::sarif;
 use crate::text::source::Position;
 use crate::text::visible;
 
-/// The changes and findings of all bottles as one SARIF log. What is accepted is suppressed.
+/// The changes and findings of all bottles as one SARIF log. Accepted changes are suppressed.
 pub fn render(reviews: &[Review]) -> String {
     let mut all = Vec::new();
     let mut accepted = Vec::new();
@@ -25,10 +25,10 @@ pub fn render(reviews: &[Review]) -> String {
 
 fn located(name: &str, graded: &Graded) -> Located {
     let Graded { change, place, file, decided, accepted: _ } = graded;
-    // Code scanning shows nothing without a place, and nothing at one that is gone.
+    // Code scanning ignores results without a location, and those at a location that no longer exists.
     let (was, place) = if change.is_gone { (place.as_ref(), None) } else { (None, place.clone()) };
     let place = place.unwrap_or_else(|| Place { file: file.clone(), line: 1, column: 1 });
-    let was = was.map(|was| format!("; it stood at {}:{}", was.file, was.line)).unwrap_or_default();
+    let was = was.map(|was| format!("; it was at {}:{}", was.file, was.line)).unwrap_or_default();
     let position = Position { line: place.line, column: place.column };
     let by = decided.as_ref().map(|decided| format!(" ({decided})")).unwrap_or_default();
     Located {
@@ -38,5 +38,6 @@ fn located(name: &str, graded: &Graded) -> Located {
         message: format!("{name}: {}{by}{was}", change.message),
         help: None,
         related: Vec::new(),
+        fix: None,
     }
 }

@@ -9,6 +9,9 @@ use crate::model::{
     Authorization, Change, Entry, Model, Passage, Reach, Request, Route, Rule, Verdict, changes, judge,
 };
 use crate::target::pipelock;
+use crate::value::allowlist::Admits as _;
+use crate::value::credential::Injection;
+use crate::value::header::HeaderName;
 use crate::value::host::Host;
 use crate::value::path_prefix::PathPrefix;
 use crate::value::slot::Slot;
@@ -105,7 +108,7 @@ fn egress(model: &Model, request: &Request, verdict: &Verdict) -> Hop {
         Verdict::Allowed { route, authorization } => (route, authorization),
         Verdict::Refused(rule) => {
             // A list of prefixes is somebody's choice; the other rules hold for every bottle.
-            let chosen = route.filter(|route| rule == Rule::Path && !route.path_allowlist.is_empty());
+            let chosen = route.filter(|route| rule == Rule::Path && !route.path_allowlist.is_any());
             let own = Provenance::BuiltIn(rule.as_str().to_owned().into());
             let from = chosen.and_then(|_| at("/path_allowlist/0").or(at(""))).unwrap_or(&own);
             return hop(Outcome::Refused(rule.as_str()), vec![step(refusal(route, request, rule), Some(from))]);
@@ -114,7 +117,7 @@ fn egress(model: &Model, request: &Request, verdict: &Verdict) -> Hop {
     let host = &route.host;
     let mut steps = vec![step(format!("`{host}` has a route"), at(""))];
     let path = request.target.split('?').next().unwrap_or_default();
-    match route.path_allowlist.iter().find(|prefix| prefix.admits(path)) {
+    match route.path_allowlist.values().iter().find(|prefix| prefix.admits(path)) {
         Some(prefix) => {
             let entry = reach.at_prefix(host, Some(prefix));
             steps.push(step(format!("the path is below `{}`", prefix.as_str()), from(model, entry.as_ref())));
@@ -123,13 +126,11 @@ fn egress(model: &Model, request: &Request, verdict: &Verdict) -> Hop {
     }
     let (says, key) = match (authorization, &route.credential) {
         (Authorization::Injected(slot), Some(credential)) => {
-            let (scheme, token) = (credential.scheme.as_str(), &credential.token_ref);
-            (
-                format!(
-                    "the agent's own Authorization comes off; egress signs as `{scheme}` with `{token}`, held in {slot}"
-                ),
-                "/token_env",
-            )
+            let (injection, token) = (&credential.injection, &credential.token_ref);
+            let (form, own) = (injection.form(), dropped(injection));
+            // A user says nothing of what the service sees.
+            let signs = form.scheme.map_or_else(|| injection.describe(), |scheme| format!("as `{scheme}`"));
+            (format!("the agent's own {own} off; egress signs {signs} with `{token}`, held in {slot}"), "/token_env")
         }
         (Authorization::Kept, _) => {
             ("the agent's own Authorization goes through, if it has one".to_owned(), "/keep_authorization")
@@ -140,6 +141,16 @@ fn egress(model: &Model, request: &Request, verdict: &Verdict) -> Hop {
     };
     steps.push(step(says, at(key)));
     hop(Outcome::Passes, steps)
+}
+
+/// What egress takes out of a request that it signs, in words.
+fn dropped(injection: &Injection) -> String {
+    let header = injection.header().filter(|name| *name != HeaderName::authorization());
+    match (header, injection.parameter()) {
+        (Some(name), _) => format!("Authorization and `{name}` come"),
+        (None, Some(parameter)) => format!("Authorization and query parameter `{parameter}` come"),
+        (None, None) => "Authorization comes".to_owned(),
+    }
 }
 
 fn refusal(route: Option<&Route>, request: &Request, rule: Rule) -> String {
@@ -158,11 +169,10 @@ fn refusal(route: Option<&Route>, request: &Request, rule: Rule) -> String {
         Rule::Method => format!("`{}` is no method that goes on", request.method.escape_debug()),
         Rule::GitPush => "it writes to a git repository: no `git push` goes on".to_owned(),
         Rule::Slot => "the slot of the route's credential is empty".to_owned(),
-        Rule::Path => match route.map(|route| route.path_allowlist.as_slice()) {
-            Some([]) | None => "the path is not written as one that every server reads alike".to_owned(),
-            Some(prefixes) => {
-                let prefixes: Vec<String> = prefixes.iter().map(|prefix| format!("`{}`", prefix.as_str())).collect();
-                format!("the path, read in every way that servers may, is not below {}", prefixes.join(" or "))
+        Rule::Path => match route.map(|route| &route.path_allowlist).filter(|paths| !paths.is_any()) {
+            None => "the path is not written as one that every server reads alike".to_owned(),
+            Some(paths) => {
+                format!("the path, read in every way that servers may, is not below {}", paths.quoted(" or "))
             }
         },
     }
@@ -224,16 +234,13 @@ fn edit(model: &Model, request: &Request, rule: Rule) -> Option<Edit> {
         let mut wider = reach.clone();
         let at = match known {
             Some(at) => {
-                // Prefixes that the new one covers are of no more use.
-                wider.routes[at].path_allowlist.retain(|own| !prefix.covers(own));
-                wider.routes[at].path_allowlist.push(prefix);
+                wider.routes[at].path_allowlist.widen(prefix);
                 at
             }
             None => {
-                let is_any = prefix.as_str() == "/";
                 wider.routes.push(Route {
                     host: Host::parse(&request.tunnel_host).ok()?,
-                    path_allowlist: if is_any { Vec::new() } else { vec![prefix] },
+                    path_allowlist: Some(prefix).filter(|prefix| prefix.as_str() != "/").into_iter().collect(),
                     credential: None,
                     keeps_authorization: false,
                     passage: Some(Passage::Scanned),
@@ -274,7 +281,7 @@ fn file(model: &Model, reach: &Reach, known: Option<usize>) -> Option<String> {
 
 fn yaml(route: &Route) -> String {
     let prefixes: Vec<String> =
-        route.path_allowlist.iter().map(|prefix| format!("        - \"{}\"\n", prefix.as_str())).collect();
+        route.path_allowlist.values().iter().map(|prefix| format!("        - \"{prefix}\"\n")).collect();
     let list =
         if prefixes.is_empty() { String::new() } else { format!("      path_allowlist:\n{}", prefixes.concat()) };
     format!("egress:\n  routes:\n    - host: {}\n{list}", route.host)

@@ -30,7 +30,7 @@ pub(super) struct HostFile {
 /// Reads and checks the host's credentials for a build. What is wrong is a finding at the line that
 /// asks for them; nothing of the file's content is in it.
 pub(super) fn read(host: &HostFacts, asked: Span, findings: &mut Findings) -> Option<HostFile> {
-    let mut report = |code, Refusal { message, help }| {
+    let mut report = |code, Refusal { message, help, .. }| {
         findings.push(Diagnostic::new(code, message).at(asked, "asked for here").help(help));
     };
     open_to_others(host).into_iter().for_each(|warning| report(Code::HostCredentialsExposed, warning));

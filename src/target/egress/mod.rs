@@ -1,4 +1,6 @@
-//! egress: the wire file, the programs beside it, and the variables that it is given.
+//! egress: the wire file, the programs beside it, the variables that it is given, and its rules.
+
+pub mod rules;
 
 use super::{Emitted, Files, Identity, Isolation, Job, RenderError, Target, Unreadable, file};
 use crate::link::egress::{ADDON, FIXED, PREPARE, PROBE, WIRE};

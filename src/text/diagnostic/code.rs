@@ -1,4 +1,9 @@
-//! The rules that findings belong to. A code never changes its meaning and is never used again.
+//! What is known of a rule, in one row: code, severity, grade and page. A code never changes its meaning and is never
+//! used again. The rules that are found while a manifest is read, checked or compared have their rows here; a lint
+//! rule has its own in its file, in `compile/rules/`.
+
+use std::cmp::Ordering;
+use std::fmt;
 
 use super::page::Page;
 
@@ -21,30 +26,86 @@ impl Severity {
     }
 }
 
+/// How grave a change of a bottle is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grade {
+    /// No change of reach.
+    Info,
+    /// The agent can do less.
+    Low,
+    /// The agent can do more, where it could do something before.
+    Medium,
+    /// The agent can reach something new, or somebody looks away.
+    High,
+    /// A credential or a wall is at stake.
+    Critical,
+}
+
+impl Grade {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Grade::Info => "info",
+            Grade::Low => "low",
+            Grade::Medium => "medium",
+            Grade::High => "high",
+            Grade::Critical => "critical",
+        }
+    }
+}
+
+/// The row of a rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    /// The stable code, as printed.
+    pub(crate) code: &'static str,
+    pub(crate) severity: Severity,
+    /// The text of `docs/rules/CODE.md`.
+    pub(crate) page: &'static str,
+    /// How grave a change of this kind is; `None` for rules that are not about changes.
+    pub(crate) grade: Option<Grade>,
+    /// Which of several errors at one place is told: the lowest.
+    pub(crate) rank: u8,
+    /// Whether the text that a finding points at may be a secret.
+    pub(crate) may_point_at_secret: bool,
+}
+
+impl Rule {
+    /// What most rules are: not about changes, told first, about no secret.
+    pub(crate) const fn new(code: &'static str, severity: Severity, page: &'static str) -> Self {
+        Rule { code, severity, page, grade: None, rank: 0, may_point_at_secret: false }
+    }
+}
+
+/// One rule. Two are the same if their codes are.
+#[derive(Clone, Copy)]
+pub struct Code(&'static Rule);
+
+/// Makes a [`Code`] of a row: `code!("BTL105" Error { rank: 3 })`. Its page is compiled in.
+macro_rules! code {
+    ($code:literal $severity:ident $({ $($field:ident: $value:expr),* })?) => {{
+        const ROW: &$crate::text::diagnostic::Rule = &$crate::text::diagnostic::Rule {
+            $($($field: $value,)*)?
+            ..$crate::text::diagnostic::Rule::new(
+                $code,
+                $crate::text::diagnostic::Severity::$severity,
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rules/", $code, ".md")),
+            )
+        };
+        $crate::text::diagnostic::Code::of(ROW)
+    }};
+}
+pub(crate) use code;
+
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $code:literal $severity:ident,)*) => {
-        /// One rule.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Code { $($(#[$doc])* $name,)* }
-
+    ($($(#[$doc:meta])* $name:ident = $code:literal $severity:ident $({ $($row:tt)* })?,)*) => {
+        #[allow(non_upper_case_globals, reason = "a rule is named like a variant")]
         impl Code {
-            /// Every rule, by code.
-            pub const ALL: &'static [Code] = &[$(Code::$name),*];
+            $($(#[$doc])* pub const $name: Code = code!($code $severity $({ $($row)* })?);)*
 
-            /// The stable code, as printed.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Code::$name => $code),* }
-            }
-
-            /// What the rule is about: its page in `docs/rules/`.
-            pub fn page(self) -> Page {
-                match self { $(Code::$name => Page::new(include_str!(concat!("../../../docs/rules/", $code, ".md")))),* }
-            }
-
-            /// How grave a breach is.
-            pub fn severity(self) -> Severity {
-                match self { $(Code::$name => Severity::$severity),* }
-            }
+            /// Every rule but those of lint, by code.
+            pub const BUILT_IN: &'static [Code] = &[$(Code::$name),*];
         }
     };
 }
@@ -58,7 +119,7 @@ codes! {
     /// A key stands twice in one mapping.
     DuplicateKey = "BTL003" Error,
     /// A plain scalar that readers of YAML 1.1 and 1.2 take differently.
-    AmbiguousScalar = "BTL004" Error,
+    AmbiguousScalar = "BTL004" Error { rank: 2 },
     /// Too large or nested too deep.
     Limit = "BTL005" Error,
     /// Bytes that are not UTF-8.
@@ -74,11 +135,11 @@ codes! {
     /// A key that must be there.
     MissingKey = "BTL102" Error,
     /// A value of another type.
-    WrongType = "BTL103" Error,
+    WrongType = "BTL103" Error { rank: 1 },
     /// A value that is not one of the few allowed.
-    UnknownValue = "BTL104" Error,
+    UnknownValue = "BTL104" Error { rank: 1 },
     /// A value of the right type and the wrong form.
-    WrongForm = "BTL105" Error,
+    WrongForm = "BTL105" Error { rank: 3 },
     /// A key of the reference system that is not compiled.
     UnsupportedKey = "BTL106" Error,
     /// A key that was removed.
@@ -110,7 +171,7 @@ codes! {
     /// A credential on its way into the agent.
     ForwardedCredential = "BTL213" Error,
     /// Not the name of a host variable.
-    TokenRef = "BTL214" Error,
+    TokenRef = "BTL214" Error { may_point_at_secret: true },
     /// A path that leaves the project or is not there.
     Path = "BTL215" Error,
     /// `image` and `dockerfile` together.
@@ -158,31 +219,7 @@ codes! {
     /// Two bottles of one build claim the same thing.
     BottleCollision = "BTL502" Error,
 
-    // Lint.
-    /// A spliced host without a credential.
-    SplicedWithoutCredential = "BTL601" Warning,
-    /// One token for hosts of different domains.
-    TokenAcrossDomains = "BTL602" Warning,
-    /// A value of `env` that looks like a credential.
-    SecretInEnv = "BTL603" Warning,
-    /// A credential for a code forge.
-    WritableForge = "BTL604" Warning,
-    /// A host that pipelock refuses by its name.
-    RefusedByPipelock = "BTL605" Warning,
-    /// A host that looks like another.
-    LookAlikeHost = "BTL606" Warning,
-    /// A prefix that admits every path.
-    AdmitsEverything = "BTL607" Warning,
-    /// A variable named like another provider's credential.
-    OtherProvidersCredential = "BTL608" Warning,
-    /// A tool that reads its roots from a variable that is not set.
-    ToolCertificate = "BTL609" Warning,
-    /// A package registry that pipelock opens.
-    OpenedRegistry = "BTL620" Warning,
-    /// A host at which any account can be used.
-    OwnAccount = "BTL621" Warning,
-    /// A credential of the host, handed to the agent by `env`.
-    CredentialInEnv = "BTL630" Warning,
+    // Comments to bottlec.
     /// An allow comment that allows nothing.
     UnusedAllow = "BTL701" Warning,
     /// An allow comment without a reason.
@@ -196,118 +233,108 @@ codes! {
 
     // What a change gives the agent or takes from it.
     /// A credential on a host that it was not sent to before.
-    CredentialReachesHost = "BTL801" Warning,
+    CredentialReachesHost = "BTL801" Warning { grade: Some(Grade::Critical) },
     /// A credential, given to the agent.
-    ExposedToken = "BTL802" Warning,
+    ExposedToken = "BTL802" Warning { grade: Some(Grade::Critical) },
     /// A hop that no longer enforces something.
-    WallDown = "BTL803" Warning,
+    WallDown = "BTL803" Warning { grade: Some(Grade::Critical) },
     /// A file that is not as a build wrote it.
-    EditedByHand = "BTL804" Warning,
+    EditedByHand = "BTL804" Warning { grade: Some(Grade::Critical) },
     /// A host that the agent could not reach.
-    NewHost = "BTL811" Warning,
+    NewHost = "BTL811" Warning { grade: Some(Grade::High) },
     /// A host that pipelock no longer looks into.
-    NotScanned = "BTL812" Warning,
+    NotScanned = "BTL812" Warning { grade: Some(Grade::High) },
     /// Paths that the agent could not reach.
-    WidenedPath = "BTL813" Warning,
+    WidenedPath = "BTL813" Warning { grade: Some(Grade::High) },
     /// A token out of the host's login.
-    HostLogin = "BTL814" Warning,
+    HostLogin = "BTL814" Warning { grade: Some(Grade::High) },
     /// A private range that hosts may resolve to.
-    PrivateRange = "BTL815" Warning,
+    PrivateRange = "BTL815" Warning { grade: Some(Grade::High) },
     /// A scanner that is off.
-    ScannerOff = "BTL816" Warning,
+    ScannerOff = "BTL816" Warning { grade: Some(Grade::High) },
     /// A credential that is new to the bottle, on a host that could be reached.
-    NewCredential = "BTL821" Warning,
+    NewCredential = "BTL821" Warning { grade: Some(Grade::Medium) },
     /// A value that the agent is given at launch.
-    ForwardedValue = "BTL822" Warning,
+    ForwardedValue = "BTL822" Warning { grade: Some(Grade::Medium) },
     /// Another image.
-    OtherImage = "BTL823" Warning,
+    OtherImage = "BTL823" Warning { grade: Some(Grade::Medium) },
     /// The agent's own credential, which goes through.
-    OwnCredential = "BTL824" Warning,
+    OwnCredential = "BTL824" Warning { grade: Some(Grade::Medium) },
     /// A setting that the model says nothing of.
-    OtherSetting = "BTL825" Warning,
+    OtherSetting = "BTL825" Warning { grade: Some(Grade::Medium) },
     /// Less than before.
-    Narrowed = "BTL831" Warning,
+    Narrowed = "BTL831" Warning { grade: Some(Grade::Low) },
     /// Something else, not the reach.
-    SameReach = "BTL841" Warning,
+    SameReach = "BTL841" Warning { grade: Some(Grade::Info) },
     /// An entry of a compiled tree that no build writes.
-    ForeignEntry = "BTL851" Warning,
+    ForeignEntry = "BTL851" Warning { grade: Some(Grade::Critical) },
     /// A compiled tree that is gone.
-    TreeGone = "BTL852" Warning,
-}
-
-/// How grave a change of a bottle is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Grade {
-    /// No change of reach.
-    Info,
-    /// The agent can do less.
-    Low,
-    /// The agent can do more, where it could do something before.
-    Medium,
-    /// The agent can reach something new, or somebody looks away.
-    High,
-    /// A credential or a wall is at stake.
-    Critical,
-}
-
-impl Grade {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Grade::Info => "info",
-            Grade::Low => "low",
-            Grade::Medium => "medium",
-            Grade::High => "high",
-            Grade::Critical => "critical",
-        }
-    }
+    TreeGone = "BTL852" Warning { grade: Some(Grade::High) },
 }
 
 impl Code {
-    /// Whether the text that the finding points at may be a secret.
-    pub(crate) fn may_point_at_secret(self) -> bool {
-        matches!(self, Code::TokenRef | Code::SecretInEnv)
+    pub(crate) const fn of(rule: &'static Rule) -> Self {
+        Code(rule)
     }
 
-    /// How grave a change of this kind is; nothing for rules that are not about changes.
+    /// The stable code, as printed.
+    pub fn as_str(self) -> &'static str {
+        self.0.code
+    }
+
+    /// What the rule is about: its page in `docs/rules/`.
+    pub fn page(self) -> Page {
+        Page::new(self.0.page)
+    }
+
+    /// How grave a breach is.
+    pub fn severity(self) -> Severity {
+        self.0.severity
+    }
+
+    /// How grave a change of this kind is; `None` for rules that are not about changes.
     pub fn grade(self) -> Option<Grade> {
-        Some(match self {
-            Code::CredentialReachesHost
-            | Code::ExposedToken
-            | Code::WallDown
-            | Code::EditedByHand
-            | Code::ForeignEntry => Grade::Critical,
-            Code::NewHost
-            | Code::NotScanned
-            | Code::WidenedPath
-            | Code::HostLogin
-            | Code::PrivateRange
-            | Code::ScannerOff
-            | Code::TreeGone => Grade::High,
-            Code::NewCredential
-            | Code::ForwardedValue
-            | Code::OtherImage
-            | Code::OwnCredential
-            | Code::OtherSetting => Grade::Medium,
-            Code::Narrowed => Grade::Low,
-            Code::SameReach => Grade::Info,
-            _ => return None,
-        })
+        self.0.grade
     }
 
-    /// The rule of that code, whatever its case.
-    pub fn parse(text: &str) -> Option<Code> {
-        Code::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(text))
+    /// Whether the text is this code, whatever its case.
+    pub(crate) fn is(self, text: &str) -> bool {
+        self.0.code.eq_ignore_ascii_case(text)
     }
 
     /// Which of several errors at one place is told: the lowest.
-    pub(crate) fn rank(self) -> u8 {
-        match self {
-            Code::WrongForm => 3,
-            Code::AmbiguousScalar => 2,
-            Code::WrongType | Code::UnknownValue => 1,
-            _ => 0,
-        }
+    pub(super) fn rank(self) -> u8 {
+        self.0.rank
+    }
+
+    /// Whether the text that the finding points at may be a secret.
+    pub(crate) fn may_point_at_secret(self) -> bool {
+        self.0.may_point_at_secret
+    }
+}
+
+impl PartialEq for Code {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.code == other.0.code
+    }
+}
+
+impl Eq for Code {}
+
+impl PartialOrd for Code {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Code {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.code.cmp(other.0.code)
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.0.code)
     }
 }

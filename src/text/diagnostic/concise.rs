@@ -8,7 +8,7 @@ use crate::text::visible;
 /// The findings, a line each.
 pub fn render(findings: &[Located]) -> String {
     let mut text = String::new();
-    for Located { place, code, severity, message, help, related: _ } in findings {
+    for Located { place, code, severity, message, help, related: _, fix: _ } in findings {
         if let Some(place) = place {
             let _ =
                 write!(text, "{}:{}:{}: ", visible::line(place.file.as_str()), place.start.line, place.start.column);

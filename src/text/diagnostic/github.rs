@@ -8,7 +8,7 @@ use super::located::Located;
 /// The findings, a workflow command each.
 pub fn render(findings: &[Located]) -> String {
     let mut text = String::new();
-    for Located { place, code, severity, message, help, related: _ } in findings {
+    for Located { place, code, severity, message, help, related: _, fix: _ } in findings {
         let command = match severity {
             Severity::Error => "error",
             Severity::Warning => "warning",

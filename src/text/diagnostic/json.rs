@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::located::{Located, Place, Related};
+use super::located::{Located, Place, Related, Remedy};
 
 /// The version of the shape.
 const VERSION: u32 = 1;
@@ -25,6 +25,8 @@ pub(crate) struct Finding<'f> {
     #[serde(flatten)]
     place: Option<&'f Place>,
     related: &'f [Related],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<&'f Remedy>,
 }
 
 /// The findings as one JSON object.
@@ -38,7 +40,7 @@ pub fn render(findings: &[Located]) -> String {
 
 /// A finding as it is shown.
 pub(crate) fn finding(located: &Located) -> Finding<'_> {
-    let Located { place, code, severity, message, help, related } = located;
+    let Located { place, code, severity, message, help, related, fix } = located;
     Finding {
         code: code.as_str(),
         severity: severity.as_str(),
@@ -46,5 +48,6 @@ pub(crate) fn finding(located: &Located) -> Finding<'_> {
         help: help.as_deref(),
         place: place.as_ref(),
         related,
+        fix: fix.as_ref(),
     }
 }

@@ -3,6 +3,7 @@
 
 mod code;
 pub mod concise;
+mod fix;
 pub mod github;
 pub mod json;
 pub mod located;
@@ -13,6 +14,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 pub use code::{Code, Grade, Severity};
+pub(crate) use code::{Rule, code};
+pub use fix::{Edit, Fix, Safety, apply};
 pub use page::{Example, Page, Shows};
 
 use crate::text::source::Span;
@@ -41,12 +44,21 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// How to mend it.
     pub help: Option<String>,
+    /// The edits that would mend it, if a program can make them.
+    pub fix: Option<Fix>,
 }
 
 impl Diagnostic {
     /// A finding without a place yet.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Diagnostic { code, severity: code.severity(), message: one_line(message), labels: Vec::new(), help: None }
+        Diagnostic {
+            code,
+            severity: code.severity(),
+            message: one_line(message),
+            labels: Vec::new(),
+            help: None,
+            fix: None,
+        }
     }
 
     /// Where the finding is.
@@ -66,6 +78,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(one_line(help));
+        self
+    }
+
+    /// The edits that would mend it, if a program can make them.
+    #[must_use]
+    pub fn fix(mut self, fix: Option<Fix>) -> Self {
+        self.fix = fix.map(|fix| Fix { title: one_line(fix.title), ..fix });
         self
     }
 
@@ -91,12 +110,21 @@ pub struct Refusal {
     pub message: String,
     /// How to mend it.
     pub help: String,
+    /// The value that was meant beyond doubt.
+    pub instead: Option<String>,
 }
 
 impl Refusal {
     /// A refusal of these words.
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Refusal { message: one_line(message), help: one_line(help) }
+        Refusal { message: one_line(message), help: one_line(help), instead: None }
+    }
+
+    /// The value that was meant beyond doubt.
+    #[must_use]
+    pub fn instead(mut self, value: Option<String>) -> Self {
+        self.instead = value;
+        self
     }
 
     /// Adds one line below the message for each of these.
@@ -111,7 +139,13 @@ impl Refusal {
 
     /// The finding that it makes at a place.
     pub fn at(self, code: Code, span: Span) -> Diagnostic {
-        Diagnostic::new(code, self.message).at(span, "").help(self.help)
+        // Of all that a value can be, a text in double quotes is read alike everywhere.
+        let fix = self.instead.map(|value| Fix {
+            title: format!("write `{value}`"),
+            safety: Safety::Safe,
+            edits: vec![Edit { span, text: serde_json::Value::from(value).to_string() }],
+        });
+        Diagnostic::new(code, self.message).at(span, "").help(self.help).fix(fix)
     }
 }
 

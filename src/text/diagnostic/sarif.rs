@@ -1,11 +1,11 @@
 //! Findings as SARIF 2.1.0 (OASIS), which code scanning reads.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::located::{Located, Place};
+use super::located::{Located, Place, Remedy};
 use super::{Code, Grade, Severity};
 
 /// The findings as one SARIF log, with the help of the rules that they breach.
@@ -79,7 +79,7 @@ fn rule(code: Code) -> Value {
 }
 
 fn result(finding: &Located, rule_index: usize) -> Value {
-    let Located { place, code, severity, message, help, related } = finding;
+    let Located { place, code, severity, message, help, related, fix } = finding;
     let text = match help {
         Some(help) => format!("{message}. Remedy: {help}"),
         None => message.clone(),
@@ -88,37 +88,55 @@ fn result(finding: &Located, rule_index: usize) -> Value {
         .iter()
         .map(|related| json!({ "physicalLocation": location(&related.place), "message": { "text": related.message } }))
         .collect();
-    json!({
+    let mut result = json!({
         "ruleId": code.as_str(),
         "ruleIndex": rule_index,
         "level": level(*code, *severity),
         "message": { "text": text },
         "locations": place.iter().map(|place| json!({ "physicalLocation": location(place) })).collect::<Vec<_>>(),
         "relatedLocations": related,
+    });
+    if let Some(fix) = fix {
+        result["fixes"] = json!([self::fix(fix)]);
+    }
+    result
+}
+
+fn fix(fix: &Remedy) -> Value {
+    let Remedy { title, safety, edits } = fix;
+    let changes = edits.chunk_by(|one, other| one.place.file == other.place.file).map(|edits| {
+        let replacements = edits
+            .iter()
+            .map(|edit| json!({ "deletedRegion": region(&edit.place), "insertedContent": { "text": edit.text } }));
+        json!({
+            "artifactLocation": { "uri": uri(&edits[0].place.file) },
+            "replacements": replacements.collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "description": { "text": title },
+        "artifactChanges": changes.collect::<Vec<_>>(),
+        "properties": { "safety": safety },
     })
 }
 
 fn location(place: &Place) -> Value {
+    json!({ "artifactLocation": { "uri": uri(&place.file) }, "region": region(place) })
+}
+
+fn region(place: &Place) -> Value {
     json!({
-        "artifactLocation": { "uri": uri(&place.file) },
-        "region": {
-            "startLine": place.start.line,
-            "startColumn": place.start.column,
-            "endLine": place.end.line,
-            "endColumn": place.end.column,
-        },
+        "startLine": place.start.line,
+        "startColumn": place.start.column,
+        "endLine": place.end.line,
+        "endColumn": place.end.column,
     })
 }
 
+/// What stands in a path of RFC 3986 as it is: the unreserved characters and `/`.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
 /// A path as a relative reference of RFC 3986.
 fn uri(path: &str) -> String {
-    let mut uri = String::new();
-    for byte in path.strip_prefix("./").unwrap_or(path).bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            let _ = write!(uri, "%{byte:02X}");
-        }
-    }
-    uri
+    utf8_percent_encode(path.strip_prefix("./").unwrap_or(path), PATH).to_string()
 }

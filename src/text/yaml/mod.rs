@@ -2,10 +2,12 @@
 //! anchors, aliases, tags, merge keys or complex keys, no duplicate keys, bounded size and depth.
 
 mod deserialize;
+mod edit;
 mod node;
 mod read;
 mod scalar;
 
 pub use deserialize::Spanned;
+pub use edit::{Removal, without, without_holder};
 pub use node::{Entry, Key, Node, Step, Value};
 pub use read::{MAX_BYTES, MAX_DEPTH, read, scalar_ranges};

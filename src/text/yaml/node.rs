@@ -100,6 +100,24 @@ impl<'s> Node<'s> {
         })
     }
 
+    /// How many items or entries it has.
+    pub(super) fn len(&self) -> usize {
+        match &self.value {
+            Value::Sequence(items) => items.len(),
+            Value::Mapping(entries) => entries.len(),
+            _ => 0,
+        }
+    }
+
+    /// An item, or the value of an entry, by its position.
+    pub(super) fn child(&self, index: usize) -> Option<&Node<'s>> {
+        match &self.value {
+            Value::Sequence(items) => items.get(index),
+            Value::Mapping(entries) => entries.get(index).map(|entry| &entry.value),
+            _ => None,
+        }
+    }
+
     /// The entry of that name, if this is a mapping that has it.
     pub fn entry(&self, name: &str) -> Option<&Entry<'s>> {
         match &self.value {

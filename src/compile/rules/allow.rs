@@ -1,5 +1,6 @@
 //! `# bottlec: allow CODE reason`: a comment that silences one warning on its line.
 
+use crate::compile::rules;
 use crate::text::comment::{Comment, comments};
 use crate::text::diagnostic::{Code, Diagnostic, Findings, Severity};
 use crate::text::source::{SourceId, Sources, Span};
@@ -68,7 +69,7 @@ fn allows(sources: &Sources, id: SourceId) -> Vec<Allow> {
             let mut words = words.split_whitespace();
             let code = match (words.next(), words.next()) {
                 (Some("allow"), Some(code)) => {
-                    Code::parse(code).filter(|code| code.severity() == Severity::Warning && code.grade().is_none())
+                    rules::find(code).filter(|code| code.severity() == Severity::Warning && code.grade().is_none())
                 }
                 _ => None,
             };

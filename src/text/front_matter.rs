@@ -3,8 +3,18 @@
 
 use std::ops::Range;
 
-/// Where the YAML between the two `---` lines stands; none if the text has no front matter.
-pub(super) fn range(text: &str) -> Option<Range<usize>> {
+/// Whether the manifest is the front matter of the file.
+fn is_markdown(path: &str) -> bool {
+    std::path::Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("md"))
+}
+
+/// Where the YAML of a manifest stands: all of it, or between the two `---` lines of a Markdown file. Returns `None` if
+/// that has no front matter.
+pub(super) fn yaml(path: &str, text: &str) -> Option<Range<usize>> {
+    if is_markdown(path) { range(text) } else { Some(0..text.len()) }
+}
+
+fn range(text: &str) -> Option<Range<usize>> {
     let is_fence = |line: &str| line.trim_end_matches(['\r', '\n', ' ', '\t']) == "---";
     let skipped = text.strip_prefix('\u{feff}').map_or(0, |rest| text.len() - rest.len());
     let mut lines = text[skipped..].split_inclusive('\n');

@@ -1,5 +1,4 @@
-//! What the work on one bottle has to say, kept until its turn: bottles are done in any order and told
-//! of in that of the arguments.
+//! The output of one bottle, buffered: bottles finish in any order and are reported in argument order.
 
 use std::fmt::Arguments;
 use std::io::Write as _;
@@ -11,9 +10,9 @@ use super::{Screen, human, mask_secrets};
 use crate::text::diagnostic::{Diagnostic, Severity};
 use crate::text::source::Sources;
 
-/// Texts for stdout and stderr, in their order.
+/// Text for stdout and stderr, in the order in which it was added.
 #[derive(Default)]
-pub(super) struct Said(Vec<Piece>);
+pub(super) struct Messages(Vec<Piece>);
 
 enum Piece {
     Out(String),
@@ -21,30 +20,30 @@ enum Piece {
     Err(String),
 }
 
-impl Said {
-    /// A tree, whose bytes go out as they are.
+impl Messages {
+    /// Adds a tree, which is printed byte for byte.
     pub(super) fn tree(&mut self, text: String) {
         self.0.push(Piece::Tree(text));
     }
 
-    /// A result; colours end at a pipe.
+    /// Adds a result; its colors are removed if stdout is not a terminal.
     pub(super) fn result(&mut self, text: String) {
         self.0.push(Piece::Out(text));
     }
 
-    /// A line on stderr, whatever was asked for.
+    /// Adds a line on stderr, even with `--quiet`.
     pub(super) fn error(&mut self, line: Arguments) {
         self.0.push(Piece::Err(format!("{line}\n")));
     }
 
-    /// A line about the work done; none with `--quiet`.
+    /// Adds a status line, unless `--quiet` is set.
     pub(super) fn note(&mut self, screen: &Screen, line: Arguments) {
         if !screen.quiet {
             self.error(line);
         }
     }
 
-    /// Findings, each a block of lines; warnings are left out with `--quiet`.
+    /// Adds findings; warnings are omitted with `--quiet`.
     pub(super) fn findings(&mut self, screen: &Screen, findings: &[Diagnostic], mut sources: Sources) {
         mask_secrets(findings, &mut sources);
         let renderer = Renderer::styled();
@@ -59,7 +58,7 @@ impl Said {
         self.0.is_empty()
     }
 
-    /// Prints it. A closed stderr must not end the program, a closed stdout does.
+    /// Prints everything. A closed stderr must not end the program; a closed stdout does.
     pub(super) fn print(self) -> Result<()> {
         for piece in self.0 {
             match piece {

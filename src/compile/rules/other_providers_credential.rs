@@ -1,0 +1,34 @@
+//! A variable named like another provider's credential.
+
+use super::{Context, others, warn};
+use crate::text::diagnostic::{Code, Findings, code};
+use crate::text::source::Span;
+use crate::value::variable::Binding;
+
+pub(super) const CODE: Code = code!("BTL608" Warning);
+
+pub(super) fn check(cx: &Context, findings: &mut Findings) {
+    let bottle = cx.bottle;
+    let owner = |name: &str| {
+        others(bottle).find(|other| other.credential_variables().contains(&name)).map(|other| other.name())
+    };
+    let mut report = |name: &str, span: Span| {
+        if let Some(owner) = owner(name) {
+            let message = format!(
+                "`{name}` is a credential of the provider `{owner}`, and this bottle's is `{}`",
+                bottle.provider.name()
+            );
+            warn(findings, CODE, span, message, "remove it, or allow it with the reason");
+        }
+    };
+    for (name, variable) in &bottle.env {
+        match &variable.binding {
+            Binding::Host(host) if host != name => report(host.as_str(), variable.value_span),
+            _ => {}
+        }
+        report(name.as_str(), variable.name_span);
+    }
+    for auth in bottle.routes.iter().filter_map(|route| route.auth.as_ref()) {
+        report(auth.value.token_ref.as_str(), auth.token_span);
+    }
+}
