@@ -126,7 +126,7 @@ fn nothing_that_a_tree_says_steers_a_terminal() {
         ("compose.yaml", "working_dir: \"/workspace\"", setting.as_str()),
         ("agent/home/.claude.json", "{", "{\n\u{1b}[31m\u{9b}31m\u{202e}"),
         ("egress/addon.py", "import", "#\u{1b}[31m\u{9b}31m\u{202e}\nimport"),
-        ("bottle.json", "\"review", name.as_str()),
+        ("bottle.json", "\"claude", name.as_str()),
         ("pipelock/pipelock.yaml", "enforce:", "\"\\e[31m\\u009b\\u202e\": 1\nenforce:"),
         ("egress/routes.yaml", "routes:", "\"\\e[31m\\u009b\\u202e\": 1\nroutes:"),
     ] {
@@ -154,7 +154,7 @@ fn nothing_that_a_tree_says_is_markup() {
     let fence = "#\n```\n</details>\n@team\n````\nimport";
     for (file, from, to) in [
         ("compose.yaml", "working_dir: \"/workspace\"", setting.as_str()),
-        ("bottle.json", "\"review", name.as_str()),
+        ("bottle.json", "\"claude", name.as_str()),
         ("egress/addon.py", "import", fence),
     ] {
         let project = edited(file, from, to);
