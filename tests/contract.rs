@@ -25,7 +25,7 @@ fn modes() -> Vec<Mode> {
             let setting = match key {
                 "auth_token" => ", auth_token: HOST_TOKEN",
                 "forward_host_credentials" => ", forward_host_credentials: true",
-                "inside" => "",
+                "in_bottle" => "",
                 other => panic!("how does a manifest ask for `{other}`?"),
             };
             let settings = format!("agent_provider: {{ template: {}{setting} }}\n", provider.name());
@@ -91,7 +91,7 @@ fn a_definition_names_what_is_there() {
             assert!(service.hosts.contains_key(name), "{}: {name}", mode.settings);
         }
         // Egress signs exactly where the manifest asks for it.
-        let inside = std::ptr::eq(mode.sign_in, &raw const agent.sign_in.inside);
+        let inside = std::ptr::eq(mode.sign_in, &raw const agent.sign_in.in_bottle);
         assert_eq!(mode.sign_in.credential.is_none(), inside, "{}", mode.settings);
         assert!(!inside || mode.sign_in.placeholders.is_empty(), "{}", mode.settings);
         let first = agent.first_settings.as_str();

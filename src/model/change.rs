@@ -131,7 +131,7 @@ pub fn sort(changes: &mut [Change]) {
 
 /// The change that says that the Dockerfile of the manifest has another text, under the same path.
 pub fn rebuilt(new: &Reach) -> Change {
-    let message = "the Dockerfile that the agent's image is built from has another text".to_owned();
+    let message = "the Dockerfile of the agent's image has changed".to_owned();
     let entry = new.at_agent_image();
     Change { entry, ..change(Topic::Dockerfile, Direction::Other, Code::OtherImage, message) }
 }
@@ -190,7 +190,7 @@ fn route_changed(found: &mut Vec<Change>, (old, before): (&Reach, &Route), (new,
         if prefix.is_none() {
             // What takes the other paths away is what the new tree says.
             let entry = new.at_prefix(host, after.path_allowlist.values().first());
-            let message = format!("`{host}` can be reached {} alone", after.path_allowlist.describe());
+            let message = format!("`{host}` can be reached only {}", after.path_allowlist.describe());
             found.push(Change { entry, is_gone: false, ..change(topic, Direction::Loss, Code::Narrowed, message) });
         } else {
             let entry = old.at_prefix(host, prefix);
@@ -238,13 +238,13 @@ fn credential_added(found: &mut Vec<Change>, old: &Reach, new: &Reach, host: &Ho
     let was_reachable = old.route(host).is_some();
     let code =
         if was_reachable && !old.tokens().contains(token) { Code::NewCredential } else { Code::CredentialReachesHost };
-    let message = format!("egress signs with `{token}` at `{host}`, {}", credential.injection.describe());
+    let message = format!("egress sends `{token}` to `{host}` {}", credential.injection.describe());
     gain(found, Topic::Credential(host.clone(), token.clone()), code, new.at_route(host, "/token_env"), message);
 }
 
 fn credential_removed(found: &mut Vec<Change>, old: &Reach, host: &Host, credential: &Credential) {
     let token = &credential.token_ref;
-    let message = format!("egress no longer signs with `{token}` at `{host}`");
+    let message = format!("egress no longer sends `{token}` to `{host}`");
     loss(found, Topic::Credential(host.clone(), token.clone()), old.at_route(host, "/token_env"), message);
 }
 
@@ -252,10 +252,10 @@ fn own_credential(found: &mut Vec<Change>, reach: &Reach, host: &Host, is_kept: 
     let topic = Topic::OwnCredential(host.clone());
     let entry = reach.at_route(host, "/keep_authorization");
     if is_kept {
-        let message = format!("a credential that the agent has of its own reaches `{host}`");
+        let message = format!("a credential of the agent's own reaches `{host}`");
         gain(found, topic, Code::OwnCredential, entry, message);
     } else {
-        loss(found, topic, entry, format!("a credential that the agent has of its own no longer reaches `{host}`"));
+        loss(found, topic, entry, format!("a credential of the agent's own no longer reaches `{host}`"));
     }
 }
 
@@ -263,31 +263,31 @@ fn spliced(found: &mut Vec<Change>, reach: &Reach, host: &Host, is_spliced: bool
     let topic = Topic::Splice(host.clone());
     let entry = reach.at_spliced(host);
     if is_spliced {
-        let message = format!("pipelock passes `{host}` on unopened: it checks the name and scans nothing");
+        let message = format!("pipelock does not intercept TLS for `{host}`: only the host name is checked");
         gain(found, topic, Code::NotScanned, entry, message);
     } else {
-        loss(found, topic, entry, format!("pipelock no longer passes `{host}` on unopened"));
+        loss(found, topic, entry, format!("pipelock intercepts TLS for `{host}`"));
     }
 }
 
 fn ranges(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
     for range in new.exceptions.iter().filter(|range| !covers(&old.exceptions, range)) {
-        let message = format!("every host of the bottle may resolve to {range}, a private range");
+        let message = format!("any host of the bottle may resolve to {range}, a private range");
         gain(found, Topic::Range(*range), Code::PrivateRange, new.at_range(range), message);
     }
     for range in old.exceptions.iter().filter(|range| !covers(&new.exceptions, range)) {
-        let message = format!("no host may resolve to all of {range} any more");
+        let message = format!("hosts may no longer resolve to every address in {range}");
         loss(found, Topic::Range(*range), old.at_range(range), message);
     }
 }
 
 fn host_logins(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
     for token in new.host_tokens.difference(&old.host_tokens) {
-        let message = format!("`{token}` is taken out of the agent's login on the host");
+        let message = format!("`{token}` is taken from the agent's login on the host");
         gain(found, Topic::HostLogin(token.clone()), Code::HostLogin, new.at_token(token), message);
     }
     for token in old.host_tokens.difference(&new.host_tokens) {
-        let message = format!("`{token}` is no longer taken out of the agent's login on the host");
+        let message = format!("`{token}` is no longer taken from the agent's login on the host");
         loss(found, Topic::HostLogin(token.clone()), old.at_token(token), message);
     }
 }
@@ -301,22 +301,22 @@ fn variables(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
         let entry = new.at_variable(name);
         match value {
             Value::Host(host) if tokens.contains(host.as_str()) || host.starts_with(crate::value::slot::PREFIX) => {
-                let message = format!("the agent sees `{host}`, which was egress's alone, as `{name}`");
+                let message = format!("`{host}`, so far visible to egress only, is passed to the agent as `{name}`");
                 gain(found, topic, Code::ExposedToken, entry, message);
             }
             Value::Host(host) if is_credential(host) || is_credential(name) => {
-                let message = format!("the agent sees the host's variable `{host}`, a credential, as `{name}`");
+                let message = format!("the host's variable `{host}`, a credential, is passed to the agent as `{name}`");
                 gain(found, topic, Code::ExposedToken, entry, message);
             }
             value => {
-                let message = format!("the agent sees {} as `{name}`", given(value));
+                let message = format!("{} is passed to the agent as `{name}`", given(value));
                 gain(found, topic, Code::ForwardedValue, entry, message);
             }
         }
     }
     for (name, value) in before.difference(&after).copied() {
         let topic = Topic::Forwarded(name.to_owned(), value.clone());
-        let message = format!("the agent no longer sees {} as `{name}`", given(value));
+        let message = format!("{} is no longer passed to the agent as `{name}`", given(value));
         loss(found, topic, old.at_variable(name), message);
     }
     let literals = |reach: &Reach| -> BTreeMap<String, BTreeSet<Value>> {
@@ -333,8 +333,8 @@ fn variables(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
             (None, Some(_)) if old.variables.contains_key(name) => continue,
             (Some(_), None) if new.variables.contains_key(name) => continue,
             (None, Some(_)) => (false, "is set"),
-            (Some(_), None) => (true, "is not set any more"),
-            (before, after) if before != after => (false, "has another text"),
+            (Some(_), None) => (true, "is no longer set"),
+            (before, after) if before != after => (false, "has changed"),
             _ => continue,
         };
         let message = format!("the agent's variable `{name}` {what}");
@@ -349,6 +349,6 @@ fn given(value: &Value) -> String {
     match value {
         Value::Host(name) => format!("the host's variable `{name}`"),
         Value::Prompt(question) if !question.is_empty() => format!("the answer to `{question}`"),
-        Value::Prompt(_) | Value::Literal(_) => "what is answered at launch".to_owned(),
+        Value::Prompt(_) | Value::Literal(_) => "the value entered at launch".to_owned(),
     }
 }

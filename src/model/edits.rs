@@ -27,7 +27,7 @@ impl Edit {
         match self {
             Edit::File(problem) => format!("`{path}` {}", visible::line(problem)),
             Edit::Foreign => format!("`{path}` {}", super::rebuild::FOREIGN),
-            Edit::Unknown => format!("`{path}` has another text, in a tree that is not judged"),
+            Edit::Unknown => format!("`{path}` has changed, in a tree that was not checked"),
         }
     }
 }
@@ -47,7 +47,7 @@ pub fn edits<'e>(edited: impl IntoIterator<Item = (&'e String, &'e Edit)>) -> Ve
 /// The changes that say that it does so no longer.
 pub fn mended<'e>(paths: impl IntoIterator<Item = &'e String>) -> Vec<Change> {
     let told = |path: &String| {
-        let message = format!("`{}` is what a build writes again, or gone", visible::line(path));
+        let message = format!("`{}` matches what a build writes again, or was removed", visible::line(path));
         change(Topic::Edited(path.clone()), Direction::Loss, Code::Narrowed, message)
     };
     paths.into_iter().map(told).collect()
@@ -55,5 +55,5 @@ pub fn mended<'e>(paths: impl IntoIterator<Item = &'e String>) -> Vec<Change> {
 
 /// The change that says that a compiled tree is gone.
 pub fn gone() -> Change {
-    change(Topic::Tree, Direction::Other, Code::TreeGone, "the compiled tree is gone".to_owned())
+    change(Topic::Tree, Direction::Other, Code::TreeGone, "the compiled tree was removed".to_owned())
 }

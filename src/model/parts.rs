@@ -17,9 +17,9 @@ pub(super) fn guards(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
                     Purpose::Enforce => Code::WallDown,
                     Purpose::Scan => Code::ScannerOff,
                 };
-                gain(found, Topic::Guard(invariant), code, None, format!("it is no longer so that {invariant}"));
+                gain(found, Topic::Guard(invariant), code, None, format!("guard no longer holds: {invariant}"));
             }
-            (false, true) => loss(found, Topic::Guard(invariant), None, format!("it is so again that {invariant}")),
+            (false, true) => loss(found, Topic::Guard(invariant), None, format!("guard holds again: {invariant}")),
             _ => {}
         }
     }
@@ -31,7 +31,7 @@ pub(super) fn parts(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
         let (before, after) = match (old.parts.get(name), new.parts.get(name)) {
             (Some(before), Some(after)) => (before, after),
             (before, _) => {
-                let what = if before.is_some() { "is gone" } else { "is new" };
+                let what = if before.is_some() { "was removed" } else { "was added" };
                 let topic = Topic::Part(name.clone());
                 found.push(change(topic, Direction::Other, Code::SameReach, format!("`{name}` {what}")));
                 continue;
@@ -63,7 +63,7 @@ pub(super) fn rest(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
         found.push(Change { entry, ..change(topic, Direction::Other, Code::SameReach, message) });
     };
     if old.name != new.name {
-        info(Topic::Name, new.at_name(), format!("the bottle is called `{}`, not `{}`", new.name, old.name));
+        info(Topic::Name, new.at_name(), format!("the bottle is named `{}`, not `{}`", new.name, old.name));
     }
     if old.subnet != new.subnet {
         info(Topic::Subnet, new.at_subnet(), format!("the network is {}, not {}", new.subnet, old.subnet));
@@ -72,9 +72,9 @@ pub(super) fn rest(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
         let paths: BTreeSet<&String> = old.home.keys().chain(new.home.keys()).collect();
         for path in paths {
             let what = match (old.home.get(path), new.home.get(path)) {
-                (None, Some(_)) => "is new",
-                (Some(_), None) => "is gone",
-                (before, after) if before != after => "has another text",
+                (None, Some(_)) => "was added",
+                (Some(_), None) => "was removed",
+                (before, after) if before != after => "has changed",
                 _ => continue,
             };
             info(Topic::HomeFile(path.clone()), None, format!("`{path}` {what}"));

@@ -47,15 +47,13 @@ impl Restart {
     /// What to do, in words.
     pub fn says(self) -> &'static str {
         match self {
-            Restart::Recreate => "take the bottle down and up again: its networks are others",
-            Restart::RebuildImage => "build the agent's image again",
-            Restart::RestartPipelock => "stop pipelock and create it again: it does not take this change while it runs",
-            Restart::ReloadPipelock => "nothing for pipelock: it reads its file again by itself",
-            Restart::RecreateEgress => {
-                "create egress again, through `bottlec exec`: its environment or program is another"
-            }
-            Restart::ReloadEgress => "nothing for egress: it reads its routes again by itself",
-            Restart::RecreateAgent => "create the agent again, through `bottlec exec`",
+            Restart::Recreate => "take the bottle down and up again: its networks have changed",
+            Restart::RebuildImage => "rebuild the agent's image",
+            Restart::RestartPipelock => "stop and recreate pipelock: it does not apply this change while it runs",
+            Restart::ReloadPipelock => "nothing to do for pipelock: it reloads its file by itself",
+            Restart::RecreateEgress => "recreate egress with `bottlec exec`: its environment or program has changed",
+            Restart::ReloadEgress => "nothing to do for egress: it reloads its routes by itself",
+            Restart::RecreateAgent => "recreate the agent with `bottlec exec`",
         }
     }
 }

@@ -115,17 +115,17 @@ pub struct SignIns {
     #[serde(default)]
     pub forward_host_credentials: Option<SignIn>,
     /// With a login inside the bottle, when nothing else is asked for.
-    pub inside: SignIn,
+    pub in_bottle: SignIn,
 }
 
 impl SignIns {
     /// Each with its name.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, &SignIn)> {
-        let SignIns { auth_token, forward_host_credentials, inside } = self;
+        let SignIns { auth_token, forward_host_credentials, in_bottle } = self;
         let asked =
             [("auth_token", auth_token.as_ref()), ("forward_host_credentials", forward_host_credentials.as_ref())];
         let asked = asked.into_iter().filter_map(|(name, sign_in)| Some((name, sign_in?)));
-        asked.chain([("inside", inside)])
+        asked.chain([("in_bottle", in_bottle)])
     }
 }
 

@@ -121,7 +121,7 @@ impl Provider {
             match (&agent.sign_in.auth_token, token, &agent.sign_in.forward_host_credentials, login) {
                 (Some(sign_in), Some(token), _, _) => (sign_in, Some(token.span), Some(token.value.clone())),
                 (_, _, Some(sign_in), Some((login, asked))) => (sign_in, Some(asked), Some(login.token_ref())),
-                _ => (&agent.sign_in.inside, None, None),
+                _ => (&agent.sign_in.in_bottle, None, None),
             };
         let service = service(agent);
         let form = sign_in.credential.clone();

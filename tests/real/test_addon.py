@@ -130,7 +130,7 @@ def test_an_error_in_the_rules_refuses(bottle, tmp_path, row):
     row("egress", "an error in the addon refuses")
     errors = [
         (attacks.OPEN, "def judge_request(", "def judge_request(nonsense, "),
-        (attacks.OPEN, "names = [", "names = 1 / 0, ["),
+        (attacks.OPEN, "names = [host", "names = 1 / 0, [host"),
         (attacks.OPEN, "def drop(", "def drop(nonsense, "),
         # What egress answers itself would go on to a server if there were no answer.
         ("_egress.local", "routes = [\n", "routes = 1 / 0, [\n"),

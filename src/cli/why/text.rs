@@ -25,14 +25,14 @@ pub(super) fn render(asked: &str, why: &Why) -> String {
         return text;
     }
     match edit {
-        None => text.push_str("\nNo change of the manifest can allow it.\n"),
+        None => text.push_str("\nNo change to the manifest can allow it.\n"),
         Some(Edit { file, yaml, opens }) => {
             let place = file.as_ref().map(|file| format!(", in {}", visible::line(file))).unwrap_or_default();
             let _ = writeln!(text, "\nThis would allow it{place}:\n");
             for line in yaml.lines() {
                 let _ = writeln!(text, "  {line}");
             }
-            text.push_str("\nand all that it would open:\n\n");
+            text.push_str("\nand everything that it would open:\n\n");
             for change in opens {
                 let _ = writeln!(text, "  {:8}  {}  {}", change.grade().as_str(), change.code.as_str(), change.message);
             }
@@ -50,7 +50,7 @@ fn hop(text: &mut String, hop: &Hop) {
     };
     let sees = match sees_plaintext {
         Some(true) => ", reads the plain text",
-        Some(false) => ", reads the name alone",
+        Some(false) => ", sees only the host name",
         None => "",
     };
     let style = Style::new().bold();

@@ -93,9 +93,9 @@ fn from<'m>(model: &'m Model, entry: Option<&Entry>) -> Option<&'m Provenance> {
 
 fn agent(model: &Model) -> Hop {
     let at = model.reach.egress.map_or_else(String::new, |address| format!(", at {address}"));
-    let mut steps = vec![step(format!("the agent reaches nothing but egress{at}"), None)];
+    let mut steps = vec![step(format!("the agent can reach only egress{at}"), None)];
     let broken = model.reach.guards.iter().filter(|guard| !guard.satisfied);
-    steps.extend(broken.map(|guard| step(format!("the files do not keep this up: {}", guard.invariant), None)));
+    steps.extend(broken.map(|guard| step(format!("guard does not hold: {}", guard.invariant), None)));
     Hop { name: "agent", outcome: Outcome::Passes, sees_plaintext: None, steps }
 }
 
@@ -122,7 +122,7 @@ fn egress(model: &Model, request: &Request, verdict: &Verdict) -> Hop {
             let entry = reach.at_prefix(host, Some(prefix));
             steps.push(step(format!("the path is below `{}`", prefix.as_str()), from(model, entry.as_ref())));
         }
-        None => steps.push(step("any path goes on, but no `git push`", None)),
+        None => steps.push(step("any path is allowed except `git push`", None)),
     }
     let (says, key) = match (authorization, &route.credential) {
         (Authorization::Injected(slot), Some(credential)) => {
@@ -130,13 +130,13 @@ fn egress(model: &Model, request: &Request, verdict: &Verdict) -> Hop {
             let (form, own) = (injection.form(), dropped(injection));
             // A user says nothing of what the service sees.
             let signs = form.scheme.map_or_else(|| injection.describe(), |scheme| format!("as `{scheme}`"));
-            (format!("the agent's own {own} off; egress signs {signs} with `{token}`, held in {slot}"), "/token_env")
+            (format!("the agent's own {own} removed; egress sends `{token}` {signs}, from {slot}"), "/token_env")
         }
         (Authorization::Kept, _) => {
-            ("the agent's own Authorization goes through, if it has one".to_owned(), "/keep_authorization")
+            ("the agent's own Authorization is kept, if it has one".to_owned(), "/keep_authorization")
         }
         (Authorization::Stripped | Authorization::Injected(_), _) => {
-            ("the agent's own Authorization comes off; egress does not sign".to_owned(), "")
+            ("the agent's own Authorization is removed; egress adds none".to_owned(), "")
         }
     };
     steps.push(step(says, at(key)));
@@ -147,9 +147,9 @@ fn egress(model: &Model, request: &Request, verdict: &Verdict) -> Hop {
 fn dropped(injection: &Injection) -> String {
     let header = injection.header().filter(|name| *name != HeaderName::authorization());
     match (header, injection.parameter()) {
-        (Some(name), _) => format!("Authorization and `{name}` come"),
-        (None, Some(parameter)) => format!("Authorization and query parameter `{parameter}` come"),
-        (None, None) => "Authorization comes".to_owned(),
+        (Some(name), _) => format!("Authorization and `{name}` are"),
+        (None, Some(parameter)) => format!("Authorization and query parameter `{parameter}` are"),
+        (None, None) => "Authorization is".to_owned(),
     }
 }
 
@@ -157,20 +157,20 @@ fn refusal(route: Option<&Route>, request: &Request, rule: Rule) -> String {
     let host = &request.tunnel_host;
     match rule {
         Rule::Internal => "egress could not judge the request".to_owned(),
-        Rule::Stale => "egress does not run on the files that lie there".to_owned(),
+        Rule::Stale => "egress does not run with the files on disk".to_owned(),
         Rule::Host => format!("`{}` has no route", host.escape_debug()),
-        Rule::Port => "only https on port 443 goes on".to_owned(),
+        Rule::Port => "only https on port 443 is allowed".to_owned(),
         Rule::Size => "the request target is longer than 16 KiB, or the headers than 256 KiB".to_owned(),
-        Rule::Header => "a header has a control character, which some server reads as its end".to_owned(),
+        Rule::Header => "a header contains a control character, which some servers read as its end".to_owned(),
         Rule::Framing => "some server could read the request as another one: a version, coding, `Connection` or \
                           `Upgrade` that does not go on"
             .to_owned(),
-        Rule::Authority => format!("the Host header is not for `{host}`, which the tunnel is for"),
-        Rule::Method => format!("`{}` is no method that goes on", request.method.escape_debug()),
-        Rule::GitPush => "it writes to a git repository: no `git push` goes on".to_owned(),
+        Rule::Authority => format!("the Host header is not for `{host}`, the host of the tunnel"),
+        Rule::Method => format!("method `{}` is not allowed", request.method.escape_debug()),
+        Rule::GitPush => "it writes to a git repository: `git push` is not allowed".to_owned(),
         Rule::Slot => "the slot of the route's credential is empty".to_owned(),
         Rule::Path => match route.map(|route| &route.path_allowlist).filter(|paths| !paths.is_any()) {
-            None => "the path is not written as one that every server reads alike".to_owned(),
+            None => "the path is not written in a form that every server reads alike".to_owned(),
             Some(paths) => {
                 format!("the path, read in every way that servers may, is not below {}", paths.quoted(" or "))
             }
@@ -184,7 +184,7 @@ fn pipelock(model: &Model, verdict: &Verdict) -> Hop {
     let Verdict::Allowed { route, .. } = verdict else { return hop(Outcome::NotAsked, None, Vec::new()) };
     let host = &route.host;
     let Some(passage) = route.passage else {
-        let says = format!("`{host}` is not in `api_allowlist`: the files were not made by one build");
+        let says = format!("`{host}` is not in `api_allowlist`: the files are not from one build");
         return hop(Outcome::Refused("allowlist"), Some(false), vec![step(says, None)]);
     };
     let mut steps =
@@ -192,21 +192,21 @@ fn pipelock(model: &Model, verdict: &Verdict) -> Hop {
     match passage {
         Passage::Spliced => {
             let entry = reach.at_spliced(host);
-            let says = "TLS is not opened (`passthrough_domains`): the name is checked, nothing is scanned";
+            let says = "TLS is not intercepted (`passthrough_domains`): only the host name is checked";
             steps.push(step(says, from(model, entry.as_ref())));
         }
         Passage::Scanned => {
             let entry = Entry { file: pipelock::FILE, pointer: "/tls_interception".to_owned() };
-            let says = "TLS is opened; the request is scanned for secrets, the answer for instructions";
+            let says = "TLS is intercepted: the request is scanned for secrets, the answer for instructions";
             steps.push(step(says, from(model, Some(&entry))));
         }
     }
     let entry = Entry { file: pipelock::FILE, pointer: "/internal".to_owned() };
-    let says = format!("refused all the same if `{host}` resolves to a private address (`internal`)");
+    let says = format!("refused anyway if `{host}` resolves to a private address (`internal`)");
     steps.push(step(says, from(model, Some(&entry))));
     for range in &reach.exceptions {
         let from = from(model, reach.at_range(range).as_ref());
-        steps.push(step(format!("but an address of {range} is let pass, for every host (`ssrf`)"), from));
+        steps.push(step(format!("but addresses in {range} are allowed, for every host (`ssrf`)"), from));
     }
     hop(Outcome::Passes, Some(passage == Passage::Scanned), steps)
 }
