@@ -53,7 +53,7 @@ pub fn mended<'e>(paths: impl IntoIterator<Item = &'e String>) -> Vec<Change> {
     paths.into_iter().map(told).collect()
 }
 
-/// The change that says that a compiled tree is gone.
+/// The change that reports a removed compiled tree.
 pub fn gone() -> Change {
     change(Topic::Tree, Direction::Other, Code::TreeGone, "the compiled tree was removed".to_owned())
 }

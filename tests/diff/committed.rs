@@ -87,7 +87,7 @@ fn trees_come_and_go() {
     fs::remove_dir_all(repository.path("golden")).unwrap();
     let (told, code) = since(&repository, &["--fail-on", "high"]);
     assert_eq!((told[0].0.as_str(), told[0].1.as_str(), code), ("golden/dev", "high", Some(1)));
-    assert_eq!(told[0].2[0], "BTL852 the compiled tree is gone");
+    assert_eq!(told[0].2[0], "BTL852 the compiled tree was removed");
 
     build(&repository, "dev.bottle.yaml", "moved");
     let (told, _) = since(&repository, &[]);
@@ -101,7 +101,7 @@ fn trees_come_and_go() {
     fs::remove_dir_all(repository.path("moved")).unwrap();
     fs::remove_file(repository.path("golden/dev/bottle.json")).unwrap();
     let (told, _) = since(&repository, &[]);
-    assert_eq!((told.len(), told[0].2[0].as_str()), (1, "BTL852 the compiled tree is gone"));
+    assert_eq!((told.len(), told[0].2[0].as_str()), (1, "BTL852 the compiled tree was removed"));
 }
 
 #[test]
