@@ -133,7 +133,11 @@ pub struct Route {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend(
-    "oneOf" = [{ "required": ["scheme"] }, { "required": ["header"] }, { "required": ["query"] }],
+    "oneOf" = [
+        { "required": ["scheme"], "properties": { "scheme": true } },
+        { "required": ["header"], "properties": { "header": true } },
+        { "required": ["query"], "properties": { "query": true } },
+    ],
     "dependencies" = { "username": ["scheme"], "prefix": ["header"] }
 ))]
 pub struct Auth {
