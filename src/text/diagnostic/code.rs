@@ -308,7 +308,7 @@ impl Code {
     }
 
     /// Whether the text that the finding points at may be a secret.
-    pub(crate) fn may_point_at_secret(self) -> bool {
+    pub fn may_point_at_secret(self) -> bool {
         self.0.may_point_at_secret
     }
 }
