@@ -56,7 +56,7 @@ fn token(slot: Slot) -> Option<&'static str> {
     held.map(|(_, token)| token).filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
-/// What arrives of a request that goes on.
+/// What arrives of a request that egress lets through.
 #[derive(Default)]
 struct Arrived {
     /// Every `Authorization`.

@@ -324,7 +324,7 @@ fn word<T>(parse: fn(&str) -> Result<T, Refusal>, word: &Spanned<String>, findin
     take(parse(&word.value), code, word.span, findings)
 }
 
-/// Where the one of `scheme`, `header` and `query` stands; a finding if there is none, or more than one.
+/// The place of the one key among `scheme`, `header` and `query`. Reports a finding unless exactly one is set.
 fn one_form(auth: &Spanned<super::Auth>, findings: &mut Findings) -> Option<Span> {
     let forms = forms(&auth.value);
     let Some((first, span)) = forms.first() else {

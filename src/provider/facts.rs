@@ -37,7 +37,7 @@ pub enum HostCredentials {
 /// Why the credential file could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileProblem {
-    /// There is none.
+    /// The file does not exist.
     Missing,
     /// There is no place to look for it: neither the variable nor a home folder is set.
     NoPlace,

@@ -85,7 +85,7 @@ pub enum Role {
     Pipelock,
     /// What they are connected by.
     Network,
-    /// What is none of these.
+    /// None of the above.
     Other,
 }
 

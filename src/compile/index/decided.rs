@@ -89,7 +89,7 @@ impl Decided {
         }
     }
 
-    /// Who decided what stands at the pointer of a file: whoever has the longest pointer that leads there.
+    /// Who decided the entry at a pointer of a file: the longest recorded pointer that is a prefix of it wins.
     pub(super) fn by(&self, file: &str, pointer: &str) -> Option<&Provenance> {
         self.by_entry(&entry(file, pointer))
     }

@@ -56,7 +56,7 @@ impl Data {
     /// As TOML: the keys of a table, then its tables, each with its own heading. Read back.
     ///
     /// # Errors
-    /// When the text is not what the data says. A list of mappings is none of ours.
+    /// When the text does not read back as the data. Lists of mappings are not supported.
     pub fn toml(&self, file: &str) -> Result<String, RenderError> {
         let mut text = HEADER.to_owned();
         table(&mut text, "", self).map_err(|_| RenderError::new(file, "it cannot carry one of the values"))?;
