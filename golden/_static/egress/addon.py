@@ -5,7 +5,7 @@ Every request is refused until each rule below has let it through, so that an er
 too. A refusal is a 403, never a 401, which would make clients refresh or sign out. Each second the files
 are compared with those that egress runs on: another routes.yaml is read (SIGHUP does it at once), and
 closes what it would have refused; for another addon or pipelock.yaml egress must be created again, and
-until then nothing is let through. What is logged is the host that a tunnel is for and the name of the
+until then every request is refused. What is logged is the host that a tunnel is for and the name of the
 rule: no path, which may hold the credential of a route, no header, no token.
 """
 
@@ -48,52 +48,52 @@ def listed(*names: str) -> re.Pattern:
 BREACHES = {
     "internal": (
         "internal",
-        "egress could not judge the request",
+        "egress failed to check the request",
         "report this with its log",
     ),
     "stale": (
         "stale",
         "{reasons}",
-        "create the bottle's services again with `bottlec exec`",
+        "recreate the bottle's services with `bottlec exec`",
     ),
     "host": (
         "host",
         "the bottle has no route for {host}",
-        "add the host under `egress.routes` in the manifest; a regional address of a service is a host of its own",
+        "add the host under `egress.routes` in the manifest; a service's regional address is a separate host",
     ),
     "port": (
         "port",
-        "only https on port 443 is let through",
+        "only https on port 443 is allowed",
         "use https:// without a port",
     ),
     "size": (
         "size",
         "the request target or the headers are too long",
-        "send at most 16 KiB of target and 256 KiB of headers; put what is long into the body",
+        "send at most 16 KiB of target and 256 KiB of headers; put long content in the body",
     ),
     "header": (
         "header",
-        "a header has a control character",
-        "send each header on one line of text",
+        "a header contains a control character",
+        "send the header without it",
     ),
     "framing": (
         "framing",
-        "some server could read the request as another one",
+        "servers may read the request in different ways",
         "use HTTP/1.1, at most the transfer coding `chunked`, and no header names in `Connection`",
     ),
     "upgrade": (
         "framing",
-        "the connection can be switched to a websocket alone",
+        "a connection can only be upgraded to a websocket",
         "send `Upgrade: websocket` with GET and without a body, or no `Upgrade`",
     ),
     "authority": (
         "authority",
-        "the server name, the Host header and the tunnel are not for one and the same host",
-        "send the request through a tunnel of its own",
+        "the TLS server name, the Host header and the tunnel do not name the same host",
+        "open a separate tunnel for each host",
     ),
     "method": (
         "method",
-        "this method is not let through",
+        "this method is not allowed",
         "use another method",
     ),
     "target": (
@@ -108,18 +108,18 @@ BREACHES = {
     ),
     "path": (
         "path",
-        "no `path_allowlist` prefix of {host} admits this path",
-        "add a prefix to the route's `path_allowlist` in the manifest; dots and encoded slashes that could lead out of a prefix are never admitted",
+        "no `path_allowlist` prefix of {host} allows this path",
+        "add a prefix to the route's `path_allowlist` in the manifest; dots and encoded slashes that could lead out of a prefix are never allowed",
     ),
     "git-push": (
         "git-push",
-        "git push is not let through",
+        "git push is not allowed",
         "push from outside the bottle",
     ),
     "binding": (
         "slot",
-        "egress was started with the tokens of other routes",
-        "create egress again with `bottlec exec`",
+        "egress was started with tokens for other routes",
+        "recreate egress with `bottlec exec`",
     ),
     "slot": (
         "slot",
@@ -568,7 +568,7 @@ class Egress:
         self.wire, self.text = Path(), None
         self.started_with: dict[Path, bytes | None] = {}
         self.changed: list[str] = []
-        # The last request that was let through, by the client's connection.
+        # The last allowed request, by the client's connection.
         self.admitted: dict[str, Asked] = {}
 
     def load(self, loader):
@@ -607,7 +607,7 @@ class Egress:
             self.reload()
 
     def reload(self):
-        """Reads the routes; while it cannot, nothing is let through."""
+        """Reads the routes; while it cannot, every request is refused."""
         self.routes, self.is_readable = Routes({}), False
         event, about = "reloaded", {}
         try:
