@@ -364,10 +364,10 @@ fn what_goes_wrong_is_an_error_on_one_line() {
         (
             &unknown[..],
             &[][..],
-            "::error title=bottlec::bottlec diff: bottlec: `1234567890123456789012345678901234567890` is no revision",
+            "::error title=bottlec::bottlec diff: bottlec: `1234567890123456789012345678901234567890` is not a revision",
         ),
-        (&unknown, &[("base", "a --fail-on b")], "bottlec diff: bottlec: `a --fail-on b` is no revision"),
-        (&unknown, &[("base", "HEAD~99")], "bottlec diff: bottlec: `HEAD~99` is no revision"),
+        (&unknown, &[("base", "a --fail-on b")], "bottlec diff: bottlec: `a --fail-on b` is not a revision"),
+        (&unknown, &[("base", "HEAD~99")], "bottlec diff: bottlec: `HEAD~99` is not a revision"),
         (&pull, &[("paths", "\n\n")], "::error title=bottlec::the input `paths` is empty"),
         (
             &pull,

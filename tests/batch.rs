@@ -104,7 +104,7 @@ fn one_broken_bottle_does_not_stop_the_others() {
     let folder = folder(&[&sound[..], &[("out/a/compose.yaml", "services: {}\n")]].concat());
     let run = bottlec(folder.path(), &["build", "a.yaml", "b.yaml", "-o", "out"]);
     assert_eq!(run.status.code(), Some(2));
-    assert!(screen(&run).contains("bottlec did not write it"), "{}", screen(&run));
+    assert!(screen(&run).contains("was not written by bottlec"), "{}", screen(&run));
     assert!(screen(&run).ends_with("\nbuilt 1, unchanged 0, failed 1\n"), "{}", screen(&run));
     assert!(folder.path().join("out/b/bottle.json").exists());
 }

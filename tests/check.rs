@@ -182,12 +182,12 @@ fn concise_and_github_are_a_line_each() {
     let run = bottlec(folder.path(), &["check", "a,b.yaml", "--format", "concise"]);
     assert_eq!(
         stdout(&run),
-        "a,b.yaml:3:3: error[BTL209] `A%` is not a name for a variable (use letters, digits and `_`, and no digit at the start)\n"
+        "a,b.yaml:3:3: error[BTL209] `A%` is not a valid variable name (use letters, digits and `_`; the first character must not be a digit)\n"
     );
     let run = bottlec(folder.path(), &["check", "a,b.yaml", "--format", "github"]);
     assert_eq!(
         stdout(&run),
-        "::error title=bottlec BTL209,file=a%2Cb.yaml,line=3,endLine=3,col=3,endColumn=6::`A%25` is not a name for a variable%0Ause letters, digits and `_`, and no digit at the start\n"
+        "::error title=bottlec BTL209,file=a%2Cb.yaml,line=3,endLine=3,col=3,endColumn=6::`A%25` is not a valid variable name%0Ause letters, digits and `_`; the first character must not be a digit\n"
     );
 }
 

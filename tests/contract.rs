@@ -189,7 +189,7 @@ fn a_definition_can_run_nothing_and_write_nowhere_else() {
     for path in ["../x", "/etc/x", "a/../../x", "a//b", "a b"] {
         refused(".claude.json:", &format!("{path:?}:"), "is not a path below the agent's home");
     }
-    refused("{{ workspace }}", "{{ shell }}", "an unknown word between braces");
+    refused("{{ workspace }}", "{{ shell }}", "unknown placeholder");
     refused("service: anthropic", "service: anthropic\nrun: [sh]", "unknown field `run`");
     refused("format: json", "format: sh", "unknown variant `sh`");
     refused("IS_SANDBOX", "IS-SANDBOX", "");

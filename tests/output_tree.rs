@@ -191,7 +191,7 @@ fn files_that_bottlec_did_not_write_are_in_the_way() {
         let before = listing(&folder.path().join("out"));
         let run = bottlec(folder.path(), &BUILD);
         assert_eq!(run.status.code(), Some(2), "{path}");
-        assert!(screen(&run).contains("bottlec did not write it"), "{path}: {}", screen(&run));
+        assert!(screen(&run).contains("was not written by bottlec"), "{path}: {}", screen(&run));
         assert_eq!(listing(&folder.path().join("out")), before, "{path}");
         assert_eq!(fs::read_to_string(folder.path().join("out/review").join(path)).unwrap(), content);
     }
@@ -213,7 +213,7 @@ fn links_and_other_things_in_the_way_are_refused_and_not_followed() {
         symlink(folder.path().join("elsewhere"), &link).unwrap();
         let run = bottlec(folder.path(), &BUILD);
         assert_eq!(run.status.code(), Some(2), "{place}: {}", screen(&run));
-        assert!(screen(&run).contains("in the way") && screen(&run).contains(place), "{place}: {}", screen(&run));
+        assert!(screen(&run).contains("exists and is not a") && screen(&run).contains(place), "{place}: {}", screen(&run));
         assert_eq!(listing(&folder.path().join("elsewhere")), ["kept"], "{place}");
         assert_eq!(bottlec(folder.path(), &CHECK).status.code(), Some(2), "{place}");
     }

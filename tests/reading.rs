@@ -154,15 +154,15 @@ fn what_is_no_file_or_has_no_end_is_refused_wherever_a_file_is_named() {
     ]);
     // The path, the command, and what is said of that which is too large.
     let readers: [(&str, &[&str], &str); 14] = [
-        ("it.yaml", &["check", "it.yaml"], "more than 1048576 bytes"),
-        ("it.md", &["check", "it.md"], "more than 1048576 bytes"),
-        ("it.yaml", &["build", "it.yaml", "--hermetic", "-o", "out"], "more than 1048576 bytes"),
-        ("it.yaml", &["build", "it.yaml", "plain.yaml", "--hermetic", "-o", "out"], "more than 1048576 bytes"),
-        ("it.yaml", &["plan", "it.yaml"], "more than 1048576 bytes"),
-        ("it.yaml", &["why", "it.yaml", "https://a.example/"], "more than 1048576 bytes"),
-        ("it.yaml", &["diff", "plain.yaml", "it.yaml"], "more than 1048576 bytes"),
-        ("it.yaml", &["check", "child.yaml"], "more than 1048576 bytes"),
-        ("it.md", &["check", "prose.yaml"], "more than 1048576 bytes"),
+        ("it.yaml", &["check", "it.yaml"], "larger than 1048576 bytes"),
+        ("it.md", &["check", "it.md"], "larger than 1048576 bytes"),
+        ("it.yaml", &["build", "it.yaml", "--hermetic", "-o", "out"], "larger than 1048576 bytes"),
+        ("it.yaml", &["build", "it.yaml", "plain.yaml", "--hermetic", "-o", "out"], "larger than 1048576 bytes"),
+        ("it.yaml", &["plan", "it.yaml"], "larger than 1048576 bytes"),
+        ("it.yaml", &["why", "it.yaml", "https://a.example/"], "larger than 1048576 bytes"),
+        ("it.yaml", &["diff", "plain.yaml", "it.yaml"], "larger than 1048576 bytes"),
+        ("it.yaml", &["check", "child.yaml"], "larger than 1048576 bytes"),
+        ("it.md", &["check", "prose.yaml"], "larger than 1048576 bytes"),
         ("it", &["diff", "plain.yaml", "image.yaml"], "is it a Dockerfile?"),
         ("list", &["check", "@list"], "larger than 67108864 bytes"),
         ("list", &["build", "@list", "--hermetic", "-o", "out"], "larger than 67108864 bytes"),
@@ -198,7 +198,7 @@ fn a_size_that_the_system_tells_is_not_believed() {
     }
     let folder = folder(&[("list", "")]);
     let run = at_once(folder.path(), &["check", "/proc/kallsyms"]);
-    assert!(stdout(&run).contains("more than 1048576 bytes"), "{}", stdout(&run));
+    assert!(stdout(&run).contains("larger than 1048576 bytes"), "{}", stdout(&run));
 }
 
 #[test]
@@ -212,14 +212,14 @@ fn a_file_that_grows_is_read_to_the_limit() {
     });
     assert!([Some(0), Some(1)].contains(&end(child, "check").status.code()));
     let run = at_once(folder.path(), &["check", "it.yaml"]);
-    assert!(stdout(&run).contains("BTL005") && stdout(&run).contains("more than 1048576 bytes"), "{}", stdout(&run));
+    assert!(stdout(&run).contains("BTL005") && stdout(&run).contains("larger than 1048576 bytes"), "{}", stdout(&run));
 }
 
 #[test]
 fn a_stdin_without_end_is_read_to_the_limit() {
     let folder = folder(&[]);
     for (arguments, words, code) in [
-        (&["check", "-"] as &[&str], "more than 1048576 bytes", 1),
+        (&["check", "-"] as &[&str], "larger than 1048576 bytes", 1),
         (&["check", "@-"], "the list on stdin is larger than 67108864 bytes", 2),
         (&["build", "@-", "-o", "out"], "the list on stdin is larger than 67108864 bytes", 2),
     ] {

@@ -9,7 +9,7 @@ fn a_message_shows_code_place_line_and_remedy() {
     let folder = folder(&[("review.yaml", "name: review\negress:\n  routes:\n    - hots: crates.io\n")]);
     let run = bottlec(folder.path(), &["build", "review.yaml", "-o", "out"]);
     let expected = "\
-error[BTL101]: a route has no key `hots`
+error[BTL101]: unknown key `hots` in a route
  --> review.yaml:4:7
   |
 4 |     - hots: crates.io
@@ -31,7 +31,7 @@ fn both_places_of_a_conflict_are_shown_across_files() {
     ]);
     let run = bottlec(folder.path(), &["build", "child.yaml", "-o", "out"]);
     assert!(screen(&run).contains("--> child.yaml:4:15"), "{}", screen(&run));
-    assert!(screen(&run).contains("the provider `codex` takes no `auth_token`"), "{}", screen(&run));
+    assert!(screen(&run).contains("the provider `codex` does not support `auth_token`"), "{}", screen(&run));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn misspelt_names_get_the_right_one() {
         let compiled = compile_text(text);
         assert_eq!(compiled.codes.len(), 1, "{text} {:?}", compiled.codes);
         let expected =
-            if right.is_empty() { "the keys here are".to_owned() } else { format!("did you mean `{right}`?") };
+            if right.is_empty() { "valid keys are".to_owned() } else { format!("did you mean `{right}`?") };
         assert!(compiled.messages[0].contains(&expected), "{text} {:?}", compiled.messages);
     }
 }
@@ -121,14 +121,14 @@ fn misspelt_names_get_the_right_one() {
 #[test]
 fn hosts_that_are_no_names_get_their_own_words() {
     for (host, message, help) in [
-        ("https://api.example.com/v1", "no scheme", "write `api.example.com`"),
-        ("api.example.com/v1", "no path", "`path_allowlist`"),
-        ("api.example.com:8443", "no port", "port 443 only"),
-        ("\"*.example.com\"", "no wildcard", "each host"),
-        ("10.0.0.1", "an address", "by name"),
-        ("\"::1\"", "IPv6", "by name"),
+        ("https://api.example.com/v1", "must not have a scheme", "write `api.example.com`"),
+        ("api.example.com/v1", "must not have a path", "`path_allowlist`"),
+        ("api.example.com:8443", "must not have a port", "port 443 only"),
+        ("\"*.example.com\"", "must not have a wildcard", "each host"),
+        ("10.0.0.1", "an address", "a DNS name"),
+        ("\"::1\"", "IPv6", "a DNS name"),
         ("bücher.example", "ASCII", "xn--"),
-        ("a..example", "a label is empty", ""),
+        ("a..example", "an empty label", ""),
         ("a_b.example", "`_` is not allowed", ""),
     ] {
         let compiled = compile_text(&format!("egress: {{ routes: [ {{ host: {host} }} ] }}\n"));

@@ -18,7 +18,7 @@ pub fn run(bytes: &[u8]) {
         assert!(expiry.is_some_and(|expiry| expiry > login::NOW), "{findings:?}");
     } else if !is_withheld && expiry.is_some_and(|expiry| expiry > login::NOW) {
         // What is left are claims that Codex would not read.
-        assert!(findings.iter().any(|found| found.message.contains("would not be read by Codex")), "{findings:?}");
+        assert!(findings.iter().any(|found| found.message.contains("Codex would not accept")), "{findings:?}");
     }
     login::judge(file.as_bytes());
 }

@@ -127,18 +127,18 @@ pub fn check(bottle: &Bottle, plan: &AgentProvisionPlan, egress: &Egress, findin
                 Diagnostic::new(
                     Code::DisplacedPlaceholder,
                     format!(
-                        "`{name}` does not go with egress signing in for the provider `{}`: {effect}",
+                        "`{name}` conflicts with egress signing in for the provider `{}`: {effect}",
                         plan.provider
                     ),
                 )
                 .at(at, "")
-                .help("remove it; egress brings the credential"),
+                .help("remove it; egress sends the credential"),
             );
         } else if guest::owns(name) || plan.guest_env.contains_key(name) || guest::is_reserved(name) {
             findings.push(
-                Diagnostic::new(Code::OwnedVariable, format!("the plan owns the variable `{name}`"))
+                Diagnostic::new(Code::OwnedVariable, format!("the variable `{name}` is set by bottlec"))
                     .at(at, "")
-                    .help("remove it; bottlec sets what leads the agent to egress"),
+                    .help("remove it; bottlec sets the variables that lead the agent to egress"),
             );
         }
         let token = |name: &VariableName| token_refs.get(name.as_str());
@@ -151,10 +151,10 @@ pub fn check(bottle: &Bottle, plan: &AgentProvisionPlan, egress: &Egress, findin
             findings.push(
                 Diagnostic::new(
                     Code::ForwardedCredential,
-                    format!("this would bring the credential `{token_ref}` to the agent"),
+                    format!("this would pass the credential `{token_ref}` to the agent"),
                 )
                 .at(variable.value_span, "bound at launch")
-                .help("remove it; egress puts the credential on the requests that need it"),
+                .help("remove it; egress adds the credential to the requests that need it"),
             );
         }
     }

@@ -16,9 +16,9 @@ pub fn parse(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option
     let at_start = Span { source: id, start: 0, end: u32::try_from(first).unwrap_or(0) };
     if text.len() > yaml::MAX_BYTES {
         findings.push(
-            Diagnostic::new(Code::Limit, format!("the file has more than {} bytes", yaml::MAX_BYTES))
+            Diagnostic::new(Code::Limit, format!("the file is larger than {} bytes", yaml::MAX_BYTES))
                 .at(at_start, "")
-                .help("a manifest is one bottle; is this another file?"),
+                .help("a manifest describes one bottle; is this the right file?"),
         );
         return None;
     }

@@ -220,7 +220,7 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
         _ => findings.push(
             Diagnostic::new(
                 Code::WrongForm,
-                format!("the value does not have the form that it needs: {}", error.masked()),
+                format!("invalid value: {}", error.masked()),
             )
             .at(node.span, "here"),
         ),
@@ -230,7 +230,7 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
 fn wrong_type(root: &Node, steps: &[Step], node: &Node, expected: &str) -> Diagnostic {
     // Nothing has no place of its own; its key has.
     let key = parent_key(root, steps).filter(|_| node.span.start == node.span.end);
-    let message = format!("{} stands where {expected} is expected", node.value.kind());
+    let message = format!("expected {expected}, found {}", node.value.kind());
     let diagnostic =
         Diagnostic::new(Code::WrongType, message).at(key.unwrap_or(node.span), format!("expected {expected}"));
     match (&node.value, expected) {
@@ -242,7 +242,7 @@ fn wrong_type(root: &Node, steps: &[Step], node: &Node, expected: &str) -> Diagn
             diagnostic.help("write `true` or `false`, in lower case and without quotes")
         }
         (_, "a mapping") => diagnostic.help("write `key: value` lines below the key"),
-        (_, "a list") => diagnostic.help("write one `- ` item a line"),
+        (_, "a list") => diagnostic.help("write one `- ` item per line"),
         _ => diagnostic,
     }
 }
@@ -266,20 +266,20 @@ const FORMER_KEYS: &[(&str, Code, &str)] = &[
     (
         "git",
         Code::UnsupportedKey,
-        "bottlec does not compile git remotes; let the agent push through a gate of your own",
+        "bottlec does not set up git remotes; let the agent push through a gate of your own",
     ),
     (
         "git-gate",
         Code::UnsupportedKey,
-        "bottlec does not compile a git gate; let the agent push through a gate of your own",
+        "bottlec does not set up a git gate; let the agent push through one of your own",
     ),
-    ("supervise", Code::UnsupportedKey, "bottlec does not compile a supervisor; remove the key"),
-    ("skills", Code::UnsupportedKey, "skills belong to an agent, not to its bottle; put them into the image"),
-    ("auth_role", Code::RemovedKey, "the provider brings its own credential: use `agent_provider.auth_token`"),
+    ("supervise", Code::UnsupportedKey, "bottlec does not set up a supervisor; remove the key"),
+    ("skills", Code::UnsupportedKey, "skills belong to an agent, not to its bottle; put them in the image"),
+    ("auth_role", Code::RemovedKey, "the provider has its own credential: use `agent_provider.auth_token`"),
     (
         "role",
         Code::RemovedKey,
-        "roles were removed: the provider brings its own routes, and `agent_provider.auth_token` or `forward_host_credentials` their credential",
+        "roles were removed: the provider has its own routes; sign it in with `agent_provider.auth_token` or `forward_host_credentials`",
     ),
     ("git_user", Code::RemovedKey, "set the user's name and e-mail with `env`: GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL"),
     ("cred_proxy", Code::RemovedKey, "write each host as a route under `egress.routes`, with `auth`"),
@@ -289,7 +289,7 @@ const FORMER_KEYS: &[(&str, Code, &str)] = &[
 fn unknown_key(steps: &[Step], key: &Key, known: &[String], beside: &[Entry]) -> Diagnostic {
     let (name, at) = (key.name.as_ref(), key.span);
     if let Some((_, code, help)) = FORMER_KEYS.iter().find(|(former, ..)| *former == name) {
-        let became = if *code == Code::RemovedKey { "was removed" } else { "is not compiled" };
+        let became = if *code == Code::RemovedKey { "was removed" } else { "is not supported" };
         let message = format!("the key `{name}` {became}");
         return Diagnostic::new(*code, message).at(at, "").help(*help);
     }
@@ -301,7 +301,7 @@ fn unknown_key(steps: &[Step], key: &Key, known: &[String], beside: &[Entry]) ->
         Some(key) => format!("`{key}`"),
         None => "a bottle".to_owned(),
     };
-    let diagnostic = Diagnostic::new(Code::UnknownKey, format!("{owner} has no key `{}`", name.escape_debug()))
+    let diagnostic = Diagnostic::new(Code::UnknownKey, format!("unknown key `{}` in {owner}", name.escape_debug()))
         .at(at, "unknown key");
     match nearest(name, known.iter().map(String::as_str)) {
         Some(right) => {
@@ -315,8 +315,8 @@ fn unknown_key(steps: &[Step], key: &Key, known: &[String], beside: &[Entry]) ->
             diagnostic.help(format!("did you mean `{right}`?")).fix(fix)
         }
         None => diagnostic.help(match known {
-            [only] => format!("the only key here is `{only}`"),
-            _ => format!("the keys here are {}", listed(known.iter().map(String::as_str))),
+            [only] => format!("the only valid key is `{only}`"),
+            _ => format!("valid keys are {}", listed(known.iter().map(String::as_str))),
         }),
     }
 }

@@ -75,7 +75,7 @@ fn bottle_name(written: Option<&Spanned<String>>, sources: &Sources, findings: &
     let stem = stem.strip_suffix(".bottle").unwrap_or(stem);
     BottleName::parse(stem).unwrap_or_else(|refusal| {
         findings.push(
-            Diagnostic::new(Code::BottleName, format!("the file's name does not name the bottle: {}", refusal.message))
+            Diagnostic::new(Code::BottleName, format!("the bottle cannot be named after the file: {}", refusal.message))
                 .at(Span { source: id, start: 0, end: 0 }, "no `name` here")
                 .help("add `name:` to the manifest, or rename the file"),
         );
@@ -92,12 +92,12 @@ fn check_settings(
     let AgentProvider { template, auth_token, forward_host_credentials, dockerfile, image } = written;
     let mut refuse_setting = |span: Span, key: &str, takers: Vec<&str>| {
         let takers = takers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let message = format!("the provider `{}` takes no `{key}`", provider.name());
+        let message = format!("the provider `{}` does not support `{key}`", provider.name());
         let mut diagnostic = Diagnostic::new(Code::ProviderSetting, message).at(span, "would have no effect");
         if let Some(template) = template {
             diagnostic = diagnostic.and(template.span, "the provider");
         }
-        findings.push(diagnostic.help(format!("remove it, or choose a provider that takes it: {takers}")));
+        findings.push(diagnostic.help(format!("remove it, or choose a provider that supports it: {takers}")));
     };
     if let Some(token) = auth_token
         && !provider.takes_auth_token()
@@ -134,10 +134,10 @@ fn local_path(path: &Spanned<String>, sources: &Sources, findings: &mut Findings
     let refusal = if text.starts_with(['/', '~']) {
         Refusal::new(
             "the path is absolute",
-            "write it from the manifest's folder; the output must not depend on this machine",
+            "write it relative to the manifest; the output must not depend on this machine",
         )
     } else if text.contains('\\') || text.chars().any(char::is_control) {
-        Refusal::new("the path has a backslash or a control character", "separate folders with `/`")
+        Refusal::new("a path must not contain a backslash or control character", "separate folders with `/`")
     } else {
         return Some(sources.get(path.span.source).resolve(text));
     };
@@ -156,7 +156,7 @@ fn check_image(image: &Spanned<String>, sources: &Sources, findings: &mut Findin
         ImageChoice::Reference(text.to_owned())
     } else {
         let refusal = Refusal::new(
-            "this is neither an image reference nor a local archive",
+            "neither an image reference nor a local archive",
             "write `registry.example.com/agent:1` or `./agent.tar`",
         );
         return take(Err(refusal), Code::Image, image.span, findings);
@@ -234,9 +234,9 @@ fn check_paths(written: &Spanned<Vec<Spanned<String>>>, findings: &mut Findings)
     // A list whose items have been refused is not an empty one.
     if written.value.is_empty() && !findings.has_error_within(written.span) {
         findings.push(
-            Diagnostic::new(Code::NoEffect, "an empty `path_allowlist` admits every path")
+            Diagnostic::new(Code::NoEffect, "an empty `path_allowlist` allows every path")
                 .at(written.span, "no prefix")
-                .help("list the prefixes, or remove the key if every path is meant"),
+                .help("list the prefixes, or remove the key to allow every path"),
         );
     }
     let mut paths: Vec<Spanned<PathPrefix>> = Vec::new();
@@ -258,7 +258,7 @@ fn check_paths(written: &Spanned<Vec<Spanned<String>>>, findings: &mut Findings)
                     format!("`{}` adds nothing to `{}`", path.value.as_str(), wider.value.as_str()),
                 )
                 .at(path.span, "no effect")
-                .and(wider.span, "admits it already")
+                .and(wider.span, "already allows it")
                 .help("remove one of the two"),
             );
         }
@@ -272,7 +272,7 @@ fn check_auth(auth: &Spanned<super::Auth>, findings: &mut Findings) -> Option<Wr
     let span = one_form(auth, findings)?;
     if let (Some(prefix), None) = (prefix, header) {
         findings.push(
-            Diagnostic::new(Code::Auth, "`prefix` belongs to `header`")
+            Diagnostic::new(Code::Auth, "`prefix` is only valid with `header`")
                 .at(prefix.span, "would have no effect")
                 .and(span, "signs without one")
                 .help("remove `prefix`, or name the `header`"),
@@ -281,9 +281,9 @@ fn check_auth(auth: &Spanned<super::Auth>, findings: &mut Findings) -> Option<Wr
     }
     if let (Some(username), None) = (username, scheme.as_ref().filter(|scheme| scheme.value == Scheme::Basic)) {
         findings.push(
-            Diagnostic::new(Code::Auth, "`username` belongs to scheme `Basic`")
+            Diagnostic::new(Code::Auth, "`username` is only valid with scheme `Basic`")
                 .at(username.span, "would have no effect")
-                .and(span, if scheme.is_some() { "this scheme has no user" } else { "signs without a user" })
+                .and(span, if scheme.is_some() { "this scheme has no username" } else { "signs without a username" })
                 .help("remove `username`, or write `scheme: Basic`"),
         );
         return None;

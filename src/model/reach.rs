@@ -108,7 +108,7 @@ impl Reach {
             Pipelock::parse(file(pipelock::FILE)?).map_err(|problem| Unreadable::new(pipelock::FILE, problem))?;
         let lists = pipelock.lists();
         let parse =
-            |range: &String| range.parse::<IpNet>().map_err(|_| Unreadable::new(pipelock::FILE, "a range is none"));
+            |range: &String| range.parse::<IpNet>().map_err(|_| Unreadable::new(pipelock::FILE, "not a valid CIDR range"));
         let mut reach = Reach {
             name: index.name().to_owned(),
             hermetic: index.is_hermetic(),
@@ -142,7 +142,7 @@ impl Reach {
                 None => None,
                 Some((injection, slot)) => {
                     let named = index.tokens().find(|token| token.slot == slot);
-                    let named = named.ok_or_else(|| Unreadable::new(INDEX, format!("says nothing of {slot}")))?;
+                    let named = named.ok_or_else(|| Unreadable::new(INDEX, format!("does not list {slot}")))?;
                     Some(Credential { injection, token_ref: named.token_ref.clone(), slot })
                 }
             };

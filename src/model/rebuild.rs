@@ -27,7 +27,7 @@ pub struct Rebuilt {
 }
 
 /// What is wrong with an entry that no build writes.
-pub const FOREIGN: &str = "is in the bottle's folder and no build writes it";
+pub const FOREIGN: &str = "is in the bottle's folder but is not part of the build";
 /// A file that says something else than a build writes.
 pub const OTHERWISE: &str = "is not what a build of this release writes";
 
@@ -42,7 +42,7 @@ pub fn rebuild(index: &Index, files: &BTreeMap<String, Vec<u8>>) -> Rebuilt {
     let mut deviations = BTreeMap::new();
     for artifact in tree.artifacts.iter().filter(|artifact| artifact.path != INDEX) {
         let problem = match files.get(&artifact.path) {
-            None => format!("is not among the files of {INDEX}"),
+            None => format!("is not listed in {INDEX}"),
             Some(found) if found.as_slice() == artifact.content.as_bytes() => continue,
             Some(_) => OTHERWISE.to_owned(),
         };
@@ -56,7 +56,7 @@ pub fn rebuild(index: &Index, files: &BTreeMap<String, Vec<u8>>) -> Rebuilt {
 
 fn compiled(index: &Index, files: &BTreeMap<String, Vec<u8>>) -> Result<Tree, String> {
     if !index.is_of_this_release() {
-        return Err("is of another release of bottlec: build it again".to_owned());
+        return Err("is from another release of bottlec: rebuild it".to_owned());
     }
     let variables = files.get(environment::FILE).map(|file| String::from_utf8_lossy(file)).unwrap_or_default();
     let texts: BTreeMap<&str, &str> = variables.split('\n').filter_map(|line| line.split_once('=')).collect();
@@ -104,7 +104,7 @@ fn of_index(index: &Index, tree: &Tree, files: &BTreeMap<String, Vec<u8>>) -> Op
     // A key that no release of ours knows is not in what was read.
     let text = render::json(INDEX, index).ok()?;
     let found = files.get(INDEX)?;
-    (found.as_slice() != text.as_bytes()).then(|| format!("{OTHERWISE}: it has another form"))
+    (found.as_slice() != text.as_bytes()).then(|| format!("{OTHERWISE}: its formatting differs"))
 }
 
 impl Rebuilt {

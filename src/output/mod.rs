@@ -73,7 +73,7 @@ pub fn folder(out: &Path, tree: &Tree) -> PathBuf {
 pub fn write(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<Written> {
     let (index, files) = match tree.artifacts.split_last() {
         Some((index, files)) if index.path == INDEX => (index, files),
-        _ => bail!("a tree without {INDEX}"),
+        _ => bail!("the tree has no {INDEX}"),
     };
     let mut place = Place::make(&folder(out, tree))?;
     place.lock()?;
@@ -85,7 +85,7 @@ pub fn write(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<Written> {
     let owned = Owned::read(&mut place)?;
     if matches!(owned.index, OldIndex::Conflicted) && overwrite == Overwrite::Nothing {
         bail!(
-            "{} has git conflict markers: write the tree anew with --update, or resolve them",
+            "{} contains git conflict markers: resolve them, or rebuild the tree with --update",
             place.shown(INDEX).display()
         );
     }
@@ -94,7 +94,7 @@ pub fn write(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<Written> {
         let state = state(&mut place, file)?;
         if matches!(state, State::Other) && !owned.has(&mut place, &file.path, overwrite)? {
             bail!(
-                "{} is in the way and bottlec did not write it: move it, or choose another folder with -o",
+                "{} exists and was not written by bottlec: move it, or choose another folder with -o",
                 place.shown(&file.path).display()
             );
         }
@@ -107,7 +107,7 @@ pub fn write(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<Written> {
     for file in &changed {
         // What a killed build left is gone by now.
         if let Some(path) = place.beside(&file.path)? {
-            bail!("{} is in the way: move it, or choose another folder with -o", path.display());
+            bail!("{} already exists: move it, or choose another folder with -o", path.display());
         }
     }
     if changed.is_empty() && stale.is_empty() && !owned.is_unfinished {
@@ -159,7 +159,7 @@ pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> 
             There::File(found) => {
                 let mode = found.mode();
                 let Some(bytes) = found.bytes()? else {
-                    bail!("{} is larger than any file of a build", shown.display())
+                    bail!("{} is larger than any file that a build writes", shown.display())
                 };
                 if bytes != artifact.content.as_bytes() {
                     Some(Difference::Content(String::from_utf8_lossy(&bytes).into_owned()))

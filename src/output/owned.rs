@@ -109,7 +109,7 @@ impl Owned {
         pending
             .files
             .extend(self.listed.iter().filter(|old| !pending.files.contains(old)).cloned().collect::<Vec<_>>());
-        let content = serde_json::to_string(&pending).context("the index does not become JSON")?;
+        let content = serde_json::to_string(&pending).context("cannot write the index as JSON")?;
         place.replace(&Artifact::public(PENDING, content))
     }
 }

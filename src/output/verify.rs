@@ -78,9 +78,9 @@ impl Fault {
         match self {
             Fault::Missing => "is missing",
             Fault::Changed => "was changed",
-            Fault::Conflicted => "has git conflict markers",
-            Fault::NoFile => "is not a regular file, or lies behind a link",
-            Fault::TooLarge => "is larger than any file of a build",
+            Fault::Conflicted => "contains git conflict markers",
+            Fault::NoFile => "is not a regular file, or is behind a link",
+            Fault::TooLarge => "is larger than any file that a build writes",
             Fault::Outside => "is outside the bottle's folder",
         }
     }

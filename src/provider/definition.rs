@@ -199,7 +199,7 @@ fn filled(text: String) -> Result<String, String> {
     let text = WORDS.iter().fold(text, |text, (word, value)| text.replace(word, value));
     if text.contains("{{") {
         let known = WORDS.map(|(word, _)| word).join(", ");
-        return Err(format!("an unknown word between braces in `{}`; known are {known}", text.escape_debug()));
+        return Err(format!("unknown placeholder in `{}`; known placeholders are {known}", text.escape_debug()));
     }
     Ok(text)
 }

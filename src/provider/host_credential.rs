@@ -97,7 +97,7 @@ pub fn remedy(name: &str) -> String {
             "remove it and let egress send it: a route for the service's host with `auth: {{ scheme: Bearer, token_ref: {name} }}`"
         ),
         Way::Client => {
-            "remove it; egress cannot send it, so if the agent must have it, take one that can do no more than its task"
+            "remove it; egress cannot send it. If the agent must have it, use one that is limited to the task"
                 .to_owned()
         }
     }

@@ -172,7 +172,7 @@ impl Provider {
         match self.host_login() {
             Some(login) => (login.token)(host, prepared),
             None => Err(Refusal::new(
-                format!("the provider `{}` takes no token from the host's files", self.name),
+                format!("the provider `{}` does not read a token from the host", self.name),
                 "build the bottle again with `bottlec build`",
             )),
         }

@@ -89,10 +89,10 @@ fn parse(comment: Comment) -> Result<Acceptance, String> {
     let mut words = words.split_whitespace().skip(1);
     let code = words.next().unwrap_or_default();
     let graded = Code::BUILT_IN.iter().copied().find(|known| known.is(code) && known.grade().is_some());
-    let code = graded.ok_or_else(|| "this comment accepts no graded change".to_owned())?;
+    let code = graded.ok_or_else(|| "this comment does not name a graded change".to_owned())?;
     let (until, date) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let date = date.parse::<Date>().ok().filter(|parsed| until == "until" && parsed.to_string() == date);
-    let until = date.ok_or_else(|| format!("the acceptance of {} has no day", code.as_str()))?;
+    let until = date.ok_or_else(|| format!("the acceptance of {} needs a date", code.as_str()))?;
     Ok(Acceptance { span, line, is_alone, code, until, reason: words.collect::<Vec<_>>().join(" ") })
 }
 
@@ -114,15 +114,15 @@ pub fn report(acceptances: &[(Acceptance, bool)], today: Date, findings: &mut Fi
         let code = code.as_str();
         if *is_used && *until < today {
             findings.push(
-                Diagnostic::new(Code::ExpiredAcceptance, format!("{code} was accepted until {until}, which is over"))
+                Diagnostic::new(Code::ExpiredAcceptance, format!("{code} was accepted only until {until}"))
                     .at(*span, "")
-                    .help("look at the change anew: give it another day, or take it back"),
+                    .help("review the change again: set a new date, or undo the change"),
             );
         } else if !is_used && span.source == SourceId(0) {
             findings.push(
-                Diagnostic::new(Code::UnusedAcceptance, format!("there is no {code} here to accept"))
+                Diagnostic::new(Code::UnusedAcceptance, format!("there is no {code} to accept here"))
                     .at(*span, "")
-                    .help("remove the comment once the change has landed; it accepts what stands on its own line"),
+                    .help("remove the comment once the change has landed; it only applies to its own line"),
             );
         }
     }

@@ -175,9 +175,9 @@ impl TryFrom<Form> for Injection {
             Form { scheme: None, username: None, header: None, prefix: None, query: Some(parameter) } => {
                 Injection::Query { parameter }
             }
-            _ => return Err("the credential has no form that egress knows".to_owned()),
+            _ => return Err("the credential has a form that egress does not support".to_owned()),
         };
-        if injection.form() == form { Ok(injection) } else { Err("the credential has a scheme of its own".to_owned()) }
+        if injection.form() == form { Ok(injection) } else { Err("the credential must be written with its scheme".to_owned()) }
     }
 }
 
@@ -196,7 +196,7 @@ impl Prefix {
     pub fn parse(text: &str) -> Result<Prefix, Refusal> {
         if may_hold_token(text) {
             return Err(Refusal::new(
-                "this looks like a token, not like the text before one",
+                "this looks like a token, not the text before one",
                 "write what stands before the token, such as `\"Bot \"`; the token is named by `token_ref`",
             ));
         }
@@ -208,7 +208,7 @@ impl Prefix {
         }
         if text.ends_with(|last: char| last.is_ascii_alphanumeric()) {
             return Err(Refusal::new(
-                "the token follows the prefix at once, and would be one word with it",
+                "the token would run into the prefix, with no blank between them",
                 format!("write `\"{} \"` with the blank, in double quotes", text.escape_debug()),
             ));
         }
@@ -236,8 +236,8 @@ impl Username {
     pub fn parse(text: &str) -> Result<Username, Refusal> {
         if text.is_empty() || text.contains(':') || text.chars().any(char::is_control) {
             return Err(Refusal::new(
-                "a user of scheme `Basic` has no `:` and no control character",
-                "write the user's name alone",
+                "a username for scheme `Basic` must not contain `:` or a control character",
+                "write only the username",
             ));
         }
         Ok(Username(text.to_owned()))
@@ -264,12 +264,12 @@ impl Parameter {
     pub fn parse(text: &str) -> Result<Parameter, Refusal> {
         let help = "write the name of the parameter that the service reads its key from, such as `key`";
         if may_hold_token(text) {
-            return Err(Refusal::new("this looks like a token, not like the name of a query parameter", help));
+            return Err(Refusal::new("this looks like a token, not the name of a query parameter", help));
         }
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._~$-".contains(&byte);
         if text.is_empty() || !text.bytes().all(allowed) {
             let message =
-                format!("`{}` is not the name of a query parameter that needs no encoding", text.escape_debug());
+                format!("`{}` is not a query parameter that can be sent without encoding", text.escape_debug());
             return Err(Refusal::new(message, help));
         }
         Ok(Parameter(text.to_owned()))

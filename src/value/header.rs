@@ -44,11 +44,11 @@ impl HeaderName {
     pub fn parse(text: &str) -> Result<HeaderName, Refusal> {
         let help = "write the name of the header that the service reads its key from, such as `x-api-key`";
         if may_hold_token(text) {
-            return Err(Refusal::new("this looks like a token, not like the name of a header", help));
+            return Err(Refusal::new("this looks like a token, not the name of a header", help));
         }
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if text.is_empty() || !text.bytes().all(allowed) {
-            return Err(Refusal::new(format!("`{}` is not the name of a header", text.escape_debug()), help));
+            return Err(Refusal::new(format!("`{}` is not a valid header name", text.escape_debug()), help));
         }
         let name = text.to_ascii_lowercase();
         let folded = folded(&name);

@@ -23,43 +23,43 @@ impl Host {
     pub fn parse(text: &str) -> Result<Host, Refusal> {
         let refuse = |message: String, help: &str| Err(Refusal::new(message, help));
         if text.is_empty() {
-            return refuse("the host is empty".into(), "write a DNS name such as `api.example.com`");
+            return refuse("a host must not be empty".into(), "write a DNS name such as `api.example.com`");
         }
         if let Some((_, rest)) = text.split_once("://") {
             let host = rest.split(['/', ':']).next().unwrap_or_default();
             return refuse(
-                "a host has no scheme".into(),
+                "a host must not have a scheme".into(),
                 &format!("write `{host}`; egress speaks https on port 443 only"),
             );
         }
         if let Some((host, _)) = text.split_once('/') {
             return refuse(
-                "a host has no path".into(),
+                "a host must not have a path".into(),
                 &format!("write `{host}` and put the path under `path_allowlist`"),
             );
         }
         if text.contains('*') {
             return refuse(
-                "a host has no wildcard".into(),
-                "name each host that the agent needs in a route of its own",
+                "a host must not have a wildcard".into(),
+                "add a route for each host that the agent needs",
             );
         }
         if text.starts_with('[') || text.matches(':').count() > 1 {
-            return refuse("an IPv6 address is not a DNS name".into(), "routes are by name; give the server a name");
+            return refuse("an IPv6 address is not a DNS name".into(), "a route needs a DNS name; give the server one");
         }
         if let Some((host, _)) = text.split_once(':') {
             return refuse(
-                "a host has no port".into(),
+                "a host must not have a port".into(),
                 &format!("write `{host}`; egress speaks https on port 443 only"),
             );
         }
         if !text.is_ascii() {
-            return refuse("a host is written in ASCII".into(), "write the name's `xn--` form");
+            return refuse("a host must be ASCII".into(), "write the name's `xn--` form");
         }
         let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         if name.len() > 253 {
             return refuse(
-                format!("a DNS name has at most 253 characters and this has {}", name.len()),
+                format!("a DNS name must not have more than 253 characters; this one has {}", name.len()),
                 "check the name",
             );
         }
@@ -74,12 +74,12 @@ impl Host {
         // Each label may be well, and one that is written from the right beside one that begins with a digit not.
         if name.contains("xn--") && !idna::domain_to_ascii(&name).is_ok_and(|ascii| ascii == name) {
             return refuse(
-                format!("clients cannot ask for `{name}`: its labels do not go together"),
-                "check the `xn--` labels; a name is written in one direction",
+                format!("`{name}` is not a valid name: clients cannot resolve labels that are combined like this"),
+                "check the `xn--` labels; a name must not mix writing directions",
             );
         }
         if name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) {
-            return refuse("an address is not a DNS name".into(), "routes are by name; give the server a name");
+            return refuse("an address is not a DNS name".into(), "a route needs a DNS name; give the server one");
         }
         Ok(Host(name))
     }
@@ -92,19 +92,19 @@ impl Host {
 
 fn label_problem(label: &str) -> Option<String> {
     if label.is_empty() {
-        return Some("a label is empty".into());
+        return Some("it has an empty label".into());
     }
     if label.len() > 63 {
-        return Some("a label has more than 63 characters".into());
+        return Some("it has a label of more than 63 characters".into());
     }
     if let Some(c) = label.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-') {
         return Some(format!("`{}` is not allowed in a label", c.escape_debug()));
     }
     if label.starts_with('-') || label.ends_with('-') {
-        return Some("a label starts or ends with `-`".into());
+        return Some("it has a label that starts or ends with `-`".into());
     }
     let is_misread = label.starts_with("xn--") && !is_read_alike(label);
-    is_misread.then(|| format!("`{label}` is not how IDNA 2003 writes any letters, and egress goes by that"))
+    is_misread.then(|| format!("`{label}` is not valid in IDNA 2003, which egress uses"))
 }
 
 /// Whether an `xn--` label is what all its readers make of the letters that it stands for. mitmproxy decodes it by

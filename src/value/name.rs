@@ -26,8 +26,8 @@ impl BottleName {
             return Ok(BottleName(text.to_owned()));
         }
         Err(Refusal::new(
-            format!("`{}` is not a name for a bottle", text.escape_debug()),
-            "use lower-case letters, digits and `-`, a letter first, at most 40 characters",
+            format!("`{}` is not a valid bottle name", text.escape_debug()),
+            "use at most 40 lower-case letters, digits and `-`, starting with a letter",
         ))
     }
 

@@ -20,11 +20,11 @@ impl Subnet {
     pub fn parse(text: &str) -> Result<Subnet, Refusal> {
         let help = "write a range such as `10.200.7.0/24`";
         let Ok(net) = text.parse::<Ipv4Net>() else {
-            return Err(Refusal::new("this is not an IPv4 range", help));
+            return Err(Refusal::new("not a valid IPv4 range", help));
         };
         if net.prefix_len() != 24 {
             return Err(Refusal::new(
-                format!("the bottle's network is a /24 and this is a /{}", net.prefix_len()),
+                format!("the bottle's network must be a /24; this is a /{}", net.prefix_len()),
                 help,
             ));
         }
@@ -34,7 +34,7 @@ impl Subnet {
         if !net.addr().is_private() {
             return Err(Refusal::new(
                 "the range is not private",
-                "take one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
+                "use one in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
             ));
         }
         Ok(Subnet(net))
@@ -85,10 +85,10 @@ pub fn parse_ssrf_exception(text: &str) -> Result<IpNet, Refusal> {
         };
         let one = text.parse::<IpAddr>().ok().map(|address| IpNet::from(address).to_string());
         let one = one.filter(|one| parse_ssrf_exception(one).is_ok());
-        return Err(Refusal::new("this is not a range of addresses (CIDR)", help).instead(one));
+        return Err(Refusal::new("not a valid CIDR range", help).instead(one));
     };
     if net.prefix_len() == 0 {
-        return Err(Refusal::new("a /0 excepts every address", "name the range that the host lies in"));
+        return Err(Refusal::new("a /0 would allow every address", "use the range that the host's address is in"));
     }
     if net.addr() != net.network() {
         return Err(Refusal::new("the range has host bits set", format!("write `{}`", net.trunc())));
@@ -96,8 +96,8 @@ pub fn parse_ssrf_exception(text: &str) -> Result<IpNet, Refusal> {
     for forbidden in forbidden_exceptions() {
         if forbidden.contains(&net) || net.contains(&forbidden) {
             return Err(Refusal::new(
-                format!("the range reaches {forbidden}, link-local addresses or a cloud's metadata service"),
-                "name a smaller range that leaves it out",
+                format!("the range includes {forbidden}: link-local addresses or a cloud's metadata service"),
+                "use a smaller range that excludes it",
             ));
         }
     }

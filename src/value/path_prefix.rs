@@ -25,47 +25,47 @@ impl PathPrefix {
     pub fn parse(text: &str) -> Result<PathPrefix, Refusal> {
         let refuse = |message: &str, help: &str| Err(Refusal::new(message, help));
         if !text.starts_with('/') {
-            return refuse("a path prefix starts with `/`", &format!("write `/{}`", text.escape_debug()));
+            return refuse("a path prefix must start with `/`", &format!("write `/{}`", text.escape_debug()));
         }
         if text.contains(['?', '#']) {
-            return refuse("a path prefix has no query or fragment", "write the path alone; queries are not compared");
+            return refuse("a path prefix must not have a query or fragment", "write only the path; queries are not compared");
         }
         if text.contains('%') {
-            return refuse("a path prefix is not percent-encoded", "stop the prefix before the encoded segment");
+            return refuse("a path prefix must not be percent-encoded", "end the prefix before the encoded segment");
         }
         if text.contains('\\') {
-            return refuse("a path has no backslash", "write `/`");
+            return refuse("a path prefix must not have a backslash", "write `/`");
         }
         let allowed = |c: char| c.is_ascii_alphanumeric() || "!$&'()*+,./:;=@_~-".contains(c);
         if let Some(c) = text.chars().find(|&c| !allowed(c)) {
             return refuse(
-                &format!("a path does not carry `{}` unencoded", c.escape_debug()),
-                "stop the prefix before that segment",
+                &format!("a path prefix must not contain `{}`", c.escape_debug()),
+                "end the prefix before that segment",
             );
         }
         let mut segments = text[1..].split('/').peekable();
         while let Some(segment) = segments.next() {
             match segment {
                 "." | ".." => {
-                    return refuse("a path prefix has no `.` or `..` segment", "write the path that is meant");
+                    return refuse("a path prefix must not have a `.` or `..` segment", "write the path that you mean");
                 }
                 // Some file systems drop dots at the end.
                 dots if !dots.is_empty() && dots.bytes().all(|b| b == b'.') => {
                     return refuse(
-                        "egress lets no path through that has a segment of dots alone",
-                        "stop the prefix before that segment",
+                        "egress refuses every path with a segment of dots",
+                        "end the prefix before that segment",
                     );
                 }
-                "" if segments.peek().is_some() => return refuse("a path prefix has no `//`", "write one `/`"),
+                "" if segments.peek().is_some() => return refuse("a path prefix must not have `//`", "write one `/`"),
                 _ => {}
             }
         }
         if text.contains(';') {
-            return refuse("a path prefix has no `;` parameters", "stop the prefix before the `;`");
+            return refuse("a path prefix must not have `;` parameters", "end the prefix before the `;`");
         }
         if text.to_ascii_lowercase().contains("git-receive-pack") {
             return refuse(
-                "egress lets no `git push` through, whatever the prefix",
+                "egress refuses `git push`, whatever the prefix",
                 "remove it; push from outside the bottle",
             );
         }

@@ -103,7 +103,7 @@ impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match deserializer.deserialize_str(Reader)? {
             SecretJson::Text(text) => Ok(text),
-            _ => Err(serde::de::Error::custom("not a text")),
+            _ => Err(serde::de::Error::custom("not a string")),
         }
     }
 }

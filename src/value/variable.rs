@@ -31,8 +31,8 @@ impl VariableName {
             return Ok(VariableName(text.to_owned()));
         }
         Err(Refusal::new(
-            format!("`{}` is not a name for a variable", text.escape_debug()),
-            "use letters, digits and `_`, and no digit at the start",
+            format!("`{}` is not a valid variable name", text.escape_debug()),
+            "use letters, digits and `_`; the first character must not be a digit",
         ))
     }
 
@@ -58,7 +58,7 @@ impl TokenRef {
     pub fn parse(text: &str) -> Result<TokenRef, Refusal> {
         let help = "write the name of the host variable that holds the token, such as `GITEA_TOKEN`";
         if looks_like_token(text) || text.len() > 100 {
-            return Err(Refusal::new("this looks like a token, not like the name of a variable", help));
+            return Err(Refusal::new("this looks like a token, not the name of a variable", help));
         }
         VariableName::parse(text)
             .map(TokenRef)
@@ -119,7 +119,7 @@ impl Binding {
     pub fn parse(text: &str) -> Result<Binding, Refusal> {
         if let Some(question) = text.strip_prefix('?') {
             return match question.chars().find(|c| c.is_control()) {
-                Some(_) => Err(Refusal::new("a question is one line of text", "remove the line break")),
+                Some(_) => Err(Refusal::new("a question must be a single line", "remove the line break")),
                 None => Ok(Binding::Prompt(question.trim().to_owned())),
             };
         }
@@ -135,7 +135,7 @@ impl Binding {
             let tail = &rest[at + 1..];
             if tail.starts_with('{') {
                 return Err(Refusal::new(
-                    "a host variable is the whole value or nothing of it",
+                    "a host variable must be the whole value",
                     "write `${NAME}` alone, or `$${` for the text `${`",
                 ));
             }
@@ -151,12 +151,12 @@ impl Binding {
 fn carriable(value: &str) -> Result<(), Refusal> {
     if value.contains(['\n', '\r', '\0']) {
         return Err(Refusal::new(
-            "a value with a line break or NUL does not fit into an env file",
+            "an env file cannot hold a value with a line break or NUL",
             "encode the value, base64 for example, and decode it in the bottle",
         ));
     }
     if value.len() > MAX_LINE - 256 {
-        return Err(Refusal::new("the value is too long for a line of an env file", "put it into a file of the image"));
+        return Err(Refusal::new("the value is too long for a line of an env file", "put it in a file in the image"));
     }
     Ok(())
 }

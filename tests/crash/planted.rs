@@ -82,12 +82,12 @@ fn refused(place: &str, (what, plant): (&str, Plant), words: &str, codes: [i32; 
 #[test]
 fn what_is_no_file_in_the_place_of_a_file_is_refused_and_not_waited_for() {
     for plant in PLANTS {
-        refused("out/review/compose.yaml", plant, "is in the way and is not a file", [2, 2, 1, 1, 2]);
+        refused("out/review/compose.yaml", plant, "exists and is not a file", [2, 2, 1, 1, 2]);
     }
     // Without its index, a tree is not judged.
     for (place, diff) in [("out/review/agent/agent.env", 1), ("out/review/bottle.json", 2)] {
         for plant in [LINK, FIFO] {
-            refused(place, plant, "is in the way and is not a file", [2, 2, 1, diff, 2]);
+            refused(place, plant, "exists and is not a file", [2, 2, 1, diff, 2]);
         }
     }
     // One of an earlier build that the plan no longer has.
@@ -103,24 +103,24 @@ fn what_is_no_folder_in_the_place_of_a_folder_is_refused_and_not_followed() {
     let [_, folder, ..] = PLANTS;
     for place in ["out/review/agent", "out/review/egress", "out/review/agent/home/.codex"] {
         for plant in [folder, FIFO] {
-            refused(place, plant, "is in the way and is not a folder", [2, 2, 1, 1, 2]);
+            refused(place, plant, "exists and is not a folder", [2, 2, 1, 1, 2]);
         }
     }
-    refused("out/review", FIFO, "is in the way and is not a folder", [2, 2, 2, 2, 2]);
-    refused("out/review", folder, "is in the way and is not a folder", [2, 2, 2, 2, 2]);
+    refused("out/review", FIFO, "exists and is not a folder", [2, 2, 2, 2, 2]);
+    refused("out/review", folder, "exists and is not a folder", [2, 2, 2, 2, 2]);
     for plant in [LINK, FIFO] {
-        refused("out", plant, "out is in the way and is not a folder", [2, 2, 2, 2, 2]);
+        refused("out", plant, "out exists and is not a folder", [2, 2, 2, 2, 2]);
     }
 }
 
 #[test]
 fn what_stands_where_a_build_writes_for_itself_is_refused_and_stays() {
     for plant in PLANTS {
-        refused("out/review/.bottle.json.pending", plant, "is in the way", [2, 2, 1, 2, 2]);
-        refused("out/review/..bottle.json.pending.bottlec-new", plant, "is in the way", [2, 1, 1, 1, 0]);
+        refused("out/review/.bottle.json.pending", plant, "already exists", [2, 2, 1, 2, 2]);
+        refused("out/review/..bottle.json.pending.bottlec-new", plant, "already exists", [2, 1, 1, 1, 0]);
     }
     for plant in [LINK, FIFO] {
-        refused("out/review/egress/.routes.yaml.bottlec-new", plant, "is in the way", [2, 1, 1, 1, 0]);
+        refused("out/review/egress/.routes.yaml.bottlec-new", plant, "already exists", [2, 1, 1, 1, 0]);
     }
     // A file of somebody's that only has such a name.
     let folder = built();
@@ -128,7 +128,7 @@ fn what_stands_where_a_build_writes_for_itself_is_refused_and_stays() {
     fs::write(&mine, "mine").unwrap();
     let run = at_once(folder.path(), ONE);
     assert_eq!(run.status.code(), Some(2), "{}", screen(&run));
-    assert!(screen(&run).contains(".routes.yaml.bottlec-new is in the way"), "{}", screen(&run));
+    assert!(screen(&run).contains(".routes.yaml.bottlec-new already exists"), "{}", screen(&run));
     assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
 }
 
@@ -179,7 +179,7 @@ fn a_file_that_is_larger_than_any_of_a_build_is_not_read() {
         fs::File::options().write(true).open(&place).unwrap().set_len(10 << 30).unwrap();
         let launch = at_once(folder.path(), &["exec", "--print-env-names", "out/review"]);
         assert_eq!(launch.status.code(), Some(1), "{path}: {}", screen(&launch));
-        let words = format!("{path} is larger than any file of a build");
+        let words = format!("{path} is larger than any file that a build writes");
         assert!(screen(&launch).contains(&words), "{path}: {}", screen(&launch));
         let check = at_once(folder.path(), &[ONE, &["--check"]].concat());
         assert_eq!(check.status.code(), Some(2), "{path}: {}", screen(&check));

@@ -113,7 +113,7 @@ fn what_is_made_at_run_time_may_lie_there_and_may_not_be_committed() {
         assert_eq!((told.len(), code), (0, Some(0)), "{path}: {told:?}");
         git(repository.root(), &["add", "--force", "golden"]);
         let (told, code) = since(&repository, &[]);
-        let message = format!("BTL851 `{path}` is in the bottle's folder and no build writes it");
+        let message = format!("BTL851 `{path}` is in the bottle's folder but is not part of the build");
         assert_eq!((told[0].1.as_str(), told[0].2.as_slice(), code), ("critical", &[message][..], Some(1)));
         // It is not made again, but it was there before.
         repository.commit(&[]);
@@ -142,7 +142,7 @@ fn an_edit_that_was_there_is_told_again_when_its_text_changes() {
     // Beside what changed, what did not is no news.
     repository.write("golden/dev/.env", "A=2\n");
     let (told, _) = since(&repository, &[]);
-    assert_eq!(told[0].2, ["BTL851 `.env` is in the bottle's folder and no build writes it"]);
+    assert_eq!(told[0].2, ["BTL851 `.env` is in the bottle's folder but is not part of the build"]);
     repository.write("golden/dev/.env", "A=1\n");
     repository.write(path, &text.replace("pipelock:2.3.0", "pipelock:2.1.0"));
     let (told, _) = since(&repository, &[]);

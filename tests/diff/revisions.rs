@@ -129,7 +129,7 @@ fn what_a_sparse_checkout_leaves_out_is_not_gone() {
 #[test]
 fn a_revision_that_is_none_is_an_error_that_says_why() {
     let Some(repository) = repository(&[("a.bottle.yaml", "name: a\n")]) else { return };
-    for (base, says) in [("nowhere", "fetch-depth: 0"), ("--output=x", "fetch-depth: 0"), ("", "is no revision")] {
+    for (base, says) in [("nowhere", "fetch-depth: 0"), ("--output=x", "fetch-depth: 0"), ("", "is not a revision")] {
         let run = diff(repository.root(), &[&format!("--rev={base}")]);
         assert_eq!(run.status.code(), Some(2), "{base}");
         assert!(screen(&run).contains(says), "{base}: {}", screen(&run));

@@ -397,7 +397,7 @@ fn a_file_that_compose_reads_unasked_is_told() {
         let run = bottlec(folder.path(), &["diff", "old/review", "new/review", "--color", "never"]);
         assert_eq!(run.status.code(), Some(1), "{name}");
         let said = String::from_utf8(run.stdout).unwrap();
-        let told = format!("critical  BTL851  `{name}` is in the bottle's folder and no build writes it");
+        let told = format!("critical  BTL851  `{name}` is in the bottle's folder but is not part of the build");
         assert!(said.contains(&told), "{said}");
     }
 }

@@ -118,11 +118,11 @@ fn a_login_that_is_not_the_one_the_bottle_was_built_from_asks_for_a_build() {
     for (file, words) in [
         (
             login(LATER + 1, ACCOUNT),
-            "its token ends at 2100-01-01T00:00:01Z, the one that the agent was given at 2100-01-01T00:00:00Z",
+            "its token expires at 2100-01-01T00:00:01Z, the agent's at 2100-01-01T00:00:00Z",
         ),
-        (login(LATER - 1, ACCOUNT), "its token ends at 2099-12-31T23:59:59Z"),
-        (login(LATER, other), "it is of another account"),
-        (without, "it is of another account"),
+        (login(LATER - 1, ACCOUNT), "its token expires at 2099-12-31T23:59:59Z"),
+        (login(LATER, other), "it belongs to another account"),
+        (without, "it belongs to another account"),
     ] {
         sign_in(&bottle, &file);
         let said = bottle.refused(&[], 1);

@@ -85,7 +85,7 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
                 symlink("elsewhere", tree.join("compose.yaml")).unwrap();
             },
             1,
-            &["compose.yaml is not a regular file, or lies behind a link"],
+            &["compose.yaml is not a regular file, or is behind a link"],
         ),
         (
             "a linked folder",
@@ -95,7 +95,7 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
             },
             1,
             &[
-                "egress/egress.env is not a regular file, or lies behind a link",
+                "egress/egress.env is not a regular file, or is behind a link",
                 "egress/routes.yaml is not a regular file",
             ],
         ),

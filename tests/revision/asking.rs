@@ -78,7 +78,7 @@ fn what_is_no_revision_is_refused_in_clear_words() {
     ] {
         let refused = Revision::open(base, repository.root()).err().map(|error| format!("{error:#}"));
         let refused = refused.unwrap_or_else(|| panic!("{base:?} is taken"));
-        assert!(refused.contains(&format!("`{}` is no revision", base.escape_debug())), "{base:?}: {refused}");
+        assert!(refused.contains(&format!("`{}` is not a revision", base.escape_debug())), "{base:?}: {refused}");
         assert!(refused.contains("fetch-depth: 0"), "{refused}");
     }
     assert_eq!(fs::read_dir(repository.root()).unwrap().count(), 2, "nothing was written");
@@ -263,7 +263,7 @@ fn what_a_partial_clone_lacks_is_not_fetched() {
     let refused = Revision::open("HEAD~1", &manifest).unwrap().read(&manifest).map_err(|error| format!("{error:#}"));
     assert_eq!(
         refused,
-        Err("cannot read HEAD~1:bottle.yaml: its text is not in this clone; fetch it, or clone without `--filter`"
+        Err("cannot read HEAD~1:bottle.yaml: its content is not in this clone; fetch it, or clone without `--filter`"
             .into())
     );
     assert!(Revision::open("HEAD", &manifest).unwrap().read(&manifest).is_ok());

@@ -199,24 +199,24 @@ fn what_is_wrong_with_a_revision_is_found_as_on_disk() {
     }
     for (path, words) in [
         ("own.yaml", "BTL202 the bottle extends itself: HEAD:own.yaml -> HEAD:own.yaml"),
-        ("a.yaml", "in a circle: HEAD:a.yaml -> HEAD:sub/b.yaml -> HEAD:a.yaml"),
+        ("a.yaml", "in a cycle: HEAD:a.yaml -> HEAD:sub/b.yaml -> HEAD:a.yaml"),
         (
             "missing.yaml",
-            "BTL202 the bottle `nobody` is not there (looked for nobody.yaml, nobody.yml, nobody.bottle.yaml, nobody.md in HEAD:)",
+            "BTL202 there is no bottle `nobody` (looked for nobody.yaml, nobody.yml, nobody.bottle.yaml, nobody.md in HEAD:)",
         ),
-        ("over-nothing.yaml", "is not there"),
-        ("over-file.yaml", "is not there"),
-        ("outside.yaml", "BTL202 `../outside.yaml` lies outside the project"),
-        ("around.yaml", "lies outside the project"),
-        ("folder.yaml", "BTL202 cannot read `./sub`: it is not a regular file"),
+        ("over-nothing.yaml", "there is no bottle"),
+        ("over-file.yaml", "there is no bottle"),
+        ("outside.yaml", "BTL202 `../outside.yaml` is outside the project"),
+        ("around.yaml", "is outside the project"),
+        ("folder.yaml", "BTL202 cannot read `./sub`: not a regular file"),
         ("link.yaml", "BTL202 cannot resolve `linked.yaml`: HEAD:linked.yaml is a symbolic link"),
         ("over-link.yaml", "HEAD:link is a symbolic link"),
         ("up-from-link.yaml", "HEAD:link is a symbolic link"),
         ("submodule.yaml", "HEAD:module is a submodule"),
-        ("image.yaml", "BTL215 the Dockerfile is not there"),
+        ("image.yaml", "BTL215 the Dockerfile does not exist"),
         ("image-link.yaml", "BTL215 cannot look for the Dockerfile: HEAD:linked.yaml is a symbolic link"),
         ("image-folder.yaml", "BTL215 the Dockerfile is not a file"),
-        ("image-outside.yaml", "BTL215 the Dockerfile lies outside the project"),
+        ("image-outside.yaml", "BTL215 the Dockerfile is outside the project"),
     ] {
         let (tree, said) = compiled(at(&revision, &repository.path(path)));
         assert!(said.contains(words), "{path}: {said}");

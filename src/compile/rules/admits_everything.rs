@@ -11,9 +11,9 @@ pub(super) fn check(cx: &Context, findings: &mut Findings) {
     for route in &cx.routes {
         if let Some(path) = route.path_allowlist.iter().find(|path| path.value.as_str() == "/") {
             findings.push(
-                Diagnostic::new(CODE, "the prefix `/` admits every path")
+                Diagnostic::new(CODE, "the prefix `/` allows every path")
                     .at(path.span, "")
-                    .help("remove `path_allowlist` if every path is meant")
+                    .help("remove `path_allowlist` to allow every path")
                     .fix(fix(cx, path.span)),
             );
         }

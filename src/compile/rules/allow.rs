@@ -43,13 +43,13 @@ pub fn report(allows: &[Allow], findings: &mut Findings) {
         let (rule, message, help) = match code.map(Code::as_str) {
             None => (
                 Code::UnusedAllow,
-                "this comment to bottlec is not understood".to_owned(),
+                "unrecognized bottlec comment".to_owned(),
                 "write `# bottlec: allow BTL601 reason`, with the code of a warning of `check`".to_owned(),
             ),
             Some(code) if !used => (
                 Code::UnusedAllow,
-                format!("there is no {code} on this line to allow"),
-                "remove the comment; it allows what stands on its own line".to_owned(),
+                format!("there is no {code} to allow on this line"),
+                "remove the comment; it only applies to its own line".to_owned(),
             ),
             Some(code) if !has_reason => (
                 Code::AllowWithoutReason,

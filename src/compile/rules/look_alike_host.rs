@@ -28,7 +28,7 @@ fn like_a_providers(route: &ManifestRoute, plan: &AgentProvisionPlan, findings: 
     let mixed = host.split('.').filter_map(|label| idna::punycode::decode_to_string(label.strip_prefix("xn--")?));
     if let Some(label) = mixed.into_iter().find(|label| !label.is_single_script()) {
         let message = format!("`{host}` mixes scripts: people see `{}`", label.escape_debug());
-        warn(findings, CODE, route.host.span, message, "make sure that it is the host that is meant");
+        warn(findings, CODE, route.host.span, message, "make sure that this is the host you mean");
     }
 }
 

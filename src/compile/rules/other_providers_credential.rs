@@ -15,7 +15,7 @@ pub(super) fn check(cx: &Context, findings: &mut Findings) {
     let mut report = |name: &str, span: Span| {
         if let Some(owner) = owner(name) {
             let message = format!(
-                "`{name}` is a credential of the provider `{owner}`, and this bottle's is `{}`",
+                "`{name}` is a credential for the provider `{owner}`, but this bottle uses `{}`",
                 bottle.provider.name()
             );
             warn(findings, CODE, span, message, "remove it, or allow it with the reason");

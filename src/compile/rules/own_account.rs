@@ -9,10 +9,10 @@ pub(super) fn check(cx: &Context, findings: &mut Findings) {
     for route in &cx.routes {
         if let Some(keep) = route.keep_authorization.as_ref().filter(|keep| keep.value) {
             let message = format!(
-                "any account can be used at `{}`: also that of somebody who tells the agent what to do",
+                "the agent can use any account at `{}`, an attacker's included",
                 route.host.value
             );
-            let help = "let egress sign with `auth` in its place, or allow it with the reason";
+            let help = "let egress sign in with `auth` instead, or allow it with the reason";
             warn(findings, CODE, keep.span, message, help);
         }
     }

@@ -18,7 +18,7 @@ pub(super) fn check(cx: &Context, findings: &mut Findings) {
         let labels: Vec<&str> = host.split('.').collect();
         let judged = labels.len().saturating_sub(2);
         if let Some(label) = labels[..judged].iter().find(|label| label.len() >= 8 && entropy(label) > 4.0) {
-            let message = format!("pipelock takes the label `{label}` for smuggled data and refuses the host");
+            let message = format!("pipelock refuses this host: the label `{label}` looks like smuggled data");
             warn(findings, CODE, route.host.span, message, "use a name without a random label");
         }
     }

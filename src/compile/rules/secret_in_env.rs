@@ -17,7 +17,7 @@ pub(super) fn check(cx: &Context, findings: &mut Findings) {
             && entropy(text) > 4.2;
         if looks_like_token(text) || random {
             let message = format!("the value of `{name}` looks like a credential");
-            let help = "remove it: name a host variable with `${NAME}`, or let egress send it with `auth`; if it was a token, revoke it";
+            let help = "remove it: use a host variable (`${NAME}`), or let egress send it with `auth`; if it is a real token, revoke it";
             warn(findings, CODE, variable.value_span, message, help);
         }
     }

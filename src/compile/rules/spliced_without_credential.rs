@@ -16,7 +16,7 @@ pub(super) fn check(cx: &Context, findings: &mut Findings) {
             && !registry::is_known(&route.host.value)
         {
             findings.push(
-                Diagnostic::new(CODE, format!("nobody scans what the agent sends to `{}`", route.host.value))
+                Diagnostic::new(CODE, format!("pipelock does not scan what the agent sends to `{}`", route.host.value))
                     .at(passthrough.span, "")
                     .help("remove `tls_passthrough`, or allow it with the reason")
                     .fix(fix(cx, route, passthrough.span)),

@@ -29,7 +29,7 @@ pub(super) fn check(cx: &Context, findings: &mut Findings) {
             if let Some(span) = span {
                 diagnostic = diagnostic.and(span, "first here");
             }
-            findings.push(diagnostic.help("use a token of its own for each service"));
+            findings.push(diagnostic.help("use a separate token for each service"));
         }
     }
 }

@@ -25,10 +25,10 @@ pub(super) fn check(cx: &Context, findings: &mut Findings) {
             && FORGES.contains(&route.host.value.as_str())
         {
             let message = format!(
-                "with this credential the agent can write to `{}`, as far as the token allows",
+                "this credential lets the agent write to `{}`, as far as the token allows",
                 route.host.value
             );
-            warn(findings, CODE, auth.span, message, "use a token that can only read, and allow this with that reason");
+            warn(findings, CODE, auth.span, message, "use a read-only token, and allow this with that reason");
         }
     }
 }

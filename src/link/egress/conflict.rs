@@ -34,7 +34,7 @@ pub(super) fn report_differences(provider: &str, route: &ProviderRoute, own: &Ma
         findings.push(
             Diagnostic::new(
                 Code::NoEffect,
-                format!("the route repeats what the provider `{provider}` brings for `{host}`"),
+                format!("the route repeats the provider `{provider}`'s route for `{host}`"),
             )
             .at(own.host.span, "no effect")
             .help("remove it, or narrow it with `path_allowlist`"),
@@ -67,19 +67,19 @@ fn conflicts(route: &ProviderRoute, own: &ManifestRoute) -> Vec<Conflict> {
         owned: if keep.value {
             "sends its own credential there"
         } else {
-            "lets a login that is made inside the bottle through"
+            "allows a login made inside the bottle"
         },
-        help: "remove `keep_authorization`; the provider's rule counts",
+        help: "remove `keep_authorization`; the provider's rule applies",
     });
     let passthrough = own.tls_passthrough.as_ref().filter(|own| own.value != route.tls_passthrough);
     let passthrough = passthrough.map(|passthrough| Conflict {
         at: passthrough.span,
-        owned: if route.tls_passthrough { "needs pipelock to splice it" } else { "needs pipelock to open it" },
-        help: "remove `tls_passthrough`; the provider's rule counts",
+        owned: if route.tls_passthrough { "needs pipelock to pass it through" } else { "needs pipelock to intercept it" },
+        help: "remove `tls_passthrough`; the provider's rule applies",
     });
     let range = own.ssrf_ip_allowlist.first().map(|range| Conflict {
         at: range.span,
-        owned: "lets it resolve to public addresses only",
+        owned: "allows it to resolve to public addresses only",
         help: "remove `ssrf_ip_allowlist`",
     });
     [auth, keep, passthrough, range].into_iter().flatten().collect()
@@ -89,7 +89,7 @@ fn conflicts(route: &ProviderRoute, own: &ManifestRoute) -> Vec<Conflict> {
 fn other_credential(owned: Option<&Auth>, own: &Auth) -> Option<(&'static str, &'static str)> {
     match owned {
         Some(owned) if owned == own => None,
-        Some(_) => Some(("sends its own credential there", "remove `auth`; the provider's credential counts")),
+        Some(_) => Some(("sends its own credential there", "remove `auth`; the provider's credential applies")),
         None => Some((
             "sends no credential of egress there",
             "remove `auth`; let the provider sign in through `agent_provider`",
@@ -108,14 +108,14 @@ fn report_wider(provider: &str, route: &ProviderRoute, own: &ManifestRoute, find
             Diagnostic::new(
                 Code::WiderThanProvider,
                 format!(
-                    "`{}` admits more of `{}` than the provider `{provider}` asks for: {}",
+                    "`{}` allows more of `{}` than the provider `{provider}` needs: {}",
                     path.value,
                     route.host,
                     owned.quoted(", ")
                 ),
             )
-            .at(path.span, "takes the place of the provider's paths")
-            .help("remove it, or allow it with what the agent needs it for"),
+            .at(path.span, "replaces the provider's paths")
+            .help("remove it, or allow it and say what the agent needs it for"),
         );
     }
 }
@@ -137,7 +137,7 @@ fn report_narrower(provider: &str, route: &ProviderRoute, own: &ManifestRoute, f
             )
             .at(own.host.span, "")
             .help(
-                "add what is missing to `path_allowlist`, or remove the route: the provider brings the paths it needs",
+                "add what is missing to `path_allowlist`, or remove the route: the provider adds the paths that it needs",
             ),
         );
     }
@@ -151,7 +151,7 @@ pub(super) fn report_closed_host(plan: &AgentProvisionPlan, route: &ManifestRout
                 Code::ClosedHost,
                 format!("the provider `{}` keeps `{host}` closed: {effect}", plan.provider),
             )
-            .at(route.host.span, "opens it")
+            .at(route.host.span, "makes it reachable")
             .help("remove the route"),
         );
     }
@@ -167,29 +167,29 @@ pub(super) fn report_interception(route: &ManifestRoute, tls_passthrough: bool, 
         findings.push(
             Diagnostic::new(
                 Code::Auth,
-                format!("pipelock opens `{}` and would have the token in its log, with the URL", route.host.value),
+                format!("pipelock intercepts `{}` and would write the token to its log, with the URL", route.host.value),
             )
-            .at(auth.span, "a credential in the URL")
-            .and(route.host.span, "opened, because `tls_passthrough` is not set")
-            .help("add `pipelock: { tls_passthrough: true }`, or sign with a header that the service takes as well"),
+            .at(auth.span, "sent in the URL")
+            .and(route.host.span, "intercepted, because `tls_passthrough` is not set")
+            .help("add `pipelock: { tls_passthrough: true }`, or use a header if the service supports one"),
         );
         return;
     }
     let keep = route.keep_authorization.as_ref().filter(|keep| keep.value);
     let carried = match (&route.auth, keep) {
-        (Some(auth), _) => Some((auth.span, "the credential that egress puts on its requests")),
-        (None, Some(keep)) => Some((keep.span, "the credential that the agent puts on its requests")),
+        (Some(auth), _) => Some((auth.span, "the credential that egress adds to requests")),
+        (None, Some(keep)) => Some((keep.span, "the credential that the agent sends")),
         (None, None) => None,
     };
     if let Some((span, what)) = carried {
         findings.push(
             Diagnostic::new(
                 Code::InterceptedCredential,
-                format!("pipelock opens `{}` and may refuse {what}", route.host.value),
+                format!("pipelock intercepts `{}` and may refuse {what}", route.host.value),
             )
-            .at(span, "a credential on an opened host")
-            .and(route.host.span, "opened, because `tls_passthrough` is not set")
-            .help("add `pipelock: { tls_passthrough: true }`; the host is then checked by name and not scanned"),
+            .at(span, "a credential for an intercepted host")
+            .and(route.host.span, "intercepted, because `tls_passthrough` is not set")
+            .help("add `pipelock: { tls_passthrough: true }`; pipelock then checks only the host name"),
         );
     }
 }
@@ -201,12 +201,12 @@ pub(super) fn report_shared_exception(route: &ManifestRoute, findings: &mut Find
             Diagnostic::new(
                 Code::SharedSsrfException,
                 format!(
-                    "pipelock lets every host of the bottle resolve to the private range {}, not `{}` alone",
+                    "pipelock allows every host of the bottle to resolve to the private range {}, not only `{}`",
                     range.value, route.host.value
                 ),
             )
-            .at(range.span, "holds for all routes")
-            .help("keep the range as small as the service's own address"),
+            .at(range.span, "applies to all routes")
+            .help("use the smallest range that contains the service's address"),
         );
     }
 }

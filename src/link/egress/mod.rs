@@ -246,7 +246,7 @@ impl WireRoute {
         };
         match self.token_env {
             None if form == Form::default() => Ok(None),
-            None => Err(format!("{} has half a credential", self.host)),
+            None => Err(format!("{} has an incomplete credential", self.host)),
             Some(slot) => {
                 let injection = form.try_into().map_err(|problem| format!("{}: {problem}", self.host))?;
                 Ok(Some((injection, slot)))

@@ -67,7 +67,7 @@ impl Files<'_> {
     pub(super) fn read(self, path: &Path) -> Result<Vec<u8>> {
         match self {
             Files::Disk => Ok(regular::read(path, yaml::MAX_BYTES)?),
-            Files::Revision(revision) => revision.read_place(path)?.ok_or_else(|| anyhow!("it is not a regular file")),
+            Files::Revision(revision) => revision.read_place(path)?.ok_or_else(|| anyhow!("not a regular file")),
         }
     }
 

@@ -192,7 +192,7 @@ impl Loader<'_> {
             ));
         }
         if name.len() > MAX_PATH {
-            let message = format!("`extends` has {} bytes; a path has at most {MAX_PATH}", name.len());
+            let message = format!("`extends` must not have more than {MAX_PATH} bytes; it has {}", name.len());
             return Err(refuse(message, "name a bottle inside the project"));
         }
         let is_path = name.contains('/') || [".yaml", ".yml", ".md"].iter().any(|end| name.ends_with(end));
@@ -208,8 +208,8 @@ impl Loader<'_> {
                 Ok(Resolved::Missing) => continue,
                 Ok(Resolved::Outside) => {
                     return Err(refuse(
-                        format!("`{candidate}` lies outside the project{reached}"),
-                        "copy the bottle into the project; nothing outside it is read",
+                        format!("`{candidate}` is outside the project{reached}"),
+                        "copy the bottle into the project; bottlec reads nothing outside it",
                     ));
                 }
                 Err(error) => return Err(refuse(format!("cannot resolve `{candidate}`: {error}"), "check the path")),
@@ -221,11 +221,11 @@ impl Loader<'_> {
                 let message = if circle.len() == 2 {
                     "the bottle extends itself"
                 } else {
-                    "the bottles extend each other in a circle"
+                    "the bottles extend each other in a cycle"
                 };
                 return Err(refuse(
                     format!("{message}: {}", circle.join(" -> ")),
-                    "remove one `extends` of the circle",
+                    "remove one `extends` of the cycle",
                 ));
             }
             if self.chain.len() == extends::MAX_CHAIN {
@@ -245,7 +245,7 @@ impl Loader<'_> {
         }
         let looked_in = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         Err(refuse(
-            format!("the bottle `{}` is not there{reached}", name.escape_debug()),
+            format!("there is no bottle `{}`{reached}", name.escape_debug()),
             &format!("looked for {} in {}", candidates.join(", "), self.files.shown(looked_in)),
         ))
     }
@@ -260,7 +260,7 @@ impl Loader<'_> {
         let source = self.sources.get(dockerfile.span.source);
         let path = folder_of(&self.top).join(source.folder()).join(&dockerfile.value);
         let (message, help) = match self.files.resolve(&path, &root) {
-            Ok(Resolved::Outside) => ("the Dockerfile lies outside the project".to_owned(), "move it into the project"),
+            Ok(Resolved::Outside) => ("the Dockerfile is outside the project".to_owned(), "move it into the project"),
             Ok(Resolved::Inside(real)) if !self.files.is_file(&real) => {
                 ("the Dockerfile is not a file".to_owned(), "name the file itself")
             }
@@ -269,8 +269,8 @@ impl Loader<'_> {
                 return Ok(());
             }
             Ok(Resolved::Missing) => (
-                "the Dockerfile is not there".to_owned(),
-                "the path counts from the folder of the manifest that names it",
+                "the Dockerfile does not exist".to_owned(),
+                "the path is relative to the manifest that names it",
             ),
             Err(error) => (format!("cannot look for the Dockerfile: {error}"), "check the path"),
         };

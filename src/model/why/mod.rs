@@ -156,7 +156,7 @@ fn dropped(injection: &Injection) -> String {
 fn refusal(route: Option<&Route>, request: &Request, rule: Rule) -> String {
     let host = &request.tunnel_host;
     match rule {
-        Rule::Internal => "egress could not judge the request".to_owned(),
+        Rule::Internal => "egress failed to check the request".to_owned(),
         Rule::Stale => "egress does not run with the files on disk".to_owned(),
         Rule::Host => format!("`{}` has no route", host.escape_debug()),
         Rule::Port => "only https on port 443 is allowed".to_owned(),
@@ -170,9 +170,9 @@ fn refusal(route: Option<&Route>, request: &Request, rule: Rule) -> String {
         Rule::GitPush => "it writes to a git repository: `git push` is not allowed".to_owned(),
         Rule::Slot => "the slot of the route's credential is empty".to_owned(),
         Rule::Path => match route.map(|route| &route.path_allowlist).filter(|paths| !paths.is_any()) {
-            None => "the path is not written in a form that every server reads alike".to_owned(),
+            None => "servers may read the path in different ways".to_owned(),
             Some(paths) => {
-                format!("the path, read in every way that servers may, is not below {}", paths.quoted(" or "))
+                format!("the path, in every way that a server may read it, is not below {}", paths.quoted(" or "))
             }
         },
     }

@@ -69,7 +69,7 @@ enum Way<'p> {
 impl NoFile {
     pub(super) fn refuse(&self) -> anyhow::Error {
         anyhow!(
-            "{} is in the way and is not a {} (links are not followed): move it, or choose another folder with -o",
+            "{} exists and is not a {} (links are not followed): move it, or choose another folder with -o",
             self.path.display(),
             self.wanted
         )
@@ -132,7 +132,7 @@ impl Place {
         let out = path.parent().unwrap_or(Path::new(""));
         std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
         make_folder(CWD, path, false).with_context(|| format!("cannot make the folder {}", path.display()))?;
-        Place::open(path)?.with_context(|| format!("{} was removed meanwhile", path.display()))
+        Place::open(path)?.with_context(|| format!("{} was removed during the build", path.display()))
     }
 
     /// Opens the folder that a user names, who may name it by a link.
@@ -207,7 +207,7 @@ impl Place {
             let name = folder.file_name().with_context(context)?;
             match self.folder(folder.parent().unwrap_or(Path::new("")))? {
                 Way::Folder(above) => make_folder(above, name, is_private).with_context(context)?,
-                Way::Missing => bail!("{} was removed meanwhile", shown.display()),
+                Way::Missing => bail!("{} was removed during the build", shown.display()),
                 Way::NoFile(found) => return Err(found.refuse()),
             }
         }
@@ -216,7 +216,7 @@ impl Place {
                 made.set_permissions(Permissions::from_mode(0o700)).with_context(context)
             }
             Way::Folder(_) => Ok(()),
-            Way::Missing => bail!("{} was removed meanwhile", shown.display()),
+            Way::Missing => bail!("{} was removed during the build", shown.display()),
             Way::NoFile(found) => Err(found.refuse()),
         }
     }
@@ -240,7 +240,7 @@ impl Place {
         let (folder, name) = split(&file.path);
         let folder = match self.folder(folder)? {
             Way::Folder(folder) => folder,
-            Way::Missing => bail!("{} was removed meanwhile", shown.display()),
+            Way::Missing => bail!("{} was removed during the build", shown.display()),
             Way::NoFile(found) => return Err(found.refuse()),
         };
         let temporary = temporary(name);
@@ -250,7 +250,7 @@ impl Place {
         let mut new = match retry_on_intr(|| openat(folder, &temporary, flags, mode)) {
             Ok(new) => File::from(new),
             // Nothing of ours: what a killed build left is gone by now.
-            Err(Errno::EXIST) => bail!("{} is in the way: move it", shown.with_file_name(temporary).display()),
+            Err(Errno::EXIST) => bail!("{} already exists: move it", shown.with_file_name(temporary).display()),
             Err(error) => return Err(error).with_context(context),
         };
         let written = new.write_all(file.content.as_bytes()).and_then(|()| {
@@ -308,7 +308,7 @@ impl Place {
         match retry_on_intr(|| statat(folder, temporary(name), AtFlags::SYMLINK_NOFOLLOW)) {
             Ok(_) => Ok(Some(shown.with_file_name(temporary(name)))),
             Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("cannot look beside {}", shown.display())),
+            Err(error) => Err(error).with_context(|| format!("cannot read the folder of {}", shown.display())),
         }
     }
 
@@ -328,7 +328,7 @@ impl Place {
     fn folder(&mut self, folder: &Path) -> Result<Way<'_>> {
         if !folder.as_os_str().is_empty() && !self.folders.contains_key(folder) {
             let above = folder.parent().unwrap_or(Path::new(""));
-            let name = folder.file_name().with_context(|| format!("{} is no path below", folder.display()))?;
+            let name = folder.file_name().with_context(|| format!("{} is not a path below the bottle's folder", folder.display()))?;
             let path = self.path.join(folder);
             let opened = match self.folder(above)? {
                 Way::Folder(above) => open_folder(above, name, OFlags::NOFOLLOW),

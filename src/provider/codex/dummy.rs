@@ -46,7 +46,7 @@ pub(super) fn build(
         findings.push(
             Diagnostic::new(
                 Code::HostCredentials,
-                format!("the dummy auth file would not be read by Codex: {problem}"),
+                format!("Codex would not accept the dummy auth file: {problem}"),
             )
             .at(asked, "asked for here")
             .help("run `codex login --device-auth` on the host and build again"),
@@ -197,13 +197,13 @@ struct AuthClaim {
 fn accepted(text: &str, expiry: i64) -> Result<(), String> {
     let file: AuthFile = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if file.auth_mode != AuthMode::ChatGpt || file.api_key.is_some() || file.tokens.refresh_token != PLACEHOLDER {
-        return Err("it is not a ChatGPT login without secrets".into());
+        return Err("not a ChatGPT login without secrets".into());
     }
     file.last_refresh.parse::<Timestamp>().map_err(|_| "`last_refresh` is not a time")?;
     for token in [&file.tokens.id_token, &file.tokens.access_token] {
         let claims = jwt::claims(token).ok_or("a token is not a JWT")?;
         if jwt::expiry(&claims) != Some(expiry) {
-            return Err("a token does not end when the host's does".into());
+            return Err("a token does not expire when the host's does".into());
         }
     }
     let claims = jwt::payload(&file.tokens.id_token).ok_or("a token is not a JWT")?;

@@ -73,7 +73,7 @@ pub(super) fn open_to_others(host: &HostFacts) -> Option<Refusal> {
     };
     Some(Refusal::new(
         format!("other users can {can} the Codex auth file {path}: its mode is {mode:04o}"),
-        format!("run `chmod 600 {path}`; if others may have read it, sign in again"),
+        format!("run `chmod 600 {path}`; if others could have read it, sign in again"),
     ))
 }
 
@@ -109,22 +109,22 @@ impl Refused {
         match self {
             Refused::Missing => format!("there is no Codex auth file at {path}"),
             Refused::NoPlace => {
-                "it is not known where the Codex auth file is: neither CODEX_HOME nor HOME is set".to_owned()
+                "cannot find the Codex auth file: neither CODEX_HOME nor HOME is set".to_owned()
             }
             Refused::Unreadable => format!("the Codex auth file {path} cannot be read"),
             Refused::TooLarge => format!("{path} is too large for a Codex auth file"),
             Refused::NotJson => format!("the Codex auth file {path} is not a JSON object"),
             Refused::NoAuthMode => {
-                format!("the Codex auth file {path} has no `auth_mode`, as logins of old releases do not")
+                format!("the Codex auth file {path} has no `auth_mode`: it is from an old release")
             }
             Refused::OtherAuthMode => {
-                format!("the Codex auth file {path} is not of a ChatGPT login: its `auth_mode` is not `chatgpt`")
+                format!("the Codex auth file {path} is not from a ChatGPT login: its `auth_mode` is not `chatgpt`")
             }
             Refused::NoTokens => format!("the Codex auth file {path} has no `tokens`"),
             Refused::NoAccessToken => format!("the Codex auth file {path} has no `tokens.access_token`"),
             Refused::NotJwt => format!("`tokens.access_token` in {path} is not a JWT with `exp`"),
             Refused::NoIdToken => format!("`tokens.id_token` in {path} is not a JWT"),
-            Refused::Expired(at) => format!("the Codex access token in {path} ended at {}", time(*at)),
+            Refused::Expired(at) => format!("the Codex access token in {path} expired at {}", time(*at)),
         }
     }
 
@@ -179,7 +179,7 @@ impl HostFile {
         let HostFile { path, expiry, .. } = self;
         (expiry - now < SOON).then(|| {
             Refusal::new(
-                format!("the Codex access token in {path} ends in less than ten minutes, at {}", time(*expiry)),
+                format!("the Codex access token in {path} expires in less than ten minutes, at {}", time(*expiry)),
                 "run `codex` once on the host, which refreshes the token, and build again",
             )
         })
@@ -198,13 +198,13 @@ impl HostFile {
                 "names an organisation as `tokens.account_id`, not a workspace"
             }
             (Some(account), Some(claimed)) if account != claimed => {
-                "names one account as `tokens.account_id` and another in its token"
+                "names different accounts in `tokens.account_id` and in its token"
             }
             _ => return None,
         };
         Some(Refusal::new(
             format!("the Codex auth file {} {problem}", self.path),
-            "Codex from 0.156 on may not start with it; run `codex login --device-auth` on the host and build again",
+            "Codex 0.156 and later may not start with it; run `codex login --device-auth` on the host and build again",
         ))
     }
 
@@ -219,10 +219,10 @@ impl HostFile {
         };
         if self.expiry != *expiry {
             let (now, then) = (time(self.expiry), time(*expiry));
-            return changed(format!("its token ends at {now}, the one that the agent was given at {then}"));
+            return changed(format!("its token expires at {now}, the agent's at {then}"));
         }
         if account(&self.root) != prepared.as_deref() {
-            return changed("it is of another account".to_owned());
+            return changed("it belongs to another account".to_owned());
         }
         let tokens = self.root.get_mut("tokens").and_then(SecretJson::as_map_mut);
         let token = tokens.and_then(|tokens| tokens.get_mut("access_token")?.take_text());

@@ -92,9 +92,9 @@ pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
         && let ImageChoice::Archive(_) = image.value
     {
         findings.push(
-            Diagnostic::new(Code::Inexpressible, "compose starts no image from a local archive")
+            Diagnostic::new(Code::Inexpressible, "compose cannot start an image from a local archive")
                 .at(image.span, "an archive")
-                .help("`docker load` it and write its reference here, or build with --backend smolmachines"),
+                .help("`docker load` it and use its reference here, or build with --backend smolmachines"),
         );
     }
 }

@@ -86,8 +86,8 @@ pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
             && text.ends_with(char::is_whitespace)
         {
             findings.push(
-                Diagnostic::new(Code::Inexpressible, format!("a Smolfile drops the blanks at the end of `{name}`"))
-                    .at(variable.value_span, "ends with a blank")
+                Diagnostic::new(Code::Inexpressible, format!("a Smolfile cannot hold the trailing blanks of `{name}`"))
+                    .at(variable.value_span, "trailing blank")
                     .help("remove them, or build with --backend docker"),
             );
         }

@@ -30,7 +30,7 @@ pub fn read<'s>(text: &'s str, source: SourceId, offset: usize, findings: &mut F
         findings.push(
             Diagnostic::new(
                 Code::ControlCharacter,
-                format!("the control character U+{:04X} stands in the text", c as u32),
+                format!("the file contains the control character U+{:04X}", c as u32),
             )
             .at(place(at, at + c.len_utf8()), "this invisible character")
             .help(format!("remove it, or write \"\\u{:04X}\" inside double quotes", c as u32)),
@@ -60,8 +60,8 @@ pub fn read<'s>(text: &'s str, source: SourceId, offset: usize, findings: &mut F
             Err(error) => {
                 let at = marks.byte(error.marker().index());
                 let end = text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
-                let diagnostic = Diagnostic::new(Code::YamlSyntax, format!("this is not YAML: {}", error.info()))
-                    .at(place(at, end), "the reader stopped here");
+                let diagnostic = Diagnostic::new(Code::YamlSyntax, format!("invalid YAML: {}", error.info()))
+                    .at(place(at, end), "parsing stopped here");
                 findings.push(match remedy(error.info()) {
                     Some(remedy) => diagnostic.help(remedy),
                     None => diagnostic,
@@ -77,9 +77,9 @@ pub fn read<'s>(text: &'s str, source: SourceId, offset: usize, findings: &mut F
 fn remedy(said: &str) -> Option<&'static str> {
     const REMEDIES: [(&str, &str); 7] = [
         ("tabs disallowed", "indent with spaces"),
-        ("mapping values are not allowed", "put the value in double quotes: it has `: ` in it"),
-        ("did not find expected key", "give the line the indentation of its neighbours"),
-        ("did not find expected '-'", "give the line the indentation of its neighbours"),
+        ("mapping values are not allowed", "put the value in double quotes: it contains `: `"),
+        ("did not find expected key", "indent the line like its neighbours"),
+        ("did not find expected '-'", "indent the line like its neighbours"),
         ("quoted scalar", "close the quotes on the same line"),
         ("node content", "close the bracket, or write what is missing before it"),
         ("did not find expected ','", "close the bracket, or put a comma between the items"),
@@ -208,8 +208,8 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
                     self.refuse(
                         Code::YamlFeature,
                         span,
-                        "a second YAML document starts",
-                        "keep one bottle a file: remove this `---` and what follows",
+                        "a manifest must be a single YAML document",
+                        "keep one bottle per file: remove this `---` and what follows",
                     );
                     return Flow::Break(());
                 }
@@ -218,8 +218,8 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
                 self.refuse(
                     Code::YamlFeature,
                     span,
-                    "an alias (`*name`) copies a value from elsewhere",
-                    "write the value out; a text that starts with `*` needs quotes",
+                    "YAML aliases (`*name`) are not supported",
+                    "write the value out; quote a string that starts with `*`",
                 );
                 self.scalar(Node { span, value: Value::Invalid }, None);
             }
@@ -257,16 +257,16 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
             self.refuse(
                 Code::YamlFeature,
                 span,
-                "an anchor (`&name`) marks this value for reuse",
-                "remove the anchor; share settings between bottles with `extends`. A text that starts with `&` needs quotes",
+                "YAML anchors (`&name`) are not supported",
+                "remove the anchor; share settings between bottles with `extends`. Quote a string that starts with `&`",
             );
         }
         if tag {
             self.refuse(
                 Code::YamlFeature,
                 span,
-                "a tag (`!name`) sets the type of this value",
-                "remove the tag; a text that starts with `!` needs quotes",
+                "YAML tags (`!name`) are not supported",
+                "remove the tag; quote a string that starts with `!`",
             );
         }
         anchor != 0 || tag
@@ -281,16 +281,16 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
             self.refuse(
                 Code::YamlFeature,
                 span,
-                "a list or mapping stands in the place of a key",
-                "use a string as the key; a text that starts with `{` or `[` needs quotes",
+                "a key must be a string, not a list or mapping",
+                "use a string as the key; quote a string that starts with `{` or `[`",
             );
             self.open.push(Open::ComplexKey { depth: 1 });
         } else if self.open.len() == MAX_DEPTH {
             self.refuse(
                 Code::Limit,
                 span,
-                &format!("the nesting is deeper than {MAX_DEPTH} levels"),
-                "no key of a manifest lies deeper than six levels",
+                &format!("nested deeper than {MAX_DEPTH} levels"),
+                "no key of a manifest is deeper than six levels",
             );
             return Flow::Break(());
         } else {
@@ -330,7 +330,7 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
             self.findings.push(
                 Diagnostic::new(
                     Code::AmbiguousScalar,
-                    format!("`{text}` is a string here and something else to readers of YAML 1.1"),
+                    format!("YAML 1.1 readers do not take `{text}` as a string"),
                 )
                 .at(node.span, "needs quotes")
                 .help(format!("write \"{text}\"")),
@@ -344,7 +344,7 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
                 self.refuse(
                     Code::YamlFeature,
                     node.span,
-                    "a merge key (`<<`) copies another mapping",
+                    "YAML merge keys (`<<`) are not supported",
                     "write the keys out, or share settings between bottles with `extends`",
                 );
                 None
@@ -356,8 +356,8 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
                 self.refuse(
                     Code::WrongType,
                     node.span,
-                    &format!("a key must be a string and this is {}", other.kind()),
-                    &format!("write \"{text}\" if the text is meant"),
+                    &format!("a key must be a string; this is {}", other.kind()),
+                    &format!("write \"{text}\" if you mean the string"),
                 );
                 None
             }
@@ -374,7 +374,7 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
             self.findings.push(
                 Diagnostic::new(
                     Code::DuplicateKey,
-                    format!("the key `{}` stands twice in this mapping", name.escape_debug()),
+                    format!("duplicate key `{}`", name.escape_debug()),
                 )
                 .at(*span, "second")
                 .and(first, "first")

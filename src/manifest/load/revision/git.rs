@@ -103,7 +103,7 @@ impl Git {
 
 fn not_started(error: std::io::Error) -> anyhow::Error {
     match error.kind() {
-        std::io::ErrorKind::NotFound => anyhow!("there is no program git, which reads revisions"),
+        std::io::ErrorKind::NotFound => anyhow!("git is required to read revisions and was not found"),
         _ => anyhow!("cannot start git: {error}"),
     }
 }
@@ -137,7 +137,7 @@ impl Objects {
         asked.and_then(|()| answers.read_line(&mut header)).context("cannot ask git cat-file")?;
         let fields: Vec<&str> = header.split_whitespace().collect();
         let [_, "blob", size] = fields[..] else {
-            bail!("its text is not in this clone; fetch it, or clone without `--filter`");
+            bail!("its content is not in this clone; fetch it, or clone without `--filter`");
         };
         let size: u64 = size.parse().context("git cat-file gives no size")?;
         let mut bytes = Vec::new();
@@ -146,7 +146,7 @@ impl Objects {
         // The rest of it, and the line's end behind it.
         let passed = std::io::copy(&mut answers.by_ref().take(size - kept + 1), &mut std::io::sink())?;
         if bytes.len() as u64 != kept || passed != size - kept + 1 {
-            bail!("git cat-file ended in the middle of it");
+            bail!("git cat-file ended in the middle of its output");
         }
         Ok(bytes)
     }

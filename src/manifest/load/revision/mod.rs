@@ -60,7 +60,7 @@ impl Revision {
         let repository = git::Git::at(&root);
         let unknown = || {
             format!(
-                "`{}` is no revision of the repository {}; a checkout in CI may lack it: give it `fetch-depth: 0`",
+                "`{}` is not a revision of the repository {}; in CI, check out with `fetch-depth: 0`",
                 base.escape_debug(),
                 root.display()
             )
@@ -124,7 +124,7 @@ impl Revision {
         let above: Vec<&Path> = plain.ancestors().collect();
         let is_root = |above: &&&Path| ***above == *self.root || above.canonicalize().is_ok_and(|at| at == self.root);
         let found = above.iter().rev().find(is_root).and_then(|root| plain.strip_prefix(root).ok());
-        let outside = || anyhow!("{} lies outside the repository {}", path.display(), self.root.display());
+        let outside = || anyhow!("{} is outside the repository {}", path.display(), self.root.display());
         found.map(Path::to_owned).ok_or_else(outside)
     }
 
@@ -151,10 +151,10 @@ impl Revision {
             }
             match self.entries.get(&at) {
                 Some(Entry::Link) => {
-                    bail!("{} is a symbolic link; no link of a revision is followed", self.shown(&at))
+                    bail!("{} is a symbolic link; links in a revision are not followed", self.shown(&at))
                 }
                 Some(Entry::Submodule) => {
-                    bail!("{} is a submodule; its revisions are its own", self.shown(&at))
+                    bail!("{} is a submodule; compare it in its own repository", self.shown(&at))
                 }
                 Some(Entry::File { .. }) | None => {}
             }
