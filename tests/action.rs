@@ -41,10 +41,10 @@ fn evaluated(text: &str, context: &Context) -> String {
 }
 
 /// A run of the action on a repository that the test made.
-struct Run {
-    passed: bool,
-    log: String,
-    summary: String,
+pub(crate) struct Run {
+    pub(crate) passed: bool,
+    pub(crate) log: String,
+    pub(crate) summary: String,
     outputs: BTreeMap<String, String>,
     /// Holds the files that outputs name.
     _temporary: TempDir,
@@ -52,7 +52,7 @@ struct Run {
 
 /// Runs the action in a repository; nothing, and a line about it, where it cannot run. The event is what
 /// `github.…` gives; inputs that are not given have their defaults.
-fn run(repository: &Repository, event: &[(&str, &str)], inputs: &[(&str, &str)]) -> Option<Run> {
+pub(crate) fn run(repository: &Repository, event: &[(&str, &str)], inputs: &[(&str, &str)]) -> Option<Run> {
     run_with(repository, event, inputs, &[])
 }
 
@@ -122,7 +122,7 @@ fn run_with(
 }
 
 impl Run {
-    fn output(&self, name: &str) -> &str {
+    pub(crate) fn output(&self, name: &str) -> &str {
         &self.outputs[name]
     }
 

@@ -232,7 +232,9 @@ fn update_writes_over_edits_and_conflicts_and_nothing_else() {
     assert_eq!(read(&tree.join("notes.txt")), "mine");
     let check = bottlec(project.path(), &CHECK);
     assert_eq!((check.status.code(), stdout(&check).as_str()), (Some(1), "foreign out/review/notes.txt\n"));
-    assert!(screen(&check).contains("review: notes.txt is in the bottle's folder but is not part of the build: remove it"));
+    assert!(
+        screen(&check).contains("review: notes.txt is in the bottle's folder but is not part of the build: remove it")
+    );
     fs::remove_file(tree.join("notes.txt")).unwrap();
     assert_eq!(bottlec(project.path(), &CHECK).status.code(), Some(0));
     let again = bottlec(project.path(), &UPDATE);

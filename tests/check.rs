@@ -45,7 +45,7 @@ fn folders_are_searched_for_bottles() {
     let folder = folder(&[
         ("all/bottle.yaml", "nme: a\n"),
         ("all/deep/review.bottle.yml", "nme: b\n"),
-        ("all/notes/dev.md", "---\nnme: c\n---\n"),
+        ("all/notes/dev.md", "---\nnme: c\negress: {}\n---\n"),
         ("all/notes/readme.md", "# no bottle\n"),
         ("all/other.yaml", "nme: d\n"),
         ("all/.hidden/bottle.yaml", "nme: e\n"),

@@ -270,10 +270,18 @@ fn hooks_judge(pre_commit: &Path, kind: &str, programs: &Path, variables: &[(&st
     git(&repo("user"), &["add", "-A"]);
     let (success, said) = hooks();
     assert!(!success && said.contains("Passed") && said.contains("10.1.1.0/24"), "{said}");
-    fs::write(repo("user").join("team.bottle.yaml"), "nme: team\n").unwrap();
-    git(&repo("user"), &["add", "-A"]);
-    let (success, said) = hooks();
-    assert!(!success && said.contains("did you mean `name`?"), "{said}");
+    // By any name that the rule finds, in the file that changed or beside it.
+    for name in ["team.bottle.yaml", "manifest.yaml", "docs/dev.md"] {
+        let path = repo("user").join(name);
+        let before = fs::read(&path).ok();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = "agent_provider: {}\nnme: team\n";
+        fs::write(&path, if name.ends_with(".md") { format!("---\n{text}---\n") } else { text.to_owned() }).unwrap();
+        git(&repo("user"), &["add", "-A"]);
+        let (success, said) = hooks();
+        assert!(!success && said.contains("did you mean `name`?"), "{name}: {said}");
+        before.map_or_else(|| fs::remove_file(&path), |before| fs::write(&path, before)).unwrap();
+    }
 }
 
 #[test]

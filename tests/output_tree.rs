@@ -213,7 +213,11 @@ fn links_and_other_things_in_the_way_are_refused_and_not_followed() {
         symlink(folder.path().join("elsewhere"), &link).unwrap();
         let run = bottlec(folder.path(), &BUILD);
         assert_eq!(run.status.code(), Some(2), "{place}: {}", screen(&run));
-        assert!(screen(&run).contains("exists and is not a") && screen(&run).contains(place), "{place}: {}", screen(&run));
+        assert!(
+            screen(&run).contains("exists and is not a") && screen(&run).contains(place),
+            "{place}: {}",
+            screen(&run)
+        );
         assert_eq!(listing(&folder.path().join("elsewhere")), ["kept"], "{place}");
         assert_eq!(bottlec(folder.path(), &CHECK).status.code(), Some(2), "{place}");
     }

@@ -19,6 +19,7 @@ mod documents;
 mod egress_routes;
 mod exec;
 mod fixes;
+mod gate;
 mod golden;
 mod hostile_tree;
 mod manifest_rules;

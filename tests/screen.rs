@@ -112,8 +112,7 @@ fn misspelt_names_get_the_right_one() {
     ] {
         let compiled = compile_text(text);
         assert_eq!(compiled.codes.len(), 1, "{text} {:?}", compiled.codes);
-        let expected =
-            if right.is_empty() { "valid keys are".to_owned() } else { format!("did you mean `{right}`?") };
+        let expected = if right.is_empty() { "valid keys are".to_owned() } else { format!("did you mean `{right}`?") };
         assert!(compiled.messages[0].contains(&expected), "{text} {:?}", compiled.messages);
     }
 }
@@ -218,6 +217,7 @@ fn input_of_any_kind_is_answered_at_once() {
         assert!(screen(&run).contains(words), "{file} {:.300}", screen(&run));
         let findings = screen(&run).matches("error[").count();
         assert!(findings <= 101, "{file} has {findings} findings");
-        assert!(start.elapsed().as_secs() < 10, "{file} took {:?}", start.elapsed());
+        // Seconds of a debug build; what grows faster than its input takes minutes.
+        assert!(start.elapsed().as_secs() < 60, "{file} took {:?}", start.elapsed());
     }
 }

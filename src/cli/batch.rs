@@ -11,7 +11,9 @@ use std::thread;
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::progress::{INTERVAL, Progress};
-use crate::{manifest, manifest::load::regular};
+use crate::manifest::load::find::{self, Found};
+use crate::manifest::load::regular;
+use crate::text::visible;
 
 /// How many results a thread may be ahead of the output: one, because a result may hold a whole tree.
 const AHEAD: usize = 1;
@@ -91,13 +93,13 @@ fn receive<R>(queue: &Receiver<R>, progress: &mut Progress) -> Result<R, RecvErr
     queue.recv()
 }
 
-/// The files named by the arguments, without duplicates, in argument order. Errors are passed to `unread`
-/// and do not stop the others.
-pub(super) fn inputs(arguments: &[PathBuf], mut unread: impl FnMut(anyhow::Error)) -> Result<Vec<PathBuf>> {
+/// The files named by the arguments, without duplicates, in argument order, and what was found in their folders and has
+/// another name than a bottle's. Errors are passed to `unread` and do not stop the others.
+pub(super) fn inputs(arguments: &[PathBuf], mut unread: impl FnMut(anyhow::Error)) -> Result<Found> {
     if arguments.iter().any(|path| is_stdin(path)) && arguments.iter().any(|path| path.as_os_str() == "@-") {
         bail!("`-` and `@-` cannot be used together: both read stdin");
     }
-    let mut inputs = Vec::new();
+    let mut inputs = Found::default();
     for argument in arguments {
         match argument.as_os_str().as_bytes().strip_prefix(b"@") {
             Some(list) => match read_list(Path::new(std::ffi::OsStr::from_bytes(list))) {
@@ -107,24 +109,47 @@ pub(super) fn inputs(arguments: &[PathBuf], mut unread: impl FnMut(anyhow::Error
             None => add(argument.clone(), &mut inputs, &mut unread),
         }
     }
-    Ok(once(inputs))
+    Ok(Found { bottles: once(inputs.bottles), look_alikes: once(inputs.look_alikes) })
 }
 
 /// Adds a file, or every bottle in a folder.
-fn add(path: PathBuf, inputs: &mut Vec<PathBuf>, unread: &mut impl FnMut(anyhow::Error)) {
+fn add(path: PathBuf, inputs: &mut Found, unread: &mut impl FnMut(anyhow::Error)) {
     if !path.is_dir() {
-        inputs.push(path);
+        inputs.bottles.push(path);
         return;
     }
-    match manifest::bottles_below(&path) {
-        Ok(found) if found.is_empty() => unread(anyhow!(
-            "no bottle found in {}: pass the manifest itself, or name it bottle.yaml or NAME.bottle.yaml",
-            path.display()
-        )),
-        Ok(found) if inputs.is_empty() => *inputs = found,
-        Ok(found) => inputs.extend(found),
+    // As git and ripgrep print them.
+    let plain = |found: PathBuf| {
+        if path == Path::new(".") { found.strip_prefix(".").map_or(found.clone(), Path::to_owned) } else { found }
+    };
+    match find::below(&path) {
+        Ok(found) => {
+            if found.bottles.is_empty() {
+                unread(none_in(&path.display().to_string(), &found.look_alikes));
+            }
+            inputs.bottles.extend(found.bottles.into_iter().map(plain));
+            inputs.look_alikes.extend(found.look_alikes.into_iter().map(plain));
+        }
         Err(error) => unread(error),
     }
+}
+
+/// Says that there is no bottle, what was looked for, and what comes close.
+pub(super) fn none_in(shown: &str, look_alikes: &[PathBuf]) -> anyhow::Error {
+    let looked_for = find::RULE;
+    match look_alikes {
+        [] => anyhow!("no bottle found in {shown}: looked for {looked_for}"),
+        [first, ..] => anyhow!(
+            "no bottle found in {shown}: looked for {looked_for}; {} looks like one: rename it to {}",
+            visible::line(&first.display().to_string()),
+            visible::line(&renamed(first).display().to_string())
+        ),
+    }
+}
+
+/// The name under which a file is found.
+pub(super) fn renamed(path: &Path) -> PathBuf {
+    path.with_extension("bottle.yaml")
 }
 
 /// The paths in a list, one per line; blank lines and lines that start with `#` are skipped.

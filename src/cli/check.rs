@@ -14,20 +14,21 @@ use super::messages::Messages;
 use super::progress::Progress;
 use super::{Screen, Status, human, say};
 use crate::compile::{self, rules, rules::allow};
+use crate::manifest::load::find::Found;
 use crate::manifest::{self, Loaded};
 use crate::provider::facts::HostFacts;
 use crate::target::Backend;
 use crate::text::diagnostic::located::Located;
-use crate::text::diagnostic::{Severity, concise, github, json, sarif};
+use crate::text::diagnostic::{Code, Diagnostic, Findings, Severity, concise, github, json, sarif};
+use crate::text::source::{Source, Sources, Span};
 use crate::{text::accept, text::yaml};
 
 /// Check manifests against the schema, rules and lints; reads nothing from the host
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Check {
-    /// Manifests, or folders with `bottle.yaml`, `*.bottle.yaml` or Markdown files with front matter;
-    /// `-` reads a manifest from stdin; `@FILE` reads paths from a file, one per line, `@-` from stdin
-    #[arg(required = true, value_name = "PATH")]
+    /// Manifests, or folders to search for bottles; `-` reads a manifest from stdin; `@FILE` reads paths from a file, one per line, `@-` from stdin
+    #[arg(value_name = "PATH", default_value = ".")]
     paths: Vec<PathBuf>,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
@@ -65,11 +66,15 @@ enum Format {
 
 const EXAMPLES: &str = "\
 Examples:
+  bottlec check
   bottlec check manifest.yaml
   bottlec check --strict bottles/
   bottlec check --format sarif bottles/ > findings.sarif
   git diff --name-only origin/main -- '*.bottle.yaml' | bottlec check @-
   cat manifest.yaml | bottlec check - --stdin-filename bottles/manifest.yaml
+
+In a folder these are bottles: bottle.yaml, *.bottle.yaml, a manifest.yaml with a key that only a bottle has,
+and Markdown with such a key in its front matter. What git ignores is passed over.
 
 Exit codes: 0 no errors (with --strict, no warnings either), 1 errors, 2 usage, I/O or internal error.";
 
@@ -80,7 +85,7 @@ impl Check {
         }
         let mut report = Report::default();
         let mut unread = 0;
-        let paths = batch::inputs(&self.paths, |error| {
+        let Found { bottles: paths, look_alikes } = batch::inputs(&self.paths, |error| {
             say(format_args!("bottlec: {error:#}"));
             unread += 1;
         })?;
@@ -103,6 +108,13 @@ impl Check {
                 progress.print(messages)
             },
         )?;
+        for path in &look_alikes {
+            let mut messages = Messages::default();
+            for found in self.worded(look_alike(path)) {
+                self.take(found, &mut report, screen, &mut messages);
+            }
+            messages.print()?;
+        }
         self.conclude(&report, screen)?;
         if paths.is_empty() && unread == 0 {
             screen.note(format_args!("bottlec: the list contains no manifests"));
@@ -132,6 +144,11 @@ impl Check {
         let _ = accept::acceptances(&sources, &mut findings);
         let allows = allow::silence(&sources, &mut findings);
         allow::report(&allows, &mut findings);
+        Ok(self.worded((findings, sources)))
+    }
+
+    /// The findings with their texts.
+    fn worded(&self, (mut findings, sources): (Findings, Sources)) -> Vec<(Located, String)> {
         if self.strict {
             findings.escalate();
         }
@@ -150,7 +167,7 @@ impl Check {
             };
             (located, text)
         });
-        Ok(worded.collect())
+        worded.collect()
     }
 
     /// Prints a finding, or keeps it if the format is a single document. A finding in a parent that several
@@ -183,6 +200,24 @@ impl Check {
         }
         messages.print()
     }
+}
+
+/// Says of a file that no command finds it in its folder.
+fn look_alike(path: &Path) -> (Findings, Sources) {
+    let mut sources = Sources::default();
+    let shown = path.display().to_string();
+    // Nobody knows what the file is; nothing of it is shown.
+    let id = sources.add(Source { path: shown.clone(), reference: shown, text: String::new() });
+    let mut findings = Findings::default();
+    findings.push(
+        Diagnostic::new(
+            Code::LookAlike,
+            "this file looks like a bottle, but is not checked: its name is not one of a bottle",
+        )
+        .at(Span { source: id, start: 0, end: 0 }, "")
+        .help(format!("rename it to `{}`, or name it on the command line", batch::renamed(path).display())),
+    );
+    (findings, sources)
 }
 
 /// The state of a run: small for any number of bottles, except for the single-document formats.

@@ -62,7 +62,8 @@ pub fn link<'b>(
     environment::check(bottle, &plan, &egress, findings);
     target::check(bottle, backends, findings);
     if egress.routes.is_empty() {
-        findings.push(Diagnostic::new(Code::NoRoutes, "the bottle has no routes").help("add one under `egress.routes`"));
+        findings
+            .push(Diagnostic::new(Code::NoRoutes, "the bottle has no routes").help("add one under `egress.routes`"));
     }
     // Without forwarded credentials there is nothing that a made-up account could stand for.
     let hermetic = matches!(host.credentials, HostCredentials::Synthetic) && !plan.provisioned_env.is_empty();

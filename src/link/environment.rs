@@ -126,10 +126,7 @@ pub fn check(bottle: &Bottle, plan: &AgentProvisionPlan, egress: &Egress, findin
             findings.push(
                 Diagnostic::new(
                     Code::DisplacedPlaceholder,
-                    format!(
-                        "`{name}` conflicts with egress signing in for the provider `{}`: {effect}",
-                        plan.provider
-                    ),
+                    format!("`{name}` conflicts with egress signing in for the provider `{}`: {effect}", plan.provider),
                 )
                 .at(at, "")
                 .help("remove it; egress sends the credential"),

@@ -9,6 +9,7 @@ mod parse;
 pub mod place;
 pub mod schema;
 mod semantics;
+pub mod which;
 pub mod written;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 #[cfg(not(target_family = "wasm"))]
-pub use load::{Loaded, find::bottles_below, find::bottles_below_revision, load, load_bytes, load_revision};
+pub use load::{Loaded, load, load_bytes, load_revision};
 pub use parse::parse;
 pub use semantics::check;
 

@@ -217,13 +217,8 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
             }
         }
         // The value has the right type; a rule of ours says what is wrong with it in better words.
-        _ => findings.push(
-            Diagnostic::new(
-                Code::WrongForm,
-                format!("invalid value: {}", error.masked()),
-            )
-            .at(node.span, "here"),
-        ),
+        _ => findings
+            .push(Diagnostic::new(Code::WrongForm, format!("invalid value: {}", error.masked())).at(node.span, "here")),
     }
 }
 
@@ -263,11 +258,7 @@ fn unknown_value(node: &Node, options: &[&str]) -> Diagnostic {
 
 /// Keys that users of the reference system know, and what became of them.
 const FORMER_KEYS: &[(&str, Code, &str)] = &[
-    (
-        "git",
-        Code::UnsupportedKey,
-        "bottlec does not set up git remotes; let the agent push through a gate of your own",
-    ),
+    ("git", Code::UnsupportedKey, "bottlec does not set up git remotes; let the agent push through a gate of your own"),
     (
         "git-gate",
         Code::UnsupportedKey,
@@ -329,6 +320,11 @@ fn siblings(steps: &[Step]) -> Vec<String> {
         Step::Index(_) => &schema["items"],
     });
     place["properties"].as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// Whether a manifest has such a key at its top.
+pub fn is_key(name: &str) -> bool {
+    siblings(&[]).iter().any(|key| key == name)
 }
 
 fn listed<'o>(names: impl Iterator<Item = &'o str>) -> String {

@@ -75,9 +75,12 @@ fn bottle_name(written: Option<&Spanned<String>>, sources: &Sources, findings: &
     let stem = stem.strip_suffix(".bottle").unwrap_or(stem);
     BottleName::parse(stem).unwrap_or_else(|refusal| {
         findings.push(
-            Diagnostic::new(Code::BottleName, format!("the bottle cannot be named after the file: {}", refusal.message))
-                .at(Span { source: id, start: 0, end: 0 }, "no `name` here")
-                .help("add `name:` to the manifest, or rename the file"),
+            Diagnostic::new(
+                Code::BottleName,
+                format!("the bottle cannot be named after the file: {}", refusal.message),
+            )
+            .at(Span { source: id, start: 0, end: 0 }, "no `name` here")
+            .help("add `name:` to the manifest, or rename the file"),
         );
         unnamed()
     })

@@ -66,6 +66,8 @@ pub enum Topic {
     Edited(String),
     /// Whether there is a compiled tree.
     Tree,
+    /// The manifest itself.
+    Manifest,
     /// What a part runs.
     Image(String),
     /// The text of the manifest's own Dockerfile.

@@ -26,7 +26,9 @@ impl Model {
         let index = files.remove(INDEX).ok_or_else(|| unreadable("is missing"))?;
         let index = Index::parse(index.as_bytes()).map_err(|problem| match problem {
             NotAnIndex::Malformed => unreadable("is not what a build writes"),
-            NotAnIndex::OtherFormat(format) => unreadable(&format!("has format {format}, which this release does not support")),
+            NotAnIndex::OtherFormat(format) => {
+                unreadable(&format!("has format {format}, which this release does not support"))
+            }
         })?;
         Model::with(files, index)
     }

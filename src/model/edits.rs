@@ -57,3 +57,17 @@ pub fn mended<'e>(paths: impl IntoIterator<Item = &'e String>) -> Vec<Change> {
 pub fn gone() -> Change {
     change(Topic::Tree, Direction::Other, Code::TreeGone, "the compiled tree was removed".to_owned())
 }
+
+/// The change that reports a removed manifest.
+pub fn manifest_gone() -> Change {
+    left("the manifest was removed: nothing checks this bottle any more".to_owned())
+}
+
+/// The change that reports a manifest with a name that is not looked for.
+pub fn manifest_hidden(path: &str) -> Change {
+    left(format!("the manifest is now `{}`, which folders, hooks and reviews do not find", visible::line(path)))
+}
+
+fn left(message: String) -> Change {
+    change(Topic::Manifest, Direction::Other, Code::LeftTheGate, message)
+}

@@ -17,7 +17,7 @@ pub mod why;
 
 pub use change::{Change, Direction, Entry, Topic, changes, rebuilt, sort};
 pub use compiled::Model;
-pub use edits::{Edit, Edits, edits, gone, mended};
+pub use edits::{Edit, Edits, edits, gone, manifest_gone, manifest_hidden, mended};
 pub use reach::{Credential, Passage, Reach, Route, Value};
 pub use request::{Authorization, Request, Rule, Verdict, judge};
 pub use restart::{Restart, restarts};

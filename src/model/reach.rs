@@ -107,8 +107,9 @@ impl Reach {
         let pipelock =
             Pipelock::parse(file(pipelock::FILE)?).map_err(|problem| Unreadable::new(pipelock::FILE, problem))?;
         let lists = pipelock.lists();
-        let parse =
-            |range: &String| range.parse::<IpNet>().map_err(|_| Unreadable::new(pipelock::FILE, "not a valid CIDR range"));
+        let parse = |range: &String| {
+            range.parse::<IpNet>().map_err(|_| Unreadable::new(pipelock::FILE, "not a valid CIDR range"))
+        };
         let mut reach = Reach {
             name: index.name().to_owned(),
             hermetic: index.is_hermetic(),

@@ -10,7 +10,7 @@ fn is_markdown(path: &str) -> bool {
 
 /// Where the YAML of a manifest stands: all of it, or between the two `---` lines of a Markdown file. Returns `None` if
 /// that has no front matter.
-pub(super) fn yaml(path: &str, text: &str) -> Option<Range<usize>> {
+pub(crate) fn yaml(path: &str, text: &str) -> Option<Range<usize>> {
     if is_markdown(path) { range(text) } else { Some(0..text.len()) }
 }
 

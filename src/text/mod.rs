@@ -3,7 +3,7 @@
 pub mod accept;
 pub mod comment;
 pub mod diagnostic;
-mod front_matter;
+pub(crate) mod front_matter;
 pub mod render;
 pub mod source;
 pub mod suggest;

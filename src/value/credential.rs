@@ -177,7 +177,11 @@ impl TryFrom<Form> for Injection {
             }
             _ => return Err("the credential has a form that egress does not support".to_owned()),
         };
-        if injection.form() == form { Ok(injection) } else { Err("the credential must be written with its scheme".to_owned()) }
+        if injection.form() == form {
+            Ok(injection)
+        } else {
+            Err("the credential must be written with its scheme".to_owned())
+        }
     }
 }
 

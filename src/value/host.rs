@@ -39,10 +39,7 @@ impl Host {
             );
         }
         if text.contains('*') {
-            return refuse(
-                "a host must not have a wildcard".into(),
-                "add a route for each host that the agent needs",
-            );
+            return refuse("a host must not have a wildcard".into(), "add a route for each host that the agent needs");
         }
         if text.starts_with('[') || text.matches(':').count() > 1 {
             return refuse("an IPv6 address is not a DNS name".into(), "a route needs a DNS name; give the server one");

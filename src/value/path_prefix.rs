@@ -28,7 +28,10 @@ impl PathPrefix {
             return refuse("a path prefix must start with `/`", &format!("write `/{}`", text.escape_debug()));
         }
         if text.contains(['?', '#']) {
-            return refuse("a path prefix must not have a query or fragment", "write only the path; queries are not compared");
+            return refuse(
+                "a path prefix must not have a query or fragment",
+                "write only the path; queries are not compared",
+            );
         }
         if text.contains('%') {
             return refuse("a path prefix must not be percent-encoded", "end the prefix before the encoded segment");
@@ -64,10 +67,7 @@ impl PathPrefix {
             return refuse("a path prefix must not have `;` parameters", "end the prefix before the `;`");
         }
         if text.to_ascii_lowercase().contains("git-receive-pack") {
-            return refuse(
-                "egress refuses `git push`, whatever the prefix",
-                "remove it; push from outside the bottle",
-            );
+            return refuse("egress refuses `git push`, whatever the prefix", "remove it; push from outside the bottle");
         }
         Ok(PathPrefix(text.to_owned()))
     }

@@ -116,10 +116,7 @@ fn a_login_that_is_not_the_one_the_bottle_was_built_from_asks_for_a_build() {
     let mut without = login(LATER, ACCOUNT);
     without["tokens"].as_object_mut().unwrap().remove("account_id");
     for (file, words) in [
-        (
-            login(LATER + 1, ACCOUNT),
-            "its token expires at 2100-01-01T00:00:01Z, the agent's at 2100-01-01T00:00:00Z",
-        ),
+        (login(LATER + 1, ACCOUNT), "its token expires at 2100-01-01T00:00:01Z, the agent's at 2100-01-01T00:00:00Z"),
         (login(LATER - 1, ACCOUNT), "its token expires at 2099-12-31T23:59:59Z"),
         (login(LATER, other), "it belongs to another account"),
         (without, "it belongs to another account"),

@@ -141,9 +141,9 @@ fn a_parent_that_changed_is_seen_in_its_children_alone() {
 
     let revision = Revision::open("HEAD", repository.root()).unwrap();
     assert_eq!(revision.changed().unwrap().into_iter().collect::<Vec<_>>(), [Path::new("bottles/shared.yaml")]);
-    let bottles = manifest::bottles_below_revision(&revision, repository.root()).unwrap();
+    let bottles = manifest::load::find::below_revision(&revision, repository.root()).unwrap();
     assert_eq!(bottles.len(), 200);
-    assert_eq!(bottles, manifest::bottles_below(repository.root()).unwrap());
+    assert_eq!(bottles, manifest::load::find::below(repository.root()).unwrap().bottles);
     let is_changed = |path: &&PathBuf| texts(&at(&revision, path)) != texts(&manifest::load(path).unwrap());
     let changed: Vec<&Path> =
         bottles.iter().filter(is_changed).map(|path| path.strip_prefix(repository.root()).unwrap()).collect();
@@ -239,7 +239,12 @@ fn deleted_bottles_are_found_by_the_rule_for_those_on_disk() {
     let Some(repository) = repository(&[
         ("all/bottle.yaml", "name: a\n"),
         ("all/deep/review.bottle.yml", "name: b\n"),
-        ("all/notes/dev.md", "---\nname: c\n---\n"),
+        ("all/notes/dev.md", "---\nname: c\negress: {}\n---\n"),
+        ("all/notes/page.md", "---\ntitle: no bottle\n---\n"),
+        ("all/.bot-bottle/bottles/old.md", "---\nname: i\n---\n"),
+        ("all/manifest.yaml", "egress: {}\n"),
+        ("all/k8s/manifest.yaml", "kind: Pod\n"),
+        ("all/node_modules/bottle.yaml", "name: j\n"),
         ("all/notes/readme.md", "# no bottle\n"),
         ("all/other.yaml", "name: d\n"),
         ("all/.hidden/bottle.yaml", "name: e\n"),
@@ -251,13 +256,13 @@ fn deleted_bottles_are_found_by_the_rule_for_those_on_disk() {
     };
     symlink("bottle.yaml", repository.path("all/link.bottle.yaml")).unwrap();
     repository.commit(&[]);
-    let on_disk = manifest::bottles_below(&repository.path("all")).unwrap();
-    assert_eq!(on_disk.len(), 5);
+    let on_disk = manifest::load::find::below(&repository.path("all")).unwrap().bottles;
+    assert_eq!(on_disk.len(), 7);
     fs::remove_dir_all(repository.path("all")).unwrap();
     let revision = Revision::open("HEAD", &repository.path("all")).unwrap();
-    assert_eq!(manifest::bottles_below_revision(&revision, &repository.path("all")).unwrap(), on_disk);
-    for (folder, count) in [("all/deep", 1), ("all/nothing", 0), ("all/bottle.yaml", 0), ("", 6), ("all/.hidden", 1)] {
-        let found = manifest::bottles_below_revision(&revision, &repository.path(folder)).unwrap();
+    assert_eq!(manifest::load::find::below_revision(&revision, &repository.path("all")).unwrap(), on_disk);
+    for (folder, count) in [("all/deep", 1), ("all/nothing", 0), ("all/bottle.yaml", 0), ("", 8), ("all/.hidden", 1)] {
+        let found = manifest::load::find::below_revision(&revision, &repository.path(folder)).unwrap();
         assert_eq!(found.len(), count, "{folder}");
     }
 }

@@ -17,6 +17,7 @@ use super::{Screen, Status, say};
 use crate::compile::tree::Tree;
 use crate::compile::{compile, rules::allow};
 use crate::manifest::bottle::Bottle;
+use crate::manifest::load::find::Found;
 use crate::manifest::{self, Loaded};
 use crate::output::{self, Overwrite};
 use crate::provider::facts::HostFacts;
@@ -26,9 +27,8 @@ use crate::target::Backend;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Build {
-    /// Manifests: YAML files, or Markdown files with YAML front matter; folders with `bottle.yaml`,
-    /// `*.bottle.yaml` or such Markdown files; `@FILE` reads paths from a file, one per line, `@-`
-    /// from stdin
+    /// Manifests: YAML files, or Markdown files with YAML front matter; folders to search for bottles;
+    /// `@FILE` reads paths from a file, one per line, `@-` from stdin
     #[arg(required = true, value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
     /// Output folder, with one subfolder per bottle; `-` prints the tree
@@ -107,10 +107,17 @@ impl Build {
         }
         let mut ends = BTreeMap::new();
         let mut unread = 0;
-        let paths = batch::inputs(&self.manifests, |error| {
+        let Found { bottles: paths, look_alikes } = batch::inputs(&self.manifests, |error| {
             say(format_args!("bottlec: {error:#}"));
             unread += 1;
         })?;
+        for path in &look_alikes {
+            screen.note(format_args!(
+                "bottlec: {} looks like a bottle but was not built; rename it to {}, or name it",
+                path.display(),
+                batch::renamed(path).display()
+            ));
+        }
         if paths.iter().any(|path| batch::is_stdin(path)) {
             bail!(
                 "build cannot read a manifest from stdin: a bottle is named after its file, and its parents are found next to it"

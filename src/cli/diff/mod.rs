@@ -14,11 +14,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use self::trees::Trees;
-use super::{Screen, Status, say, side};
+use super::{Screen, Status, batch, say, side};
+use crate::manifest::load::find;
 use crate::manifest::load::revision::Revision;
-use crate::manifest::{self, Loaded, bottles_below, bottles_below_revision};
+use crate::manifest::{self, Loaded};
 use crate::model::review::{Review, Side, Terms, json, markdown, review, sarif};
-use crate::model::{Change, edits};
+use crate::model::{Change, edits, manifest_gone, manifest_hidden};
 use crate::text::accept::AcceptFrom;
 use crate::text::diagnostic::Grade;
 
@@ -77,7 +78,7 @@ internal error.";
 
 impl Diff {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
-        let Compared { pairs, trees, same, broken } = match (&self.rev, self.paths.as_slice()) {
+        let Compared { pairs, trees, same, broken, look_alikes } = match (&self.rev, self.paths.as_slice()) {
             (Some(base), paths) => since(base, paths, screen)?,
             (None, [old, new]) => {
                 let [old, new] = [old, new].map(|path| side::open(path, screen));
@@ -91,6 +92,11 @@ impl Diff {
         let today = self.today.unwrap_or_else(|| Timestamp::now().to_zoned(TimeZone::UTC).date());
         let terms = Terms { today, accept_from: self.accept_from };
         let compared = pairs.len() + trees.len() + same;
+        if let (Some(base), 0, 0) = (&self.rev, compared, broken) {
+            let paths: Vec<String> = self.paths.iter().map(|path| path.display().to_string()).collect();
+            let shown = if paths.is_empty() { ".".to_owned() } else { paths.join(", ") };
+            return Err(batch::none_in(&format!("{shown}, now and at {base}"), &look_alikes));
+        }
         let reviews = |pairs: Vec<Pair>| -> Vec<Review> {
             pairs
                 .into_iter()
@@ -158,6 +164,8 @@ struct Compared {
     same: usize,
     /// How many could not be read or compiled.
     broken: usize,
+    /// What has the keys of a bottle and another name.
+    look_alikes: Vec<PathBuf>,
 }
 
 /// The bottles below the paths that differ from a revision or are missing from it, and how many are unchanged,
@@ -167,20 +175,46 @@ fn since(base: &str, paths: &[PathBuf], screen: &Screen) -> Result<Compared> {
     let paths = if paths.is_empty() { &here } else { paths };
     let plain = |path: PathBuf| path.strip_prefix(".").map_or_else(|_| path.clone(), Path::to_owned);
     let revision = Revision::open(base, &paths[0])?;
-    let mut manifests = BTreeSet::new();
+    let (mut was, mut is, mut look_alikes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for path in paths {
         if path.is_dir() {
-            manifests.extend(bottles_below(path)?.into_iter().map(plain));
+            let found = find::below_work_tree(&revision, path)?;
+            is.extend(found.bottles.into_iter().map(plain));
+            look_alikes.extend(found.look_alikes.into_iter().map(plain));
         } else if path.exists() {
-            manifests.insert(plain(path.clone()));
+            is.insert(plain(path.clone()));
         }
-        manifests.extend(bottles_below_revision(&revision, path)?.into_iter().map(plain));
+        let there = revision.read(path).ok().flatten().is_some();
+        was.extend(there.then(|| plain(path.clone())));
+        was.extend(find::below_revision(&revision, path)?.into_iter().map(plain));
     }
     let changed = revision.changed()?;
     let mut since = Compared::default();
-    for path in manifests {
+    let mut moves = Vec::new();
+    let renamed = revision.renamed()?;
+    for old in &was {
+        // What was a bottle is one, whatever became of its name and its content.
+        let new = match renamed.get(&revision.place(old)?) {
+            Some(place) if !old.exists() => plain(revision.typed(place)),
+            _ => old.clone(),
+        };
+        let is_found = is.remove(&new);
+        moves.push(Move { old: Some(old.clone()), is_hidden: !is_found && new.exists(), new });
+    }
+    moves.extend(is.into_iter().map(|new| Move { old: None, new, is_hidden: false }));
+    moves.sort_by(|a, b| a.new.cmp(&b.new));
+    for path in &look_alikes {
+        if changed.contains(&revision.place(path)?) && !moves.iter().any(|one| one.new == *path) {
+            screen.note(format_args!(
+                "bottlec: {} looks like a bottle but was not compared; rename it to {}",
+                path.display(),
+                batch::renamed(path).display()
+            ));
+        }
+    }
+    for one in moves {
         // A bottle with errors does not stop the others.
-        match pair(&path, &revision, &changed, screen) {
+        match pair(&one, &revision, &changed, screen) {
             Ok(Some(pair)) => since.pairs.push(pair),
             Ok(None) => since.same += 1,
             Err(error) => {
@@ -189,6 +223,7 @@ fn since(base: &str, paths: &[PathBuf], screen: &Screen) -> Result<Compared> {
             }
         }
     }
+    since.look_alikes = look_alikes.into_iter().collect();
     let trees = Trees::below(paths, &revision, &changed)?;
     for (place, shown) in &trees.folders {
         match trees.pair(place, shown) {
@@ -203,38 +238,56 @@ fn since(base: &str, paths: &[PathBuf], screen: &Screen) -> Result<Compared> {
     Ok(since)
 }
 
+/// Where a manifest was and is.
+struct Move {
+    /// Its path in the revision, if it was there.
+    old: Option<PathBuf>,
+    /// Its path now; the old one if it was removed.
+    new: PathBuf,
+    /// Whether it is there and no search finds it any more.
+    is_hidden: bool,
+}
+
 /// A bottle before and after the change. Returns `None` if it is unchanged.
-fn pair(path: &Path, revision: &Revision, changed: &BTreeSet<PathBuf>, screen: &Screen) -> Result<Option<Pair>> {
+fn pair(one: &Move, revision: &Revision, changed: &BTreeSet<PathBuf>, screen: &Screen) -> Result<Option<Pair>> {
+    let path = &one.new;
     let new = if path.exists() { Some(manifest::load(path)?) } else { None };
     // A sparse checkout omits files that have not been removed.
     if new.is_none() && !changed.contains(&revision.place(path)?) {
         return Ok(None);
     }
-    let old = manifest::load_revision(revision, path)?;
+    let before = one.old.as_ref().unwrap_or(path);
+    let old = manifest::load_revision(revision, before)?;
     let read = |loaded: &Option<Loaded>, revision: Option<&Revision>| match loaded {
         Some(loaded) => side::dockerfile(loaded, revision),
         None => Ok(None),
     };
     let (was, is) = (read(&old, Some(revision))?, read(&new, None)?);
-    if texts(old.as_ref()) == texts(new.as_ref()) && was == is {
+    if texts(old.as_ref()) == texts(new.as_ref()) && was == is && !one.is_hidden {
         return Ok(None);
     }
     // A bottle that had errors counts as new: it could not be built before.
-    let old = match old.map(|old| side::compiled(path, old, was)).transpose()? {
+    let old = match old.map(|old| side::compiled(before, old, was)).transpose()? {
         None => None,
         Some(Ok(old)) => Some(old),
         Some(Err(_)) => {
             let base = revision.base();
             screen.note(format_args!(
                 "bottlec: {} did not compile at {base}; treating it as a new bottle",
-                path.display()
+                before.display()
             ));
             None
         }
     };
     let new = new.map(|new| side::compiled(path, new, is)).transpose()?;
     let new = new.transpose().map_err(|uncompiled| uncompiled.report(screen))?;
-    Ok(if old.is_none() && new.is_none() { None } else { Some(Pair { old, new, edits: Vec::new() }) })
+    let edits = match (&old, &new) {
+        (None, None) => return Ok(None),
+        (Some(_), None) => vec![manifest_gone()],
+        _ if one.is_hidden => vec![manifest_hidden(&path.display().to_string())],
+        _ => Vec::new(),
+    };
+    Ok(Some(Pair { old, new, edits }))
 }
 
 /// The sources of a bottle: the manifest and its parents, in order.

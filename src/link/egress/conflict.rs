@@ -64,17 +64,17 @@ fn conflicts(route: &ProviderRoute, own: &ManifestRoute) -> Vec<Conflict> {
     });
     let keep = own.keep_authorization.as_ref().filter(|keep| keep.value != route.auth.is_none()).map(|keep| Conflict {
         at: keep.span,
-        owned: if keep.value {
-            "sends its own credential there"
-        } else {
-            "allows a login made inside the bottle"
-        },
+        owned: if keep.value { "sends its own credential there" } else { "allows a login made inside the bottle" },
         help: "remove `keep_authorization`; the provider's rule applies",
     });
     let passthrough = own.tls_passthrough.as_ref().filter(|own| own.value != route.tls_passthrough);
     let passthrough = passthrough.map(|passthrough| Conflict {
         at: passthrough.span,
-        owned: if route.tls_passthrough { "needs pipelock to pass it through" } else { "needs pipelock to intercept it" },
+        owned: if route.tls_passthrough {
+            "needs pipelock to pass it through"
+        } else {
+            "needs pipelock to intercept it"
+        },
         help: "remove `tls_passthrough`; the provider's rule applies",
     });
     let range = own.ssrf_ip_allowlist.first().map(|range| Conflict {
@@ -167,7 +167,10 @@ pub(super) fn report_interception(route: &ManifestRoute, tls_passthrough: bool, 
         findings.push(
             Diagnostic::new(
                 Code::Auth,
-                format!("pipelock intercepts `{}` and would write the token to its log, with the URL", route.host.value),
+                format!(
+                    "pipelock intercepts `{}` and would write the token to its log, with the URL",
+                    route.host.value
+                ),
             )
             .at(auth.span, "sent in the URL")
             .and(route.host.span, "intercepted, because `tls_passthrough` is not set")

@@ -1,74 +1,96 @@
-//! Finds the bottles of a folder: `bottle.yaml`, `*.bottle.yaml` (or `.yml`) and Markdown files with
-//! front matter.
+//! Finds the bottles of a folder, of a revision and of a work tree, by the rule of `manifest::which`.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use ignore::WalkBuilder;
 
 use crate::manifest::load::regular;
 use crate::manifest::load::revision::Revision;
+use crate::manifest::which::{self, Kind};
+use crate::text::yaml;
 
-/// The bottles below a folder, sorted. Hidden folders are passed over, links not followed.
+/// What is looked for, in words.
+pub const RULE: &str =
+    "bottle.yaml, *.bottle.yaml, a manifest.yaml with the keys of a bottle, and Markdown with them in its front matter";
+
+/// The files below a folder, sorted.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The bottles.
+    pub bottles: Vec<PathBuf>,
+    /// What has the keys of a bottle and another name.
+    pub look_alikes: Vec<PathBuf>,
+}
+
+impl Found {
+    fn take(&mut self, path: PathBuf, kind: Kind) {
+        match kind {
+            Kind::Bottle => self.bottles.push(path),
+            Kind::LookAlike => self.look_alikes.push(path),
+            Kind::Other => {}
+        }
+    }
+}
+
+/// The bottles below a folder. What git ignores is passed over, links are not followed.
 ///
 /// # Errors
 /// A folder cannot be read.
-pub fn bottles_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    search(folder, &mut found)?;
+pub fn below(folder: &Path) -> Result<Found> {
+    let mut found = Found::default();
+    let walk = WalkBuilder::new(folder)
+        .hidden(false)
+        .ignore(false)
+        .filter_entry(|entry| {
+            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+            entry.depth() == 0 || !is_folder || which::is_searched(entry.file_name())
+        })
+        .sort_by_file_name(Ord::cmp)
+        .build();
+    for entry in walk {
+        let entry = entry.with_context(|| format!("cannot read the folder {}", folder.display()))?;
+        if entry.file_type().is_some_and(|kind| kind.is_file()) {
+            let kind = which::kind(entry.path(), || Ok(text(entry.path())))?;
+            found.take(entry.into_path(), kind);
+        }
+    }
     Ok(found)
 }
 
-/// The bottles that a revision has below a folder of the work tree, by the paths that
-/// [`bottles_below`] would give them.
+/// The bottles that a revision has below a folder of the work tree, by the paths that [`below`] would give them.
 ///
 /// # Errors
 /// The folder lies outside the repository, or git fails.
-pub fn bottles_below_revision(revision: &Revision, folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+pub fn below_revision(revision: &Revision, folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Found::default();
     for path in revision.files(folder)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if is_bottle(&name, || revision.read(&path))? {
-            found.push(path);
+        let kind = which::kind(&path, || revision.read(&path))?;
+        found.take(path, kind);
+    }
+    Ok(found.bottles)
+}
+
+/// The bottles of a work tree below one of its folders: what git tracks, ignored or not, and what it does not ignore.
+///
+/// # Errors
+/// The folder lies outside the repository, or git fails.
+pub fn below_work_tree(revision: &Revision, folder: &Path) -> Result<Found> {
+    let mut found = Found::default();
+    let place = revision.place(folder)?;
+    for (path, _) in revision.work_tree()? {
+        let Ok(rest) = path.strip_prefix(&place) else { continue };
+        let mut folders = rest.parent().into_iter().flat_map(Path::iter);
+        let path = folder.join(rest);
+        if folders.all(which::is_searched) && path.symlink_metadata().is_ok_and(|found| found.is_file()) {
+            let kind = which::kind(&path, || Ok(text(&path)))?;
+            found.take(path, kind);
         }
     }
     Ok(found)
 }
 
-fn search(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    let context = || format!("cannot read the folder {}", folder.display());
-    let mut entries =
-        std::fs::read_dir(folder).with_context(context)?.collect::<Result<Vec<_>, _>>().with_context(context)?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let kind = entry.file_type().with_context(context)?;
-        // A file that cannot be read is not one with front matter.
-        let start = || Ok(start_of(&entry.path()).ok());
-        if kind.is_dir() && !name.starts_with('.') {
-            search(&entry.path(), found)?;
-        } else if kind.is_file() && is_bottle(&name, start)? {
-            found.push(entry.path());
-        }
-    }
-    Ok(())
-}
-
-fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut start = Vec::new();
-    regular::open(path)?.0.take(4).read_to_end(&mut start)?;
-    Ok(start)
-}
-
-/// Whether a file is a bottle, by its name and, for Markdown, by how its text starts.
-fn is_bottle(name: &str, text: impl FnOnce() -> Result<Option<Vec<u8>>>) -> Result<bool> {
-    let yaml = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"));
-    if let Some(stem) = yaml {
-        return Ok(stem == "bottle" || stem.ends_with(".bottle"));
-    }
-    if !name.ends_with(".md") {
-        return Ok(false);
-    }
-    let fenced = |text: Vec<u8>| matches!(text.as_slice(), [b'-', b'-', b'-', b'\n' | b'\r' | b' ', ..]);
-    Ok(text()?.is_some_and(fenced))
+/// The text of a file that may be a manifest. What cannot be read, or is larger than one, has none.
+fn text(path: &Path) -> Option<Vec<u8>> {
+    regular::read(path, yaml::MAX_BYTES).ok().filter(|text| text.len() <= yaml::MAX_BYTES)
 }

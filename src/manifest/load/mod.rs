@@ -223,10 +223,7 @@ impl Loader<'_> {
                 } else {
                     "the bottles extend each other in a cycle"
                 };
-                return Err(refuse(
-                    format!("{message}: {}", circle.join(" -> ")),
-                    "remove one `extends` of the cycle",
-                ));
+                return Err(refuse(format!("{message}: {}", circle.join(" -> ")), "remove one `extends` of the cycle"));
             }
             if self.chain.len() == extends::MAX_CHAIN {
                 return Err(refuse(
@@ -268,10 +265,9 @@ impl Loader<'_> {
                 self.dockerfile = Some(real);
                 return Ok(());
             }
-            Ok(Resolved::Missing) => (
-                "the Dockerfile does not exist".to_owned(),
-                "the path is relative to the manifest that names it",
-            ),
+            Ok(Resolved::Missing) => {
+                ("the Dockerfile does not exist".to_owned(), "the path is relative to the manifest that names it")
+            }
             Err(error) => (format!("cannot look for the Dockerfile: {error}"), "check the path"),
         };
         self.findings.push(Diagnostic::new(Code::Path, message).at(dockerfile.span, "").help(help));

@@ -328,7 +328,9 @@ impl Place {
     fn folder(&mut self, folder: &Path) -> Result<Way<'_>> {
         if !folder.as_os_str().is_empty() && !self.folders.contains_key(folder) {
             let above = folder.parent().unwrap_or(Path::new(""));
-            let name = folder.file_name().with_context(|| format!("{} is not a path below the bottle's folder", folder.display()))?;
+            let name = folder
+                .file_name()
+                .with_context(|| format!("{} is not a path below the bottle's folder", folder.display()))?;
             let path = self.path.join(folder);
             let opened = match self.folder(above)? {
                 Way::Folder(above) => open_folder(above, name, OFlags::NOFOLLOW),

@@ -44,12 +44,9 @@ pub(super) fn build(
     let text = text(&file)?;
     if let Err(problem) = accepted(&text, file.expiry) {
         findings.push(
-            Diagnostic::new(
-                Code::HostCredentials,
-                format!("Codex would not accept the dummy auth file: {problem}"),
-            )
-            .at(asked, "asked for here")
-            .help("run `codex login --device-auth` on the host and build again"),
+            Diagnostic::new(Code::HostCredentials, format!("Codex would not accept the dummy auth file: {problem}"))
+                .at(asked, "asked for here")
+                .help("run `codex login --device-auth` on the host and build again"),
         );
         return Ok(None);
     }

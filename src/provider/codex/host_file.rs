@@ -108,9 +108,7 @@ impl Refused {
     fn message(&self, path: &str) -> String {
         match self {
             Refused::Missing => format!("there is no Codex auth file at {path}"),
-            Refused::NoPlace => {
-                "cannot find the Codex auth file: neither CODEX_HOME nor HOME is set".to_owned()
-            }
+            Refused::NoPlace => "cannot find the Codex auth file: neither CODEX_HOME nor HOME is set".to_owned(),
             Refused::Unreadable => format!("the Codex auth file {path} cannot be read"),
             Refused::TooLarge => format!("{path} is too large for a Codex auth file"),
             Refused::NotJson => format!("the Codex auth file {path} is not a JSON object"),

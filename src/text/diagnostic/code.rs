@@ -128,6 +128,8 @@ codes! {
     ControlCharacter = "BTL007" Error,
     /// A Markdown file without YAML front matter.
     FrontMatter = "BTL008" Error,
+    /// A file of a folder that has the keys of a bottle and another name.
+    LookAlike = "BTL009" Warning,
 
     // The schema.
     /// A key that no rule knows.
@@ -270,6 +272,8 @@ codes! {
     ForeignEntry = "BTL851" Warning { grade: Some(Grade::Critical) },
     /// A compiled tree that is gone.
     TreeGone = "BTL852" Warning { grade: Some(Grade::High) },
+    /// A manifest was removed, or has a name under which nothing finds it.
+    LeftTheGate = "BTL853" Warning { grade: Some(Grade::High) },
 }
 
 impl Code {

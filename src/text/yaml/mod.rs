@@ -10,4 +10,4 @@ mod scalar;
 pub use deserialize::Spanned;
 pub use edit::{Removal, without, without_holder};
 pub use node::{Entry, Key, Node, Step, Value};
-pub use read::{MAX_BYTES, MAX_DEPTH, read, scalar_ranges};
+pub use read::{MAX_BYTES, MAX_DEPTH, TopKeys, read, scalar_ranges, top_keys};

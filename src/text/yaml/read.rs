@@ -103,6 +103,45 @@ pub fn scalar_ranges(text: &str) -> Vec<std::ops::Range<usize>> {
     ranges
 }
 
+/// The keys at the top of a text that may be any YAML.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TopKeys {
+    /// Those of the first document; none if it is not a mapping.
+    Names(Vec<String>),
+    /// The first document cannot be parsed.
+    NotYaml,
+}
+
+/// The keys of the first document.
+pub fn top_keys(text: &str) -> TopKeys {
+    let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let mut names = Vec::new();
+    let mut depth = 0;
+    // Between a key at the top and its value.
+    let mut is_value = false;
+    while let Some(event) = parser.next_event() {
+        let Ok((event, _)) = event else { return TopKeys::NotYaml };
+        match event {
+            Event::Scalar(name, ..) if depth == 1 && !is_value => names.push(name.into_owned()),
+            // The items of a list at the top are no keys.
+            Event::SequenceStart(..) if depth == 0 => break,
+            Event::MappingStart(..) | Event::SequenceStart(..) => {
+                depth += 1;
+                continue;
+            }
+            Event::MappingEnd | Event::SequenceEnd => depth -= 1,
+            Event::Scalar(..) | Event::Alias(_) => {}
+            Event::DocumentEnd => break,
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => continue,
+        }
+        // A whole node has ended.
+        if depth == 1 {
+            is_value = !is_value;
+        }
+    }
+    TopKeys::Names(names)
+}
+
 /// Characters that readers of YAML forbid, fold or hide: all of C0 but tab and line breaks, DEL,
 /// C1, the Unicode line breaks, the byte order mark and non-characters.
 fn is_refused(c: char) -> bool {
@@ -328,12 +367,9 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
             && scalar::differs_in_yaml_1_1(text)
         {
             self.findings.push(
-                Diagnostic::new(
-                    Code::AmbiguousScalar,
-                    format!("YAML 1.1 readers do not take `{text}` as a string"),
-                )
-                .at(node.span, "needs quotes")
-                .help(format!("write \"{text}\"")),
+                Diagnostic::new(Code::AmbiguousScalar, format!("YAML 1.1 readers do not take `{text}` as a string"))
+                    .at(node.span, "needs quotes")
+                    .help(format!("write \"{text}\"")),
             );
         }
         if !self.awaits_key() {
@@ -372,13 +408,10 @@ impl<'s, P: Fn(usize, usize) -> Span> Builder<'_, 's, P> {
         if let Some(first) = seen.insert(name.clone(), *span) {
             self.refusals += 1;
             self.findings.push(
-                Diagnostic::new(
-                    Code::DuplicateKey,
-                    format!("duplicate key `{}`", name.escape_debug()),
-                )
-                .at(*span, "second")
-                .and(first, "first")
-                .help("keep one of the two"),
+                Diagnostic::new(Code::DuplicateKey, format!("duplicate key `{}`", name.escape_debug()))
+                    .at(*span, "second")
+                    .and(first, "first")
+                    .help("keep one of the two"),
             );
             *key = PendingKey::Refused;
         }

@@ -11,7 +11,9 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-use crate::{manifest::load::regular, text::yaml};
+use crate::manifest::load::regular;
+use crate::manifest::which;
+use crate::text::yaml;
 
 /// The files of a git repository as of one commit.
 pub struct Revision {
@@ -218,7 +220,7 @@ impl Revision {
             files.filter_map(|(path, _)| path.strip_prefix(&place).ok()).filter(|rest| !rest.as_os_str().is_empty());
         let is_seen = |rest: &&Path| {
             let folders = rest.parent().into_iter().flat_map(Path::components);
-            !folders.map(Component::as_os_str).any(|name| name.as_bytes().starts_with(b"."))
+            folders.map(Component::as_os_str).all(which::is_searched)
         };
         Ok(rest.filter(is_seen).map(|rest| folder.join(rest)).collect())
     }
@@ -290,6 +292,39 @@ impl Revision {
             }
         }
         Ok(changed)
+    }
+
+    /// The files of the revision that the index has under another name, by their paths from the root.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn renamed(&self) -> Result<BTreeMap<PathBuf, PathBuf>> {
+        let git = git::Git::at(&self.root).without_filters()?;
+        let listing = git.output(&[
+            "diff-index",
+            "--cached",
+            "--find-renames",
+            "-l0",
+            "--diff-filter=R",
+            "--name-status",
+            "-z",
+            &self.commit,
+            "--",
+        ])?;
+        let mut fields = names(&listing);
+        let mut renamed = BTreeMap::new();
+        // `R087`, the old name, the new one.
+        while let (Some(_), Some(old), Some(new)) = (fields.next(), fields.next(), fields.next()) {
+            renamed.insert(path_of(old), path_of(new));
+        }
+        Ok(renamed)
+    }
+
+    /// A path from the root as the user would type it here.
+    pub fn typed(&self, place: &Path) -> PathBuf {
+        let path = self.root.join(place);
+        let here = std::env::current_dir().unwrap_or_default();
+        path.strip_prefix(&here).map_or(path.clone(), Path::to_owned)
     }
 
     /// Whether a file of the work tree has another text than in the revision, as far as manifests go:
