@@ -141,7 +141,7 @@ fn a_collision_anywhere_keeps_every_bottle_from_being_written() {
 
 #[test]
 fn a_bottle_counts_once_however_it_is_named() {
-    let folder = folder(&[("all/a.bottle.yaml", "nme: x\n"), ("all/b.bottle.yaml", ""), ("list.txt", "all\n")]);
+    let folder = folder(&[("all/a.bottle.yaml", "nme: x\n"), ("all/b.bottle.yaml", "name: b\n"), ("list.txt", "all\n")]);
     let absolute = folder.path().canonicalize().unwrap().join("all/a.bottle.yaml");
     let run = bottlec(
         folder.path(),
@@ -201,7 +201,7 @@ fn a_list_names_a_path_a_line() {
 fn several_bottles_are_summed_up_and_one_is_told_in_detail() {
     let folder = folder(&[("a.yaml", "name: a\n"), ("b.yaml", "name: b\n")]);
     let build = |arguments: &[&str]| screen(&bottlec(folder.path(), &[&["build", "-o", "out"], arguments].concat()));
-    assert_eq!(build(&["a.yaml"]), "a: 13 written, 0 unchanged in out/a\n");
+    assert_eq!(build(&["a.yaml"]), "a: 13 written, 0 unchanged in out/a\nnext: bottlec exec out/a\n");
     assert_eq!(build(&["a.yaml", "b.yaml"]), "built 1, unchanged 1, failed 0\n");
     assert_eq!(build(&["a.yaml", "b.yaml", "--quiet"]), "");
     assert_eq!(

@@ -162,7 +162,7 @@ fn check_says_what_moved() {
         for (told, expected) in told.iter().zip(*expected) {
             assert!(told.starts_with(expected), "{what}: {told}");
         }
-        assert!(text.contains("run the same command with --update instead of --check"), "{what}: {text}");
+        assert!(text.contains("to update it: bottlec build review.yaml -o out --update"), "{what}: {text}");
     }
 }
 

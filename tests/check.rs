@@ -13,10 +13,13 @@ const WARNED: &str =
 const WRONG: &str = "name: wrong\nagent_provider:\n  template: cluade\negress:\n  routes:\n    - host: a.example.com\n    - host: A.example.com\n";
 
 #[test]
-fn a_clean_manifest_prints_nothing_in_human_words() {
+fn a_clean_manifest_is_said_to_be_clean_and_prints_no_finding() {
     let folder = folder(&[("clean.yaml", "name: clean\n")]);
     let run = bottlec(folder.path(), &["check", "clean.yaml"]);
-    assert_eq!((run.status.code(), stdout(&run).as_str(), screen(&run).as_str()), (Some(0), "", ""));
+    assert_eq!(
+        (run.status.code(), stdout(&run).as_str(), screen(&run).as_str()),
+        (Some(0), "", "no problems in 1 bottle\n")
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is written");
 }
 

@@ -32,7 +32,7 @@ fn claude_with_a_token_signs_through_egress() {
 
 #[test]
 fn claude_without_a_token_can_sign_in_inside_the_bottle() {
-    let compiled = compile_text("");
+    let compiled = compile_text("{}\n");
     assert_eq!(hosts(&compiled), ["api.anthropic.com", "platform.claude.com"]);
     assert!(compiled.file("egress/routes.yaml").matches("keep_authorization: true").count() == 2);
     assert!(!compiled.file("agent/agent.env").contains("CLAUDE_CODE_OAUTH_TOKEN"));
@@ -42,7 +42,7 @@ fn claude_without_a_token_can_sign_in_inside_the_bottle() {
 
 #[test]
 fn claude_is_always_quiet_and_set_up() {
-    for text in ["", "agent_provider: { auth_token: T }\n"] {
+    for text in ["{}\n", "agent_provider: { auth_token: T }\n"] {
         let compiled = compile_text(text);
         for name in [
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",

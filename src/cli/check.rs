@@ -115,7 +115,7 @@ impl Check {
             }
             messages.print()?;
         }
-        self.conclude(&report, screen)?;
+        self.conclude(&report, paths.len(), screen)?;
         if paths.is_empty() && unread == 0 {
             screen.note(format_args!("bottlec: the list contains no manifests"));
         }
@@ -183,18 +183,21 @@ impl Check {
         }
     }
 
-    fn conclude(&self, report: &Report, screen: &Screen) -> Result<()> {
+    fn conclude(&self, report: &Report, checked: usize, screen: &Screen) -> Result<()> {
         let mut messages = Messages::default();
+        let count = |count, word: &str| match count {
+            1 => format!("1 {word}"),
+            count => format!("{count} {word}s"),
+        };
         match self.format {
             Format::Json => messages.result(json::render(&report.kept)),
             Format::Sarif => messages.result(sarif::render(&report.kept)),
             Format::Human if report.is_shown => {
-                let count = |count, word: &str| match count {
-                    1 => format!("1 {word}"),
-                    count => format!("{count} {word}s"),
-                };
                 let (errors, warnings) = (count(report.errors, "error"), count(report.warnings, "warning"));
                 messages.note(screen, format_args!("{errors}, {warnings}"));
+            }
+            Format::Human if checked > 0 && !report.has_any() => {
+                messages.note(screen, format_args!("no problems in {}", count(checked, "bottle")));
             }
             Format::Human | Format::Concise | Format::Github => {}
         }
@@ -232,6 +235,10 @@ struct Report {
 }
 
 impl Report {
+    fn has_any(&self) -> bool {
+        self.errors + self.warnings > 0
+    }
+
     /// Counts a finding unless it was counted before.
     fn count(&mut self, located: &Located) -> bool {
         let hash = Sha256::digest(format!("{located:?}"));

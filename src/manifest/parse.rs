@@ -32,8 +32,12 @@ pub fn parse(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option
     };
     let mut root = yaml::read(&text[range.clone()], id, range.start, findings)?;
     if root.value == yaml::Value::Null {
-        // An empty file is a bottle with every default.
-        return Some(Manifest::default());
+        findings.push(
+            Diagnostic::new(Code::MissingKey, "the manifest is empty")
+                .at(at_start, "expected a key")
+                .help("add `name: NAME`; `bottlec init -` prints a manifest to start from"),
+        );
+        return None;
     }
     schema::validate(&mut root, findings);
     if !root.is_valid() {

@@ -191,6 +191,10 @@ fn report(root: &Node, steps: &[Step], error: &ValidationError, findings: &mut F
             for Entry { key, .. } in entries.iter().filter(|entry| unexpected.contains(entry.key.name.as_ref())) {
                 findings.push(unknown_key(steps, key, &known, entries));
             }
+            // The whole route is to go; what else it says needs no mending.
+            if unexpected.contains(ROLE) {
+                broken.values.push(steps.to_vec());
+            }
             broken.entries.push((steps.to_vec(), unexpected));
         }
         Kind::Type { kind } => {
@@ -256,6 +260,9 @@ fn unknown_value(node: &Node, options: &[&str]) -> Diagnostic {
     }
 }
 
+/// The key of a route that once made it the provider's.
+const ROLE: &str = "role";
+
 /// Keys that users of the reference system know, and what became of them.
 const FORMER_KEYS: &[(&str, Code, &str)] = &[
     ("git", Code::UnsupportedKey, "bottlec does not set up git remotes; let the agent push through a gate of your own"),
@@ -268,9 +275,9 @@ const FORMER_KEYS: &[(&str, Code, &str)] = &[
     ("skills", Code::UnsupportedKey, "skills belong to an agent, not to its bottle; put them in the image"),
     ("auth_role", Code::RemovedKey, "the provider has its own credential: use `agent_provider.auth_token`"),
     (
-        "role",
+        ROLE,
         Code::RemovedKey,
-        "roles were removed: the provider has its own routes; sign it in with `agent_provider.auth_token` or `forward_host_credentials`",
+        "remove this route: the provider adds it. To sign in, write `auth_token: NAME_OF_A_HOST_VARIABLE` or `forward_host_credentials: true` under `agent_provider`",
     ),
     ("git_user", Code::RemovedKey, "set the user's name and e-mail with `env`: GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL"),
     ("cred_proxy", Code::RemovedKey, "write each host as a route under `egress.routes`, with `auth`"),
@@ -281,7 +288,7 @@ fn unknown_key(steps: &[Step], key: &Key, known: &[String], beside: &[Entry]) ->
     let (name, at) = (key.name.as_ref(), key.span);
     if let Some((_, code, help)) = FORMER_KEYS.iter().find(|(former, ..)| *former == name) {
         let became = if *code == Code::RemovedKey { "was removed" } else { "is not supported" };
-        let message = format!("the key `{name}` {became}");
+        let message = if name == ROLE { "unknown role".to_owned() } else { format!("the key `{name}` {became}") };
         return Diagnostic::new(*code, message).at(at, "").help(*help);
     }
     let owner = match steps.iter().rev().find_map(|step| match step {

@@ -339,7 +339,10 @@ fn variables(found: &mut Vec<Change>, old: &Reach, new: &Reach) {
             (before, after) if before != after => (false, "has changed"),
             _ => continue,
         };
-        let message = format!("the agent's variable `{name}` {what}");
+        let message = match old.hidden.contains(name) || new.hidden.contains(name) {
+            true => format!("a placeholder for the agent's credential {what}"),
+            false => format!("the agent's variable `{name}` {what}"),
+        };
         let entry = if is_gone { old } else { new }.at_variable(name);
         let topic = Topic::Literal(name.clone());
         found.push(Change { entry, is_gone, ..change(topic, Direction::Other, Code::SameReach, message) });

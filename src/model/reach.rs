@@ -47,6 +47,8 @@ pub struct Reach {
     pub guards: Vec<Guard>,
     /// What runs, and how pipelock is set, by name.
     pub parts: BTreeMap<String, Part>,
+    /// Variables whose names no summary shows: they hold a placeholder.
+    pub hidden: BTreeSet<String>,
     /// Hashes of the files in the agent's home.
     pub home: BTreeMap<String, String>,
 }
@@ -127,6 +129,7 @@ impl Reach {
             variables: BTreeMap::new(),
             parts: BTreeMap::new(),
             guards: Vec::new(),
+            hidden: index.hidden_env_names().map(str::to_owned).collect(),
             home: BTreeMap::new(),
         };
         let bottle = index.identity();
@@ -233,6 +236,7 @@ impl Reach {
             variables,
             guards: self.guards.clone(),
             parts: self.parts.clone(),
+            hidden: self.hidden.clone(),
             home: self.home.clone(),
         }
     }

@@ -131,8 +131,14 @@ fn run_brings_the_proxies_up_to_date_first() {
     ] {
         let words: Vec<&str> = ["out/review", "--"].into_iter().chain(command.split(' ')).collect();
         let run = run(&bottle, &VALUES, &words);
+        let mut told = screen(&run).lines().map(str::to_owned).collect::<Vec<_>>().into_iter();
+        let summary = told.next().unwrap();
+        assert!(summary.starts_with(&format!("bottlec: {command} in out/review, project review-")), "{summary}");
+        let first_line = told.find(|line| !line.starts_with("  "));
         // What comes first says so beside the command's own output, which may be read by a program.
-        assert_eq!(screen(&run).lines().next().map(str::to_owned), first, "{command}");
+        assert_eq!(first_line, first, "{command}");
+        let quiet: Vec<&str> = ["-q"].into_iter().chain(words).collect();
+        assert!(!screen(&self::run(&bottle, &VALUES, &quiet)).contains("bottlec:"), "{command}");
         assert!(stdout(&run).starts_with("docker-compose --env-file"), "{}", stdout(&run));
     }
     let own = format!("{MANIFEST}agent_provider: {{ dockerfile: Dockerfile }}\n");

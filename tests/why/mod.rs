@@ -141,7 +141,7 @@ fn a_tree_is_asked_what_it_says_now() {
 fn what_is_no_question_is_said_so() {
     let folder = folder(&[("a.yaml", "name: a\n"), ("broken.yaml", "naem: a\n")]);
     for (arguments, expected) in [
-        (&["a.yaml", "api.github.com"] as &[&str], "is not a URL"),
+        (&["a.yaml", ""] as &[&str], "must have a host"),
         (&["a.yaml", "ftp://api.github.com/"], "unsupported scheme"),
         (&["a.yaml", "https://me@api.github.com/"], "must not contain a user name"),
         (&["a.yaml", "https:///x"], "must have a host"),

@@ -25,10 +25,10 @@ pub(super) fn check(out: &Path, tree: &Tree, is_used: bool, screen: &Screen, mes
     if differences.is_empty() {
         return Ok(false);
     }
-    messages.result(text(out, tree, is_used, &differences));
     for reason in reasons(&output::inspect(out, tree)?, tree, &differences) {
         messages.note(screen, format_args!("{}: {reason}", tree.name.as_str()));
     }
+    messages.result(text(out, tree, is_used, &differences));
     Ok(true)
 }
 
@@ -43,6 +43,8 @@ fn text(out: &Path, tree: &Tree, is_used: bool, differences: &BTreeMap<String, D
             Difference::Stale => writeln!(text, "stale   {shown}"),
             Difference::Foreign => writeln!(text, "foreign {}", visible::line(&shown.to_string())),
             Difference::Mode(mode) => writeln!(text, "mode    {shown} is {mode:04o}, must be 0600"),
+            // Its hashes follow from the other files.
+            Difference::Content(_) if path == INDEX && differences.len() > 1 => writeln!(text, "differs {shown}"),
             Difference::Content(old) => {
                 let artifact = tree.artifacts.iter().find(|artifact| artifact.path == *path);
                 // A private file must not be shown in a log: by now it may hold anything, such as a real

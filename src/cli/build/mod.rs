@@ -4,6 +4,7 @@ mod claim;
 mod drift;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ use crate::manifest::{self, Loaded};
 use crate::output::{self, Overwrite};
 use crate::provider::facts::HostFacts;
 use crate::target::Backend;
+use crate::text::visible;
 
 /// Compile bottles into output folders
 #[derive(clap::Args)]
@@ -232,9 +234,7 @@ impl Build {
         let count = |end| ends.get(&end).copied().unwrap_or(0);
         let failed = count(End::Refused) + count(End::Broken);
         if count(End::Differs) > 0 {
-            screen.note(format_args!(
-                "bottlec: the output is out of date; run the same command with --update instead of --check"
-            ));
+            screen.note(format_args!("bottlec: the output is out of date; to update it: {}", update_command()));
         }
         let is_one = batch.paths.len() == 1;
         if !batch.collisions.is_empty() || (is_one && count(End::Refused) == 1) {
@@ -312,6 +312,16 @@ impl Build {
                 ),
             );
         }
+        if is_one && !self.hermetic {
+            let shown = shell_words(folder.as_os_str());
+            match self.backend.contains(&Backend::Docker) {
+                true => messages.note(screen, format_args!("next: bottlec exec {shown}")),
+                false => messages.note(
+                    screen,
+                    format_args!("next: bottlec exec {shown} -- docker compose up --detach machine-egress"),
+                ),
+            }
+        }
         if tree.names_local_file && !is_two_up(manifest, &folder) {
             messages.note(screen, format_args!(
                 "bottlec: {name} uses a file next to its manifest, which the output expects at ../..; set BOTTLE_MANIFEST_DIR for docker compose, or build into a folder next to the manifest"
@@ -320,6 +330,19 @@ impl Build {
         let is_unchanged = written.changed.is_empty() && written.removed.is_empty();
         Ok(if is_unchanged { End::Unchanged } else { End::Built })
     }
+}
+
+/// The command that writes what this one has compared.
+fn update_command() -> String {
+    let words = std::env::args_os().skip(1).map(|word| if word == "--check" { "--update".into() } else { word });
+    std::iter::once("bottlec".to_owned()).chain(words.map(|word| shell_words(&word))).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell takes it, on one line.
+fn shell_words(word: &OsStr) -> String {
+    let word = visible::line(&word.to_string_lossy()).into_owned();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=@%+:".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// Whether the folder two levels above the output is the manifest's.

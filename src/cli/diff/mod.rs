@@ -28,7 +28,7 @@ use crate::text::diagnostic::Grade;
 #[command(after_help = EXAMPLES)]
 pub(super) struct Diff {
     /// The old and the new bottle, each a manifest or a compiled folder; with --rev, the manifests or
-    /// folders to compare with the revision [default: .]
+    /// folders to compare with the revision (without any, the current folder)
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Compare manifests and their parents with this git revision
@@ -87,7 +87,9 @@ impl Diff {
                 let edits = edits(old.edited.iter().chain(&new.edited).collect::<BTreeMap<_, _>>());
                 Compared { pairs: vec![Pair { old: Some(old), new: Some(new), edits }], ..Compared::default() }
             }
-            (None, _) => bail!("diff needs two bottles, the old one and the new one, or --rev BASE"),
+            (None, _) => {
+                bail!("diff needs two bottles, the old one and the new one, or a revision: bottlec diff --rev BASE")
+            }
         };
         let today = self.today.unwrap_or_else(|| Timestamp::now().to_zoned(TimeZone::UTC).date());
         let terms = Terms { today, accept_from: self.accept_from };

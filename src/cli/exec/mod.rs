@@ -7,6 +7,7 @@ mod machine;
 mod program;
 mod project;
 mod starting;
+mod summary;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -138,6 +139,9 @@ impl Exec {
                 Err(Unanswered::Interrupted) => return Ok(Status::Exit(INTERRUPTED)),
                 Err(Unanswered::Failed(error)) => return Err(error).context("cannot ask on the terminal"),
             }
+        }
+        if start.is_of_the_bottle() && start.needs_values() {
+            summary::show(&bottle.index, &start, &self.folder, screen);
         }
         self.start(&start, &program, &values, screen)
     }

@@ -114,6 +114,16 @@ impl Start {
         self.command.first().map_or(OsStr::new(""), OsString::as_os_str)
     }
 
+    /// The command with its arguments.
+    pub(super) fn command(&self) -> &[OsString] {
+        &self.command
+    }
+
+    /// Whether it is of a program that runs bottles, and not any other.
+    pub(super) fn is_of_the_bottle(&self) -> bool {
+        !matches!(self.what, What::Other)
+    }
+
     pub(super) fn project(&self) -> &Project {
         &self.found.project
     }

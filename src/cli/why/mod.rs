@@ -19,7 +19,7 @@ use crate::model::why::{json, why};
 pub(super) struct Why {
     /// Manifest or compiled folder
     bottle: PathBuf,
-    /// URL of the request; it is sent as written, including dot segments and escapes
+    /// URL of the request, or a host; it is sent as written, including dot segments and escapes
     url: String,
     /// Request method
     #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET")]
@@ -44,6 +44,7 @@ enum Format {
 const EXAMPLES: &str = "\
 Examples:
   bottlec why manifest.yaml https://api.github.com/repos/me/project
+  bottlec why manifest.yaml api.github.com
   bottlec why out/review https://api.github.com/user -X POST
   bottlec why manifest.yaml https://example.com/ -H 'Host: other.example' --format json
 
@@ -78,7 +79,7 @@ impl Why {
 /// The request that a client sends if it does not normalize the URL.
 fn request(url: &str, method: &str, headers: &[String]) -> Result<Request> {
     let help = "write it as `https://HOST/PATH`";
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| anyhow!("`{url}` is not a URL: {help}"))?;
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
     let (tls, usual) = match scheme.to_ascii_lowercase().as_str() {
         "https" | "wss" => (true, 443),
         "http" | "ws" => (false, 80),

@@ -124,6 +124,11 @@ impl Index {
         self.env.keys().any(|known| known.as_str() == name)
     }
 
+    /// The variables whose names no summary shows.
+    pub fn hidden_env_names(&self) -> impl Iterator<Item = &str> {
+        self.hidden_env_names.iter().map(VariableName::as_str)
+    }
+
     /// The tokens that egress is given.
     pub fn tokens(&self) -> impl Iterator<Item = Token<'_>> {
         self.slots.iter().map(|entry| Token {

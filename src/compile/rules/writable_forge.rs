@@ -24,10 +24,8 @@ pub(super) fn check(cx: &Context, findings: &mut Findings) {
         if let Some(auth) = &route.auth
             && FORGES.contains(&route.host.value.as_str())
         {
-            let message = format!(
-                "this credential lets the agent write to `{}`, as far as the token allows",
-                route.host.value
-            );
+            let message =
+                format!("this credential lets the agent write to `{}`, as far as the token allows", route.host.value);
             warn(findings, CODE, auth.span, message, "use a read-only token, and allow this with that reason");
         }
     }
