@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use super::reach::Reach;
 use super::{Change, Direction, Topic};
-use crate::link::egress;
-use crate::target::pipelock;
+use crate::target::{egress, pipelock};
 use crate::value::host::Host;
 use crate::value::isolation::{Files, Part, Role};
 use crate::value::slot::Slot;

@@ -1,9 +1,10 @@
 //! Targets: what a bottle is compiled into. Each folder here is one: it emits files, reads them back, and is all that
 //! knows the program that goes by them. Another one is a file here and its line in [`ALL`].
 
-mod agent;
+pub mod agent;
 mod compose;
 pub mod egress;
+mod env_file;
 mod network;
 pub mod pipelock;
 mod smolmachines;
@@ -94,7 +95,7 @@ impl Backend {
 }
 
 /// Where `agent/agent.env` leads its reader: to the egress of the first of these backends.
-pub fn egress(subnet: Subnet, backends: &[Backend]) -> Ipv4Addr {
+pub fn egress_address(subnet: Subnet, backends: &[Backend]) -> Ipv4Addr {
     backends.iter().min().copied().unwrap_or(Backend::Docker).egress(subnet)
 }
 

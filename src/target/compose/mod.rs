@@ -14,11 +14,9 @@ use file::{
 };
 
 use super::{Backend, Emitted, Files, Identity, Isolation, Job, Target, Unreadable};
-use crate::link::egress;
-use crate::link::environment;
 use crate::manifest::bottle::Bottle;
 use crate::provider::ImageChoice;
-use crate::target::{network, pipelock};
+use crate::target::{egress as addon, network, pipelock};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::render::{self, RenderError};
 use crate::value::artifact::Artifact;
@@ -46,9 +44,9 @@ const FILES_LABEL: &str = "bottlec.files";
 /// The files that each service reads and that a build may change.
 fn reads(service: &str) -> Vec<&'static str> {
     match service {
-        "egress" | "machine-egress" => vec![egress::WIRE, egress::ADDON.path, egress::PROBE.path, pipelock::FILE],
+        "egress" | "machine-egress" => vec![addon::WIRE, addon::ADDON.path, addon::PROBE.path, pipelock::FILE],
         "pipelock" => vec![pipelock::FILE],
-        "prepare" => vec![egress::PREPARE.path],
+        "prepare" => vec![addon::PREPARE.path],
         _ => Vec::new(),
     }
 }
@@ -262,7 +260,7 @@ fn egress(job: &Job) -> Service {
             "--scripts",
             "/tmp/egress/addon.py",
         ]),
-        environment: environment::egress_names(job.egress).into_iter().map(|name| (name, None)).collect(),
+        environment: job.egress.variables().map(|(name, _)| (name, None)).collect(),
         volumes: vec![
             Mount::bind("./egress", "/etc/egress"),
             Mount::bind("./pipelock", "/etc/pipelock"),

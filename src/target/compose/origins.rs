@@ -12,28 +12,28 @@ const PINNED: &str = "pinned-image";
 pub(super) fn origins(job: &Job) -> Origins {
     let mut origins = Origins::of("container-hardening");
     for service in ["egress", "machine-egress", "prepare", "volumes"] {
-        origins.set(format!("/services/{service}/image"), Origin::BuiltIn(PINNED));
+        origins.top().below(format_args!("services/{service}/image")).decided_by(Origin::BuiltIn(PINNED));
     }
     for service in ["pipelock", "pipelock-ca"] {
         let target = Origin::written_or(job.bottle.places.pipelock, PINNED);
-        origins.set(format!("/services/{service}/image"), target);
+        origins.top().below(format_args!("services/{service}/image")).decided_by(target);
     }
-    for (slot, origin) in job.egress.slot_origins(&job.bottle.routes) {
-        for service in egresses(job) {
-            origins.set(format!("/services/{service}/environment/{slot}"), origin);
-        }
+    for service in egresses(job) {
+        let mut top = origins.top();
+        let mut at = top.below(format_args!("services/{service}/environment"));
+        at.put_each(job.egress.variables()).for_each(drop);
     }
     let subnet = job.bottle.subnet_origin();
     if job.wants(Backend::Docker) {
         agent(job, &mut origins);
         for service in ["agent", "egress"] {
-            origins.set(format!("/services/{service}/networks/inside/ipv4_address"), subnet);
+            origins.top().below(format_args!("services/{service}/networks/inside/ipv4_address")).decided_by(subnet);
         }
-        origins.set("/networks/inside/ipam", subnet);
+        origins.top().below("networks/inside/ipam").decided_by(subnet);
     }
     if job.wants(Backend::Smolmachines) {
-        origins.set("/services/machine-egress/networks/machine/ipv4_address", subnet);
-        origins.set("/networks/machine/ipam", subnet);
+        origins.top().below("services/machine-egress/networks/machine/ipv4_address").decided_by(subnet);
+        origins.top().below("networks/machine/ipam").decided_by(subnet);
     }
     origins
 }
@@ -46,7 +46,7 @@ fn egresses(job: &Job) -> impl Iterator<Item = &'static str> {
 
 fn agent(job: &Job, origins: &mut Origins) {
     let image = job.image_origin();
-    let mut set = |key: &str, origin| origins.set(format!("/services/agent/{key}"), origin);
+    let mut set = |key: &str, origin| origins.top().below(format_args!("services/agent/{key}")).decided_by(origin);
     set("image", image);
     match &job.plan.image {
         AgentImage::Generated(_) => set("build", image),

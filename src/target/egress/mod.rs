@@ -1,21 +1,31 @@
 //! egress: the wire file, the programs beside it, the variables that it is given, and its rules.
 
+mod fixed;
 pub mod rules;
+mod wire;
 
+use super::env_file::EnvFile;
 use super::{Emitted, Files, Identity, Isolation, Job, RenderError, Target, Unreadable, file};
-use crate::link::egress::{ADDON, FIXED, PREPARE, PROBE, WIRE};
-use crate::link::environment;
 use crate::value::isolation::Guard;
+use crate::value::origin::Origins;
+pub use fixed::{ADDON, FIXED, PREPARE, PROBE};
+pub use wire::{WIRE, Wire, WireRoute};
+
+/// The variables that egress is given, by bare name.
+const ENV_FILE: &str = "egress/egress.env";
 
 /// `egress/`.
 pub(super) struct EgressFolder;
 
 impl Target for EgressFolder {
     fn emit(&self, job: &Job, _earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
-        let variables = Emitted::public(environment::EGRESS_FILE, environment::egress_file(job.egress)?);
+        let (wire, who_decides) = Wire::of(job.egress);
+        let mut origins = Origins::of("slot");
+        let bound_at_launch = origins.top().put_each(job.egress.variables()).map(|(name, ())| name).collect();
+        let variables = EnvFile { bound_at_launch, ..EnvFile::default() }.render(ENV_FILE)?;
         let mut emitted = vec![
-            Emitted::public(WIRE, job.egress.wire()?).decided_by(job.egress.wire_origins(&job.bottle.routes)),
-            variables.decided_by(environment::egress_file_origins(job.bottle, job.egress)),
+            Emitted::public(WIRE, wire.render()?).decided_by(who_decides),
+            Emitted::public(ENV_FILE, variables).decided_by(origins),
         ];
         emitted.extend(FIXED.map(Emitted::fixed));
         Ok(emitted)

@@ -2,17 +2,18 @@
 //! source and seen in runs of it; of 3.x its guide was read. `media_policy` and `taint`, which are on, are left to their defaults.
 
 mod limits;
-mod origins;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Emitted, Files, Identity, Job, Target, Unreadable, file};
-use crate::link::egress::Egress;
+use crate::link::egress::{Egress, Route};
+use crate::manifest::bottle::Bottle;
 use crate::text::render::{self, RenderError, Template};
 use crate::value::isolation::{Guard, Isolation, Part, Purpose, Role, settings};
-use crate::value::name::BottleName;
+use crate::value::origin::{At, By, Origin, Origins};
 use crate::value::release::PipelockTarget;
 use limits::{IDLE_SECONDS, IGNORED_HEADERS, LARGEST_ANSWER, REQUESTS_PER_MINUTE, TUNNEL_SECONDS};
 
@@ -63,6 +64,30 @@ const GUARDS: [(&str, Purpose, &str); 17] = [
     ("response_scanning", Purpose::Scan, "pipelock scans responses (`response_scanning`)"),
     ("fetch_proxy", Purpose::Scan, "pipelock watches URLs and their rate (`fetch_proxy`)"),
 ];
+
+/// The rule that decides what no bottle does.
+const HARDENING: &str = "pipelock-hardening";
+
+/// Items of a list, sorted, and who decides each.
+type Items = BTreeMap<String, By<()>>;
+
+/// What a bottle decides of the file; the rest is the same for all.
+struct Choices {
+    hosts: Items,
+    spliced: Items,
+    ranges: Items,
+    identity: By<String>,
+    target: By<PipelockTarget>,
+}
+
+/// What several routes name is in a list once: the first of them counts.
+fn items<T: Display>(named: impl Iterator<Item = (T, Origin)>) -> Items {
+    let mut items = Items::new();
+    for (item, origin) in named {
+        items.entry(item.to_string()).or_insert_with(|| By::new((), origin));
+    }
+    items
+}
 
 /// What the routes decide of the file.
 pub struct Lists {
@@ -231,10 +256,9 @@ pub(super) struct PipelockFolder;
 impl Target for PipelockFolder {
     /// Nothing without a route.
     fn emit(&self, job: &Job, _earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
-        let Some(pipelock) = Pipelock::of(&job.bottle.name, job.egress, job.bottle.pipelock) else {
-            return Ok(Vec::new());
-        };
-        Ok(vec![Emitted::public(FILE, pipelock.render()?).decided_by(pipelock.origins(job.bottle, job.egress))])
+        let mut origins = Origins::of(HARDENING);
+        let Some(pipelock) = Pipelock::of(job.bottle, job.egress, origins.top()) else { return Ok(Vec::new()) };
+        Ok(vec![Emitted::public(FILE, pipelock.render()?).decided_by(origins)])
     }
 
     fn read(&self, files: &Files, _bottle: &Identity) -> Result<Isolation, Unreadable> {
@@ -244,26 +268,42 @@ impl Target for PipelockFolder {
 }
 
 impl Pipelock {
-    /// The file for these routes. Nothing without a route: pipelock refuses to start with an empty
+    /// The file for a bottle with these routes. Nothing without a route: pipelock refuses to start with an empty
     /// allowlist in strict mode, the only mode that gates hosts.
-    pub fn of(name: &BottleName, egress: &Egress, target: PipelockTarget) -> Option<Pipelock> {
+    fn of(bottle: &Bottle, egress: &Egress, at: At) -> Option<Pipelock> {
         if egress.routes.is_empty() {
             return None;
         }
-        let hosts = |of: fn(&crate::link::egress::Route) -> bool| {
-            egress.routes.iter().filter(|route| of(route)).map(|route| route.host.to_string()).collect()
+        let spliced = egress.routes.iter().filter(|route| route.tls_passthrough);
+        let ranges = egress.routes.iter().flat_map(|route| {
+            let Route { ssrf_ip_allowlist, parts, .. } = route;
+            ssrf_ip_allowlist.iter().zip(&parts.ranges)
+        });
+        let choices = Choices {
+            hosts: items(egress.routes.iter().map(|route| (&route.host, route.origin.unnarrowed()))),
+            spliced: items(spliced.map(|route| (&route.host, route.parts.tls_passthrough))),
+            ranges: items(ranges.map(|(range, origin)| (range, *origin))),
+            identity: By::new(format!("bottle/{}", bottle.name.as_str()), bottle.name_origin()),
+            target: By::new(bottle.pipelock, Origin::written_or(bottle.places.pipelock, HARDENING)),
         };
-        let ranges = egress.routes.iter().flat_map(|route| &route.ssrf_ip_allowlist).map(ToString::to_string).collect();
-        Some(Pipelock::hardened(
-            Lists { hosts: hosts(|_| true), spliced: hosts(|route| route.tls_passthrough), ranges },
-            format!("bottle/{}", name.as_str()),
-            target,
-        ))
+        Some(Pipelock::hardened(choices, at))
     }
 
     /// The file with everything on that makes it enforce and scan.
-    fn hardened(lists: Lists, identity: String, target: PipelockTarget) -> Pipelock {
-        let Lists { hosts, spliced, ranges } = lists;
+    fn hardened(choices: Choices, mut at: At) -> Pipelock {
+        let Choices { hosts, spliced, ranges, identity, target } = choices;
+        let mut list = |key: &str, items: Items| {
+            let items = items.into_iter().enumerate().map(|(index, (item, by))| (index, by.map(|()| item)));
+            at.below(key).put_each(items).map(|(_, item)| item).collect::<BTreeSet<String>>()
+        };
+        let hosts = list("api_allowlist", hosts);
+        let spliced = list("tls_interception/passthrough_domains", spliced);
+        let ranges = list("ssrf/ip_allowlist", ranges);
+        let require_tls = match target.value {
+            PipelockTarget::V2_3 => None,
+            // There because the manifest targets a release that knows it.
+            PipelockTarget::V3 => Some(at.put("forward_proxy/sni_require_tls", target.map(|_| true))),
+        };
         let text = str::to_owned;
         let off = || Switch { enabled: false };
         Pipelock {
@@ -295,10 +335,7 @@ impl Pipelock {
                 max_tunnel_seconds: TUNNEL_SECONDS,
                 idle_timeout_seconds: IDLE_SECONDS,
                 sni_verification: true,
-                sni_require_tls: match target {
-                    PipelockTarget::V2_3 => None,
-                    PipelockTarget::V3 => Some(true),
-                },
+                sni_require_tls: require_tls,
             },
             websocket_proxy: off(),
             tls_interception: TlsInterception {
@@ -339,7 +376,7 @@ impl Pipelock {
             a2a_scanning: off(),
             git_protection: off(),
             kill_switch: off(),
-            default_agent_identity: identity,
+            default_agent_identity: at.put("default_agent_identity", identity),
             bind_default_agent_identity: true,
             logging: Logging {
                 format: text("json"),
@@ -368,13 +405,24 @@ impl Pipelock {
         }
     }
 
+    /// What a bottle decides of the file, as far as it shows.
+    fn choices(&self) -> Choices {
+        let listed = |items: &BTreeSet<String>| items.iter().map(|item| (item.clone(), By::unsaid(()))).collect();
+        Choices {
+            hosts: listed(&self.api_allowlist),
+            spliced: listed(&self.tls_interception.passthrough_domains),
+            ranges: listed(&self.ssrf.ip_allowlist),
+            identity: By::unsaid(self.default_agent_identity.clone()),
+            target: By::unsaid(match self.forward_proxy.sni_require_tls {
+                None => PipelockTarget::V2_3,
+                Some(_) => PipelockTarget::V3,
+            }),
+        }
+    }
+
     /// What the file keeps up, and every other setting of it.
     fn isolation(&self) -> Isolation {
-        let target = match self.forward_proxy.sni_require_tls {
-            None => PipelockTarget::V2_3,
-            Some(_) => PipelockTarget::V3,
-        };
-        let hardened = Pipelock::hardened(self.lists(), self.default_agent_identity.clone(), target);
+        let hardened = Pipelock::hardened(self.choices(), Origins::of(HARDENING).top());
         let [actual, hardened] = [self, &hardened].map(|file| serde_json::to_value(file).unwrap_or_default());
         let guard = |(key, purpose, invariant): (&str, _, _)| Guard {
             invariant,

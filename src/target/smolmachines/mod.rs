@@ -220,21 +220,24 @@ fn isolation(text: &str, bottle: &Identity) -> Result<Isolation, String> {
 /// Who decides the entries of the `Smolfile`.
 fn origins(job: &Job) -> Origins {
     let mut origins = Origins::of("machine-hardening");
-    origins.set("/image", job.image_origin());
+    origins.top().below("image").decided_by(job.image_origin());
     match job.bottle.smolvm {
         SmolvmTarget::V1_9 => {}
         SmolvmTarget::V1_33 => {
-            origins.set("/net_backend", Origin::written_or(job.bottle.places.smolvm, "machine-hardening"));
+            origins
+                .top()
+                .below("net_backend")
+                .decided_by(Origin::written_or(job.bottle.places.smolvm, "machine-hardening"));
         }
     }
-    origins.set("/env", Origin::BuiltIn(TRUST));
+    origins.top().below("env").decided_by(Origin::BuiltIn(TRUST));
     // The items of `env` are in the order of the names.
     for (index, name) in job.environment.literal.keys().enumerate() {
-        origins.set(format!("/env/{index}"), job.environment.origin(name));
+        origins.top().below(format_args!("env/{index}")).decided_by(job.environment.origin(name));
     }
     for name in &job.environment.bound_at_launch {
-        origins.set(format!("/secrets/{name}"), job.environment.origin(name));
+        origins.top().below(format_args!("secrets/{name}")).decided_by(job.environment.origin(name));
     }
-    origins.set("/network/allow_cidrs", job.bottle.subnet_origin());
+    origins.top().below("network/allow_cidrs").decided_by(job.bottle.subnet_origin());
     origins
 }
