@@ -17,6 +17,10 @@ pub const HOME: &str = "agent/home/";
 pub(super) struct AgentFolder;
 
 impl Target for AgentFolder {
+    fn name(&self) -> &'static str {
+        "agent"
+    }
+
     fn emit(&self, job: &Job, _earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
         let mut origins = Origins::of(TRUST);
         let literal = origins.top().put_each(job.environment.literals()).collect();

@@ -6,9 +6,11 @@ use serde::Serialize;
 
 use super::file::{Build, Condition, Interpolated, Mount, Service, after, literals};
 use super::{CHECKOUT, DOCKERFILE, EGRESS_IMAGE, Job, address, at, hardened, last, once};
+use crate::manifest::bottle::Bottle;
 use crate::provider::ImageChoice;
 use crate::provider::plan::{AgentImage, Recipe};
 use crate::target::network;
+use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::render::{self, RenderError, Template};
 use crate::value::digest;
 use crate::value::guest;
@@ -46,6 +48,19 @@ fn text_for(job: &Job, name: &VariableName, text: &str) -> Interpolated {
             Interpolated::literal(before).joined(address(job, last(egress))).followed_by(after)
         }
         _ => Interpolated::literal(text),
+    }
+}
+
+/// Reports what a container cannot be given.
+pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
+    if let Some(image) = &bottle.settings.image
+        && let ImageChoice::Archive(_) = image.value
+    {
+        findings.push(
+            Diagnostic::new(Code::Inexpressible, "compose starts no image from a local archive")
+                .at(image.span, "an archive")
+                .help("`docker load` it and write its reference here, or build with --backend smolmachines"),
+        );
     }
 }
 

@@ -15,9 +15,8 @@ use file::{
 
 use super::{Backend, Emitted, Files, Identity, Isolation, Job, Target, Unreadable};
 use crate::manifest::bottle::Bottle;
-use crate::provider::ImageChoice;
 use crate::target::{egress as addon, network, pipelock};
-use crate::text::diagnostic::{Code, Diagnostic, Findings};
+use crate::text::diagnostic::Findings;
 use crate::text::render::{self, RenderError};
 use crate::value::artifact::Artifact;
 use crate::value::digest;
@@ -84,24 +83,21 @@ const PREPARE: [&str; 3] = ["python3", "-I", "/etc/egress/prepare.py"];
 /// A user that owns nothing else.
 const NOBODY: &str = "65534:65534";
 
-/// Reports what a container cannot be given.
-pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
-    if let Some(image) = &bottle.settings.image
-        && let ImageChoice::Archive(_) = image.value
-    {
-        findings.push(
-            Diagnostic::new(Code::Inexpressible, "compose starts no image from a local archive")
-                .at(image.span, "an archive")
-                .help("`docker load` it and write its reference here, or build with --backend smolmachines"),
-        );
-    }
-}
-
 /// `compose.yaml`, and `image/Dockerfile` when the manifest names none. The proxies run in containers whatever runs
 /// the agent.
 pub(super) struct ComposeProject;
 
 impl Target for ComposeProject {
+    fn name(&self) -> &'static str {
+        "compose"
+    }
+
+    fn check(&self, bottle: &Bottle, backends: &[Backend], findings: &mut Findings) {
+        if backends.contains(&Backend::Docker) {
+            agent::check(bottle, findings);
+        }
+    }
+
     fn emit(&self, job: &Job, earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
         let dockerfile = agent::dockerfile(job)?;
         let text = render::yaml(COMPOSE, &file::TEMPLATE, &compose(job, dockerfile.as_deref(), earlier))?;

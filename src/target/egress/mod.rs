@@ -5,9 +5,10 @@ pub mod rules;
 mod wire;
 
 use super::env_file::EnvFile;
-use super::{Emitted, Files, Identity, Isolation, Job, RenderError, Target, Unreadable, file};
+use super::{Emitted, Files, Identity, Isolation, Job, RenderError, Target, Unreadable, file, pipelock};
 use crate::value::isolation::Guard;
 use crate::value::origin::Origins;
+use crate::value::restart::Restart;
 pub use fixed::{ADDON, FIXED, PREPARE, PROBE};
 pub use wire::{WIRE, Wire, WireRoute};
 
@@ -18,6 +19,10 @@ const ENV_FILE: &str = "egress/egress.env";
 pub(super) struct EgressFolder;
 
 impl Target for EgressFolder {
+    fn name(&self) -> &'static str {
+        "egress"
+    }
+
     fn emit(&self, job: &Job, _earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
         let (wire, who_decides) = Wire::of(job.egress);
         let mut origins = Origins::of("slot");
@@ -47,5 +52,14 @@ impl Target for EgressFolder {
             ),
         ];
         Ok(Isolation { guards, ..Isolation::default() })
+    }
+
+    fn restart(&self, old: &Files, new: &Files) -> Option<Restart> {
+        let differs = |path: &str| old.get(path) != new.get(path);
+        // It lets nothing through while pipelock's file is not the one that both were started with.
+        if differs(ADDON.path) || differs(pipelock::FILE) {
+            return Some(Restart::RecreateEgress);
+        }
+        differs(WIRE).then_some(Restart::ReloadEgress)
     }
 }

@@ -15,6 +15,7 @@ use crate::text::render::{self, RenderError, Template};
 use crate::value::isolation::{Guard, Isolation, Part, Purpose, Role, settings};
 use crate::value::origin::{At, By, Origin, Origins};
 use crate::value::release::PipelockTarget;
+use crate::value::restart::Restart;
 use limits::{IDLE_SECONDS, IGNORED_HEADERS, LARGEST_ANSWER, REQUESTS_PER_MINUTE, TUNNEL_SECONDS};
 
 /// Where the file lies in a tree.
@@ -254,6 +255,10 @@ struct Logging {
 pub(super) struct PipelockFolder;
 
 impl Target for PipelockFolder {
+    fn name(&self) -> &'static str {
+        "pipelock"
+    }
+
     /// Nothing without a route.
     fn emit(&self, job: &Job, _earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
         let mut origins = Origins::of(HARDENING);
@@ -264,6 +269,22 @@ impl Target for PipelockFolder {
     fn read(&self, files: &Files, _bottle: &Identity) -> Result<Isolation, Unreadable> {
         let pipelock = Pipelock::parse(file(files, FILE)?).map_err(|problem| Unreadable::new(FILE, problem))?;
         Ok(pipelock.isolation())
+    }
+
+    /// It takes other hosts and fewer ranges while it runs. Another passthrough counts as a downgrade (seen with
+    /// pipelock 2.3.0 in strict mode), and a range that names may resolve to weakens it.
+    fn restart(&self, old: &Files, new: &Files) -> Option<Restart> {
+        let [old, new] = [old.get(FILE)?, new.get(FILE)?];
+        if old == new {
+            return None;
+        }
+        let (Ok(old), Ok(new)) = (Pipelock::parse(old), Pipelock::parse(new)) else {
+            return Some(Restart::RestartPipelock);
+        };
+        let (had, has) = (old.lists(), new.lists());
+        let is_taken = has.spliced.is_subset(&had.spliced) && has.ranges.is_subset(&had.ranges);
+        let is_all = old == new.with(had);
+        Some(if is_taken && is_all { Restart::ReloadPipelock } else { Restart::RestartPipelock })
     }
 }
 
@@ -402,6 +423,16 @@ impl Pipelock {
             hosts: self.api_allowlist.clone(),
             spliced: self.tls_interception.passthrough_domains.clone(),
             ranges: self.ssrf.ip_allowlist.clone(),
+        }
+    }
+
+    /// The same with what other routes decide.
+    fn with(self, Lists { hosts, spliced, ranges }: Lists) -> Pipelock {
+        Pipelock {
+            api_allowlist: hosts,
+            ssrf: Ssrf { ip_allowlist: ranges },
+            tls_interception: TlsInterception { passthrough_domains: spliced, ..self.tls_interception },
+            ..self
         }
     }
 

@@ -79,27 +79,31 @@ struct Secret {
     from_env: String,
 }
 
-/// Reports values that the file cannot carry: smolvm trims each `NAME=value`.
-pub(super) fn check(bottle: &Bottle, findings: &mut Findings) {
-    for (name, variable) in &bottle.env {
-        if let Binding::Literal(text) = &variable.binding
-            && text.ends_with(char::is_whitespace)
-        {
-            findings.push(
-                Diagnostic::new(Code::Inexpressible, format!("a Smolfile drops the blanks at the end of `{name}`"))
-                    .at(variable.value_span, "ends with a blank")
-                    .help("remove them, or build with --backend docker"),
-            );
-        }
-    }
-}
-
 /// The `Smolfile`.
 pub(super) struct Machine;
 
 impl Target for Machine {
+    fn name(&self) -> &'static str {
+        "smolmachines"
+    }
+
     fn is_wanted(&self, backends: &[Backend]) -> bool {
         backends.contains(&Backend::Smolmachines)
+    }
+
+    /// Reports values that the file cannot carry: smolvm trims each `NAME=value`.
+    fn check(&self, bottle: &Bottle, _backends: &[Backend], findings: &mut Findings) {
+        for (name, variable) in &bottle.env {
+            if let Binding::Literal(text) = &variable.binding
+                && text.ends_with(char::is_whitespace)
+            {
+                findings.push(
+                    Diagnostic::new(Code::Inexpressible, format!("a Smolfile drops the blanks at the end of `{name}`"))
+                        .at(variable.value_span, "ends with a blank")
+                        .help("remove them, or build with --backend docker"),
+                );
+            }
+        }
     }
 
     fn emit(&self, job: &Job, _earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
