@@ -5,6 +5,7 @@ pub mod agent;
 mod compose;
 pub mod egress;
 mod env_file;
+mod guards;
 mod network;
 pub mod pipelock;
 mod smolmachines;

@@ -8,11 +8,12 @@ use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
+use super::guards::{self, Row};
 use super::{Emitted, Files, Identity, Job, Target, Unreadable, file};
 use crate::link::egress::{Egress, Route};
 use crate::manifest::bottle::Bottle;
 use crate::text::render::{self, RenderError, Template};
-use crate::value::isolation::{Guard, Isolation, Part, Purpose, Role, settings};
+use crate::value::isolation::{Isolation, Part, Role, settings};
 use crate::value::origin::{At, By, Origin, Origins};
 use crate::value::release::PipelockTarget;
 use crate::value::restart::Restart;
@@ -46,25 +47,28 @@ const INTERNAL: [&str; 16] = [
 ];
 
 /// Settings that make pipelock refuse, and those that make it look into what it lets through.
-const GUARDS: [(&str, Purpose, &str); 17] = [
-    ("mode", Purpose::Enforce, "pipelock gates hosts (`mode: strict`)"),
-    ("enforce", Purpose::Enforce, "pipelock refuses what it finds (`enforce`)"),
-    ("trusted_domains", Purpose::Enforce, "pipelock trusts no domain blindly (`trusted_domains`)"),
-    ("internal", Purpose::Enforce, "pipelock keeps names from private addresses (`internal`)"),
-    ("forward_proxy", Purpose::Enforce, "pipelock checks the server name of tunnels (`forward_proxy`)"),
-    ("websocket_proxy", Purpose::Enforce, "pipelock has no second way in (`websocket_proxy`)"),
-    ("bind_default_agent_identity", Purpose::Enforce, "pipelock does not let the agent name itself"),
-    ("kill_switch", Purpose::Enforce, "pipelock's kill switch is not in use"),
-    ("mcp_tool_policy", Purpose::Enforce, "pipelock has no tool policy"),
-    ("explain_blocks", Purpose::Enforce, "pipelock does not explain its refusals to the agent"),
-    ("metrics_listen", Purpose::Enforce, "pipelock's metrics are out of the agent's reach"),
-    ("tls_interception", Purpose::Scan, "pipelock opens TLS (`tls_interception`)"),
-    ("request_body_scanning", Purpose::Scan, "pipelock scans requests (`request_body_scanning`)"),
-    ("dlp", Purpose::Scan, "pipelock looks for secrets (`dlp`)"),
-    ("seed_phrase_detection", Purpose::Scan, "pipelock looks for seed phrases (`seed_phrase_detection`)"),
-    ("response_scanning", Purpose::Scan, "pipelock scans responses (`response_scanning`)"),
-    ("fetch_proxy", Purpose::Scan, "pipelock watches URLs and their rate (`fetch_proxy`)"),
+const GUARDS: [Row; 17] = [
+    Row::enforce("pipelock gates hosts (`mode: strict`)", &["/mode"]),
+    Row::enforce("pipelock refuses what it finds (`enforce`)", &["/enforce"]),
+    Row::enforce("pipelock trusts no domain blindly (`trusted_domains`)", &["/trusted_domains"]),
+    Row::enforce("pipelock keeps names from private addresses (`internal`)", &["/internal"]),
+    Row::enforce("pipelock checks the server name of tunnels (`forward_proxy`)", &["/forward_proxy"]),
+    Row::enforce("pipelock has no second way in (`websocket_proxy`)", &["/websocket_proxy"]),
+    Row::enforce("pipelock does not let the agent name itself", &["/bind_default_agent_identity"]),
+    Row::enforce("pipelock's kill switch is not in use", &["/kill_switch"]),
+    Row::enforce("pipelock has no tool policy", &["/mcp_tool_policy"]),
+    Row::enforce("pipelock does not explain its refusals to the agent", &["/explain_blocks"]),
+    Row::enforce("pipelock's metrics are out of the agent's reach", &["/metrics_listen"]),
+    Row::scan("pipelock opens TLS (`tls_interception`)", &["/tls_interception"]),
+    Row::scan("pipelock scans requests (`request_body_scanning`)", &["/request_body_scanning"]),
+    Row::scan("pipelock looks for secrets (`dlp`)", &["/dlp"]),
+    Row::scan("pipelock looks for seed phrases (`seed_phrase_detection`)", &["/seed_phrase_detection"]),
+    Row::scan("pipelock scans responses (`response_scanning`)", &["/response_scanning"]),
+    Row::scan("pipelock watches URLs and their rate (`fetch_proxy`)", &["/fetch_proxy"]),
 ];
+
+/// What other parts of the model say.
+const TOLD: [&str; 3] = ["/api_allowlist", "/ssrf", "/default_agent_identity"];
 
 /// The rule that decides what no bottle does.
 const HARDENING: &str = "pipelock-hardening";
@@ -454,20 +458,13 @@ impl Pipelock {
     /// What the file keeps up, and every other setting of it.
     fn isolation(&self) -> Isolation {
         let hardened = Pipelock::hardened(self.choices(), Origins::of(HARDENING).top());
-        let [actual, hardened] = [self, &hardened].map(|file| serde_json::to_value(file).unwrap_or_default());
-        let guard = |(key, purpose, invariant): (&str, _, _)| Guard {
-            invariant,
-            purpose,
-            satisfied: actual[key] == hardened[key],
-        };
-        let meant = settings("", &hardened);
+        let [actual, meant] = [self, &hardened].map(|file| serde_json::to_value(file).unwrap_or_default());
+        let built = settings("", &meant);
         let mut settings = settings("", &actual);
         settings.retain(|pointer, value| {
-            let key = pointer.split('/').nth(1).unwrap_or_default();
-            let is_guarded = GUARDS.iter().any(|(guarded, ..)| *guarded == key);
             // Of what is guarded, only what breaks the guard.
-            !["api_allowlist", "ssrf", "default_agent_identity"].contains(&key)
-                && (!is_guarded || meant.get(pointer) != Some(value))
+            let is_built = GUARDS.iter().any(|row| row.holds(pointer)) && built.get(pointer) == Some(value);
+            !is_built && !TOLD.iter().any(|told| guards::covers(told, pointer))
         });
         let part = Part {
             file: FILE,
@@ -479,7 +476,7 @@ impl Pipelock {
         };
         Isolation {
             parts: BTreeMap::from([("pipelock's file".to_owned(), part)]),
-            guards: GUARDS.map(guard).to_vec(),
+            guards: guards::compare(&GUARDS, &actual, &meant),
             ..Isolation::default()
         }
     }
