@@ -141,7 +141,8 @@ fn a_collision_anywhere_keeps_every_bottle_from_being_written() {
 
 #[test]
 fn a_bottle_counts_once_however_it_is_named() {
-    let folder = folder(&[("all/a.bottle.yaml", "nme: x\n"), ("all/b.bottle.yaml", "name: b\n"), ("list.txt", "all\n")]);
+    let folder =
+        folder(&[("all/a.bottle.yaml", "nme: x\n"), ("all/b.bottle.yaml", "name: b\n"), ("list.txt", "all\n")]);
     let absolute = folder.path().canonicalize().unwrap().join("all/a.bottle.yaml");
     let run = bottlec(
         folder.path(),

@@ -6,7 +6,12 @@ use crate::support::{compile_text, compile_with};
 use serde_json::{Value, json};
 
 use bottlec::compile::index::Index;
+use bottlec::compile::link;
+use bottlec::link::egress::Egress;
+use bottlec::link::environment::Environment;
+use bottlec::manifest::{self, Loaded};
 use bottlec::provider::facts::HostFacts;
+use bottlec::target::{self, Job, pipelock};
 use bottlec::value::digest;
 use bottlec::value::slot;
 
@@ -253,11 +258,19 @@ fn a_credential_on_an_opened_host_is_reported() {
 
 #[test]
 fn no_routes_make_no_pipelock_file() {
-    use bottlec::{
-        link::egress::Egress, target::pipelock::Pipelock, value::name::BottleName, value::release::PipelockTarget,
+    let folder = support::folder(&[("bottle.yaml", "name: empty\n")]);
+    let Loaded { sources, manifest, mut findings, .. } = manifest::load(&folder.path().join("bottle.yaml")).unwrap();
+    let bottle = manifest::check(&manifest.unwrap(), &sources, &mut findings).unwrap();
+    let linked = link(&bottle, &HostFacts::hermetic(), &support::BOTH, &mut findings).unwrap();
+    let environment = Environment::default();
+    let files = |egress: &Egress| {
+        let job =
+            Job { bottle: &bottle, plan: &linked.plan, egress, environment: &environment, backends: &support::BOTH };
+        let pipelock = target::ALL.iter().find(|target| target.name() == "pipelock").unwrap();
+        pipelock.emit(&job, &[]).unwrap().into_iter().map(|file| file.artifact.path).collect::<Vec<_>>()
     };
-    let name = BottleName::parse("empty").unwrap();
-    assert!(Pipelock::of(&name, &Egress::default(), PipelockTarget::V2_3).is_none());
+    assert_eq!(files(&linked.egress), [pipelock::FILE]);
+    assert!(files(&Egress::default()).is_empty());
 }
 
 #[test]

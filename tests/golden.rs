@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{contents_below, goldens};
-use bottlec::link::egress::FIXED;
+use bottlec::target::egress::FIXED;
 
 #[test]
 fn every_manifest_compiles_to_its_golden_tree() {

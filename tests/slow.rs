@@ -4,5 +4,6 @@ mod support;
 
 mod crash;
 mod diff;
+mod edits;
 mod injection;
 mod leak;

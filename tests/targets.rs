@@ -1,12 +1,13 @@
 //! Targets: what is theirs alone, and which address their files give.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use bottlec::model::why::why;
 use bottlec::model::{Model, Request, Topic, changes};
 use bottlec::provider::facts::HostFacts;
-use bottlec::target::Backend;
+use bottlec::target::{ALL, Backend};
 
 use crate::support::{BOTH, compile_with, model};
 
@@ -67,6 +68,16 @@ fn only_targets_know_what_they_write_for() {
     }
     assert!(read > 60, "the sources were not found");
     assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn every_target_has_a_folder_and_every_folder_a_target() {
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/target")).unwrap();
+    let entries = entries.map(|entry| entry.unwrap()).filter(|entry| entry.path().is_dir());
+    let folders: BTreeSet<String> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    let names: Vec<&str> = ALL.iter().map(|target| target.name()).collect();
+    assert_eq!(names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(), folders);
+    assert_eq!(names.len(), folders.len());
 }
 
 const BOTTLE: &str = "name: own\nnetwork: { subnet: 10.1.1.0/24 }\negress:\n  routes:\n    - host: api.example.com\n";

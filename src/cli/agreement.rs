@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::compile::index::{Index, LaunchSource, LaunchVariable, Provenance};
-use crate::link::egress::{self, Wire};
 use crate::output::Verified;
 use crate::provider;
 use crate::provider::host_credential::is_credential;
+use crate::target::egress::{self, Wire};
 use crate::text::diagnostic::Refusal;
 use crate::text::visible;
 

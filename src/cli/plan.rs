@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Screen, Status};
 use crate::compile;
 use crate::compile::index::Provenance;
-use crate::link::egress::{Egress, Origin, Route};
+use crate::link::egress::{Egress, Route};
 use crate::manifest::{self, Loaded};
 use crate::provider::ImageChoice;
 use crate::provider::facts::HostFacts;
@@ -154,8 +154,8 @@ fn report<'p>(name: &'p str, plan: &'p AgentProvisionPlan, egress: &'p Egress, s
 }
 
 fn merged<'p>(route: &'p Route, sources: &Sources) -> MergedRoute<'p> {
-    let Route { host, path_allowlist, auth, keep_authorization, tls_passthrough, ssrf_ip_allowlist, origin } = route;
-    let origin: &Origin = origin;
+    let Route { host, path_allowlist, auth, keep_authorization, tls_passthrough, ssrf_ip_allowlist, origin, parts: _ } =
+        route;
     MergedRoute {
         host: host.as_str(),
         path_allowlist: path_allowlist.values().iter().map(|prefix| prefix.as_str()).collect(),

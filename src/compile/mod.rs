@@ -77,7 +77,7 @@ impl Linked<'_> {
         if egress.routes.is_empty() {
             return Ok(None);
         }
-        let environment = Environment::of(bottle, plan, target::egress(bottle.subnet, backends));
+        let environment = Environment::of(bottle, plan, target::egress_address(bottle.subnet, backends));
         let job = Job { bottle, plan, egress, environment: &environment, backends };
         let (mut artifacts, mut origins) = (Vec::new(), BTreeMap::new());
         for Emitted { artifact, origins: own } in target::emit(&job)? {

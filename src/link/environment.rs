@@ -1,26 +1,16 @@
 //! The agent's environment: what bottlec, the provider and the manifest set, and the manifest's
-//! names checked against the rest. Also the env files.
+//! names checked against the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-
-use serde::Serialize;
 
 use crate::link::egress::Egress;
 use crate::manifest::bottle::Bottle;
 use crate::provider::plan::AgentProvisionPlan;
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
-use crate::text::render::{self, RenderError, Template};
 use crate::value::guest;
-use crate::value::origin::{Origin, Origins};
-use crate::value::slot;
+use crate::value::origin::{By, Origin};
 use crate::value::variable::{Binding, TokenRef, VariableName};
-
-/// Where the agent's variables lie in a tree.
-pub const FILE: &str = "agent/agent.env";
-
-/// Where the token slots lie in a tree.
-pub const EGRESS_FILE: &str = "egress/egress.env";
 
 /// Every variable of the agent.
 #[derive(Debug, Default)]
@@ -56,61 +46,20 @@ impl Environment {
         environment
     }
 
+    /// The variables with a text, and who decides each.
+    pub fn literals(&self) -> impl Iterator<Item = (&VariableName, By<&str>)> {
+        self.literal.iter().map(|(name, text)| (name, By::new(text.as_str(), self.origin(name))))
+    }
+
+    /// The names that are bound at launch, and who decides each.
+    pub fn bound(&self) -> impl Iterator<Item = (&VariableName, By<()>)> {
+        self.bound_at_launch.iter().map(|name| (name, By::new((), self.origin(name))))
+    }
+
     /// Who decides the variable.
     pub fn origin(&self, name: &VariableName) -> Origin {
         self.origins.get(name).copied().unwrap_or(Origin::BuiltIn(TRUST))
     }
-
-    /// Who decides the variables of `agent/agent.env`.
-    pub fn file_origins(&self) -> Origins {
-        let mut origins = Origins::of(TRUST);
-        for name in self.literal.keys() {
-            origins.set(format!("/{name}"), self.origin(name));
-        }
-        origins
-    }
-
-    /// `agent/agent.env`, for `docker run --env-file`: the variables with a text.
-    ///
-    /// # Errors
-    /// When a value does not fit on a line: a defect of bottlec, which checks before.
-    pub fn file(&self) -> Result<String, RenderError> {
-        render::unchecked(FILE, &TEMPLATE, &EnvFile { literal: &self.literal, bound_at_launch: Vec::new() })
-    }
-}
-
-/// `egress/egress.env`: the token slots, and what binds them, by bare name; docker takes their values from
-/// its own environment.
-///
-/// # Errors
-/// Never in practice: slots are plain words.
-pub fn egress_file(egress: &Egress) -> Result<String, RenderError> {
-    let names = egress_names(egress);
-    let bound_at_launch = names.iter().map(String::as_str).collect();
-    render::unchecked(EGRESS_FILE, &TEMPLATE, &EnvFile { literal: &BTreeMap::new(), bound_at_launch })
-}
-
-/// The variables that egress is given at launch.
-pub fn egress_names(egress: &Egress) -> Vec<String> {
-    let binding = egress.binding().map(|_| slot::BINDING.to_owned());
-    binding.into_iter().chain(egress.slots.keys().map(ToString::to_string)).collect()
-}
-
-/// Who decides the variables of `egress/egress.env`.
-pub fn egress_file_origins(bottle: &Bottle, egress: &Egress) -> Origins {
-    let mut origins = Origins::of("slot");
-    for (slot, origin) in egress.slot_origins(&bottle.routes) {
-        origins.set(format!("/{slot}"), origin);
-    }
-    origins
-}
-
-static TEMPLATE: Template = render::template!("variables.env");
-
-#[derive(Serialize)]
-struct EnvFile<'e> {
-    literal: &'e BTreeMap<VariableName, String>,
-    bound_at_launch: Vec<&'e str>,
 }
 
 /// Reports names and bindings of the manifest that fight the plan, or would bring a credential to

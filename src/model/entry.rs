@@ -4,9 +4,7 @@ use ipnet::IpNet;
 
 use super::change::Entry;
 use super::reach::{Passage, Reach, Route, Value};
-use crate::link::egress;
-use crate::link::environment;
-use crate::target::pipelock;
+use crate::target::{agent, egress, pipelock};
 use crate::value::host::Host;
 use crate::value::isolation::Role;
 use crate::value::path_prefix::PathPrefix;
@@ -60,7 +58,7 @@ impl Reach {
     pub fn at_variable(&self, name: &str) -> Option<Entry> {
         let is_literal = self.variables.get(name)?.iter().any(|value| matches!(value, Value::Literal(_)));
         if is_literal {
-            return Some(Entry { file: environment::FILE, pointer: format!("/{name}") });
+            return Some(Entry { file: agent::ENV_FILE, pointer: format!("/{name}") });
         }
         let (file, above) = self.bound_at?;
         Some(Entry { file, pointer: format!("{above}/{name}") })

@@ -15,9 +15,10 @@ pub mod review;
 mod settings;
 pub mod why;
 
+pub use crate::value::restart::Restart;
 pub use change::{Change, Direction, Entry, Topic, changes, rebuilt, sort};
 pub use compiled::Model;
 pub use edits::{Edit, Edits, edits, gone, manifest_gone, manifest_hidden, mended};
 pub use reach::{Credential, Passage, Reach, Route, Value};
 pub use request::{Authorization, Request, Rule, Verdict, judge};
-pub use restart::{Restart, restarts};
+pub use restart::restarts;

@@ -7,9 +7,9 @@ use std::net::Ipv4Addr;
 use ipnet::IpNet;
 
 use crate::compile::index::{Index, LaunchSource};
-use crate::link::egress::{self, Wire};
-use crate::target;
+use crate::target::egress::{self, Wire};
 use crate::target::pipelock::{self, Pipelock};
+use crate::target::{self, agent};
 use crate::value::allowlist::Allowlist;
 use crate::value::artifact::INDEX;
 use crate::value::credential::Injection;
@@ -163,7 +163,7 @@ impl Reach {
                 passage,
             });
         }
-        let home = files.iter().filter(|(path, _)| path.starts_with("agent/home/"));
+        let home = files.iter().filter(|(path, _)| path.starts_with(agent::HOME));
         reach.home = home.map(|(path, text)| (path.clone(), hash(text.as_bytes()))).collect();
         Ok(reach)
     }

@@ -7,12 +7,12 @@ use std::path::Path;
 use crate::compile::compile;
 use crate::compile::index::Index;
 use crate::compile::tree::Tree;
-use crate::link::environment;
 use crate::manifest::bottle::Bottle;
 use crate::manifest::{self, written};
 use crate::model::{Model, changes};
 use crate::provider::facts::{HostCredentials, HostFacts};
 use crate::target;
+use crate::target::agent;
 use crate::text::diagnostic::{Findings, Grade, Severity};
 use crate::text::render;
 use crate::value::artifact::{INDEX, PENDING, final_name};
@@ -58,7 +58,7 @@ fn compiled(index: &Index, files: &BTreeMap<String, Vec<u8>>) -> Result<Tree, St
     if !index.is_of_this_release() {
         return Err("is from another release of bottlec: rebuild it".to_owned());
     }
-    let variables = files.get(environment::FILE).map(|file| String::from_utf8_lossy(file)).unwrap_or_default();
+    let variables = files.get(agent::ENV_FILE).map(|file| String::from_utf8_lossy(file)).unwrap_or_default();
     let texts: BTreeMap<&str, &str> = variables.split('\n').filter_map(|line| line.split_once('=')).collect();
     let mut findings = Findings::default();
     let read = written::read(index.manifest(), |name| texts.get(name).map(|text| (*text).to_owned()), &mut findings);
@@ -87,7 +87,7 @@ fn facts(index: &Index, bottle: &Bottle, files: &BTreeMap<String, Vec<u8>>) -> H
         _ if index.is_hermetic() => HostCredentials::Synthetic,
         None => HostCredentials::NotRead,
         Some(file) => {
-            let path = format!("agent/home/{}", file.in_home);
+            let path = format!("{}{}", agent::HOME, file.in_home);
             let content = Secret::new(files.get(&path).cloned().unwrap_or_default());
             HostCredentials::Prepared { path, content }
         }

@@ -1,9 +1,11 @@
 //! Targets: what a bottle is compiled into. Each folder here is one: it emits files, reads them back, and is all that
 //! knows the program that goes by them. Another one is a file here and its line in [`ALL`].
 
-mod agent;
+pub mod agent;
 mod compose;
 pub mod egress;
+mod env_file;
+mod guards;
 mod network;
 pub mod pipelock;
 mod smolmachines;
@@ -23,6 +25,7 @@ use crate::value::isolation::{Files, Isolation, Unreadable};
 use crate::value::name::BottleName;
 use crate::value::network::Subnet;
 use crate::value::origin::{Origin, Origins};
+use crate::value::restart::Restart;
 
 pub use compose::{Agent, COMPOSE as CONTAINERS, agent_of};
 pub use network::Addresses;
@@ -38,10 +41,16 @@ pub static ALL: &[&dyn Target] = &[
 
 /// Something that a bottle is compiled into.
 pub trait Target: Sync {
+    /// Its name, which is its folder's.
+    fn name(&self) -> &'static str;
+
     /// Whether these backends go by its files.
     fn is_wanted(&self, _backends: &[Backend]) -> bool {
         true
     }
+
+    /// Reports what its files cannot express of a bottle that these backends run.
+    fn check(&self, _bottle: &Bottle, _backends: &[Backend], _findings: &mut Findings) {}
 
     /// Its files. `earlier` are those of the targets before it.
     ///
@@ -55,6 +64,11 @@ pub trait Target: Sync {
     /// # Errors
     /// A file that is missing, or that is not what a build writes.
     fn read(&self, files: &Files, bottle: &Identity) -> Result<Isolation, Unreadable>;
+
+    /// What a bottle that runs with the old files needs before it goes by the new ones of this target.
+    fn restart(&self, _old: &Files, _new: &Files) -> Option<Restart> {
+        None
+    }
 
     /// What lies in a tree though no build writes it: it is made when the bottle is prepared or runs.
     fn made_at_run_time(&self) -> &'static [&'static str] {
@@ -94,7 +108,7 @@ impl Backend {
 }
 
 /// Where `agent/agent.env` leads its reader: to the egress of the first of these backends.
-pub fn egress(subnet: Subnet, backends: &[Backend]) -> Ipv4Addr {
+pub fn egress_address(subnet: Subnet, backends: &[Backend]) -> Ipv4Addr {
     backends.iter().min().copied().unwrap_or(Backend::Docker).egress(subnet)
 }
 
@@ -163,14 +177,9 @@ pub struct Identity {
     pub subnet: Option<Subnet>,
 }
 
-/// Reports what a chosen backend cannot express.
+/// Reports what the targets of these backends cannot express.
 pub fn check(bottle: &Bottle, backends: &[Backend], findings: &mut Findings) {
-    for backend in backends {
-        match backend {
-            Backend::Docker => compose::check(bottle, findings),
-            Backend::Smolmachines => smolmachines::check(bottle, findings),
-        }
-    }
+    wanted(backends).for_each(|target| target.check(bottle, backends, findings));
 }
 
 /// The files of every target that the backends go by.
@@ -184,6 +193,11 @@ pub fn emit(job: &Job) -> Result<Vec<Emitted>, RenderError> {
         emitted.extend(files);
     }
     Ok(emitted)
+}
+
+/// What a bottle that runs with the old files needs before it goes by the new ones.
+pub fn restarts<'f>(old: &'f Files, new: &'f Files) -> impl Iterator<Item = Restart> + 'f {
+    ALL.iter().filter_map(move |target| target.restart(old, new))
 }
 
 /// What may lie in a tree that these backends run though no build writes it.

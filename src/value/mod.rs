@@ -36,6 +36,7 @@ pub mod origin;
 pub mod path_prefix;
 pub(crate) mod registry;
 pub mod release;
+pub mod restart;
 pub mod secret;
 pub mod slot;
 pub mod variable;

@@ -1,6 +1,7 @@
 //! Who decides what stands in a file: the manifest, a rule of the provider or a rule of bottlec.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use crate::text::source::Span;
 
@@ -54,23 +55,91 @@ impl Origins {
         Origins(BTreeMap::from([(String::new(), Origin::BuiltIn(rule))]))
     }
 
-    /// Says who decides what stands at the pointer and below, unless that follows from what was said
-    /// of what is above it.
-    pub fn set(&mut self, pointer: impl Into<String>, origin: Origin) {
-        let pointer = pointer.into();
-        if nearest(&self.0, &pointer) != Some(&origin) {
-            self.0.insert(pointer, origin);
-        }
+    /// The top of the file.
+    pub fn top(&mut self) -> At<'_> {
+        At { origins: self, pointer: String::new() }
     }
 }
 
-/// Every pointer with its origin.
+/// Every pointer with its origin, but for those that go with the nearest one above them anyway.
 impl IntoIterator for Origins {
     type Item = (String, Origin);
-    type IntoIter = std::collections::btree_map::IntoIter<String, Origin>;
+    type IntoIter = std::vec::IntoIter<(String, Origin)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        let says_more = |(pointer, origin): &(&String, &Origin)| {
+            pointer.rsplit_once('/').and_then(|(above, _)| nearest(&self.0, above)) != Some(*origin)
+        };
+        let said = self.0.iter().filter(says_more).map(|(pointer, origin)| (pointer.clone(), *origin));
+        said.collect::<Vec<_>>().into_iter()
+    }
+}
+
+/// A value, and who decides it if that is not whoever decides what is around it.
+#[derive(Clone, Debug)]
+pub struct By<T> {
+    /// The value.
+    pub value: T,
+    /// Who decides it.
+    pub origin: Option<Origin>,
+}
+
+impl<T> By<T> {
+    /// A value that somebody decides.
+    pub fn new(value: T, origin: Origin) -> Self {
+        By { value, origin: Some(origin) }
+    }
+
+    /// A value that goes with what is around it.
+    pub fn unsaid(value: T) -> Self {
+        By { value, origin: None }
+    }
+
+    /// The same of what is made of the value.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> By<U> {
+        By { value: make(self.value), origin: self.origin }
+    }
+}
+
+/// A place in a file that is being made. What is put there is said together with who decides it.
+pub struct At<'o> {
+    origins: &'o mut Origins,
+    pointer: String,
+}
+
+impl At<'_> {
+    /// A place below this one.
+    pub fn below(&mut self, steps: impl Display) -> At<'_> {
+        At { pointer: format!("{}/{steps}", self.pointer), origins: self.origins }
+    }
+
+    /// Says who decides all that is here.
+    pub fn decided_by(&mut self, origin: Origin) {
+        self.origins.0.insert(self.pointer.clone(), origin);
+    }
+
+    /// A value.
+    pub fn put<T>(&mut self, steps: impl Display, By { value, origin }: By<T>) -> T {
+        if let Some(origin) = origin {
+            self.below(steps).decided_by(origin);
+        }
+        value
+    }
+
+    /// A value that may be left out.
+    pub fn put_some<T>(&mut self, steps: impl Display, value: Option<T>, origin: Origin) -> Option<T> {
+        value.map(|value| self.put(steps, By::new(value, origin)))
+    }
+
+    /// The entries of a mapping, or the items of a list by their index.
+    pub fn put_each<K: Display, T>(
+        &mut self,
+        entries: impl IntoIterator<Item = (K, By<T>)>,
+    ) -> impl Iterator<Item = (K, T)> {
+        entries.into_iter().map(|(key, by)| {
+            let value = self.put(&key, by);
+            (key, value)
+        })
     }
 }
 

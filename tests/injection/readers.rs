@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use bottlec::link::environment;
+use bottlec::target::agent;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -301,7 +301,7 @@ fn docker_hands_on_what_was_written() {
         Vec::new()
     });
     let run = Command::new("docker")
-        .args(["--host", &address, "create", "--pull", "never", "--env-file", environment::FILE, "image"])
+        .args(["--host", &address, "create", "--pull", "never", "--env-file", agent::ENV_FILE, "image"])
         .current_dir(BOTTLES.path("all"))
         .env_clear()
         .env("HOME", BOTTLES.folder.path())
@@ -316,6 +316,6 @@ fn docker_hands_on_what_was_written() {
     for (variable, text) in &BOTTLES.variables {
         assert_eq!(read[variable.as_str()], text, "{variable}");
     }
-    let lines = fs::read_to_string(BOTTLES.path("all").join(environment::FILE)).unwrap();
+    let lines = fs::read_to_string(BOTTLES.path("all").join(agent::ENV_FILE)).unwrap();
     assert_eq!(json!(items.len()), json!(lines.lines().filter(|line| !line.starts_with('#')).count()));
 }

@@ -8,10 +8,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
 use crate::compile::index::{LaunchSource, LaunchVariable, Token};
-use crate::link::egress::{self, Wire};
 use crate::output::Verified;
 use crate::provider::facts::HostFacts;
 use crate::provider::{self, LaunchToken};
+use crate::target::agent;
+use crate::target::egress::{self, Wire};
 use crate::text::diagnostic::Refusal;
 use crate::text::visible;
 use crate::value::artifact;
@@ -164,7 +165,7 @@ impl Launch {
             ));
             return;
         };
-        let prepared = |path: &str| bottle.file(&format!("agent/home/{path}")).map(<[u8]>::to_vec);
+        let prepared = |path: &str| bottle.file(&format!("{}{path}", agent::HOME)).map(<[u8]>::to_vec);
         match provider.launch_token(&(host.facts)(file), &prepared) {
             Ok(LaunchToken { token, warnings }) => {
                 self.warnings.extend(warnings);

@@ -180,8 +180,16 @@ impl Index {
 
 impl RouteEntry {
     fn of(route: &Route) -> Self {
-        let Route { host, path_allowlist, auth, keep_authorization, tls_passthrough, ssrf_ip_allowlist, origin: _ } =
-            route;
+        let Route {
+            host,
+            path_allowlist,
+            auth,
+            keep_authorization,
+            tls_passthrough,
+            ssrf_ip_allowlist,
+            origin: _,
+            parts: _,
+        } = route;
         RouteEntry {
             host: host.clone(),
             path_allowlist: path_allowlist.clone(),

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{FORMAT, FileEntry, Index, Provenance, SlotSource, Stamp, VariableSource, at_variable};
-use crate::link::egress::Wire;
 use crate::target::Identity;
+use crate::target::egress::Wire;
 use crate::value::guest::is_reserved;
 use crate::value::network::Subnet;
 use crate::value::slot::{Binding, Slot};

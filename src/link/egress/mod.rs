@@ -1,59 +1,22 @@
-//! Egress: provider and manifest routes merged, token slots given out, and the wire file that the
-//! addon reads.
+//! Egress: provider and manifest routes merged, each part with who decides it, and token slots given out.
 
 mod conflict;
-mod origins;
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
 
 use crate::manifest::bottle::ManifestRoute;
 use crate::provider::plan::AgentProvisionPlan;
 use crate::text::diagnostic::Findings;
-use crate::text::render::{self, RenderError, Template};
+use crate::text::source::Span;
 use crate::value::allowlist::Allowlist;
-use crate::value::artifact::Fixed;
-use crate::value::credential::{Auth, Form, Injection, Parameter, Prefix, Username};
-use crate::value::digest;
-use crate::value::header::HeaderName;
+use crate::value::credential::Auth;
 use crate::value::host::Host;
-pub use crate::value::origin::Origin;
+use crate::value::origin::{By, Origin};
 use crate::value::path_prefix::PathPrefix;
-use crate::value::slot::{Binding, Slot};
+use crate::value::slot::{self, Binding, Slot};
 use crate::value::variable::TokenRef;
-pub use origins::Written;
-
-/// Enforces the wire file inside mitmproxy.
-pub static ADDON: Fixed = Fixed {
-    path: "egress/addon.py",
-    text: include_str!("../../../templates/addon.py"),
-    sha256: LazyLock::new(|| digest::hash(ADDON.text.as_bytes())),
-};
-
-/// Makes the authorities and hands out certificates before the proxies start.
-pub static PREPARE: Fixed = Fixed {
-    path: "egress/prepare.py",
-    text: include_str!("../../../templates/prepare.py"),
-    sha256: LazyLock::new(|| digest::hash(PREPARE.text.as_bytes())),
-};
-
-/// Asks whether egress is healthy and the walls of its networks stand.
-pub static PROBE: Fixed = Fixed {
-    path: "egress/probe.py",
-    text: include_str!("../../../templates/probe.py"),
-    sha256: LazyLock::new(|| digest::hash(PROBE.text.as_bytes())),
-};
-
-/// The files that are the same in every bottle.
-pub const FIXED: [&Fixed; 3] = [&ADDON, &PREPARE, &PROBE];
-
-/// Where the wire file lies in a tree.
-pub const WIRE: &str = "egress/routes.yaml";
-
-static TEMPLATE: Template = render::template!("routes.yaml");
 
 /// One host that the agent may reach.
 #[derive(Clone, Debug)]
@@ -72,6 +35,68 @@ pub struct Route {
     pub ssrf_ip_allowlist: Vec<IpNet>,
     /// Who asked for it.
     pub origin: Origin,
+    /// Who decides its parts.
+    pub parts: PartOrigins,
+}
+
+/// Who decides each part of a route.
+#[derive(Clone, Debug)]
+pub struct PartOrigins {
+    /// Each path; none for those of whoever asked for the route.
+    pub paths: Vec<Origin>,
+    /// How egress signs: scheme, header or parameter.
+    pub form: Origin,
+    /// The user or the prefix of that.
+    pub detail: Origin,
+    /// The token.
+    pub token: Origin,
+    /// Whether the agent's own `Authorization` goes through.
+    pub keep_authorization: Origin,
+    /// Whether pipelock splices the host.
+    pub tls_passthrough: Origin,
+    /// Each range.
+    pub ranges: Vec<Origin>,
+}
+
+impl PartOrigins {
+    /// Of a route that the provider owns: the manifest has a say in the paths alone.
+    fn of_provider(origin: Origin, narrowing: Option<&ManifestRoute>) -> Self {
+        let own = origin.unnarrowed();
+        let narrowing = narrowing.map(|narrowing| narrowing.path_allowlist.as_slice()).unwrap_or_default();
+        PartOrigins {
+            paths: narrowing.iter().map(|path| Origin::Manifest(path.span)).collect(),
+            form: own,
+            detail: own,
+            token: own,
+            keep_authorization: own,
+            tls_passthrough: own,
+            ranges: Vec::new(),
+        }
+    }
+
+    /// Of a route of the manifest.
+    fn of_manifest(route: &ManifestRoute) -> Self {
+        // Exhaustive: a new key decides something.
+        let ManifestRoute {
+            host,
+            path_allowlist,
+            auth,
+            keep_authorization,
+            tls_passthrough,
+            ssrf_ip_allowlist,
+            is_partial: _,
+        } = route;
+        let written = |place: Option<Span>| Origin::Manifest(place.unwrap_or(host.span));
+        PartOrigins {
+            paths: path_allowlist.iter().map(|path| Origin::Manifest(path.span)).collect(),
+            form: written(auth.as_ref().map(|auth| auth.span)),
+            detail: written(auth.as_ref().map(|auth| auth.detail_span.unwrap_or(auth.span))),
+            token: written(auth.as_ref().map(|auth| auth.token_span)),
+            keep_authorization: written(keep_authorization.as_ref().map(|keep| keep.span)),
+            tls_passthrough: written(tls_passthrough.as_ref().map(|passthrough| passthrough.span)),
+            ranges: ssrf_ip_allowlist.iter().map(|range| Origin::Manifest(range.span)).collect(),
+        }
+    }
 }
 
 /// The merged routes with their slots.
@@ -95,6 +120,12 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
         }
         let auth = route.auth.clone().map(|auth| slots.with_slot(auth));
         let asked_at = auth.as_ref().and(plan.credential_asked_at).or(plan.asked_at);
+        let origin = Origin::Provider {
+            provider: plan.provider,
+            rule: route.rule,
+            narrowed_at: narrowing.map(|narrowing| narrowing.host.span),
+            asked_at,
+        };
         egress.routes.push(Route {
             host: route.host.clone(),
             path_allowlist: narrowing
@@ -105,12 +136,8 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
             auth,
             tls_passthrough: route.tls_passthrough,
             ssrf_ip_allowlist: Vec::new(),
-            origin: Origin::Provider {
-                provider: plan.provider,
-                rule: route.rule,
-                narrowed_at: narrowing.map(|narrowing| narrowing.host.span),
-                asked_at,
-            },
+            origin,
+            parts: PartOrigins::of_provider(origin, narrowing),
         });
     }
     for own in manifest {
@@ -132,6 +159,7 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
             tls_passthrough,
             ssrf_ip_allowlist: own.ssrf_ip_allowlist.iter().map(|range| range.value).collect(),
             origin: Origin::Manifest(own.host.span),
+            parts: PartOrigins::of_manifest(own),
         });
     }
     egress.slots = slots.0.into_iter().map(|(token_ref, slot)| (slot, token_ref)).collect();
@@ -152,18 +180,6 @@ impl Slots {
 }
 
 impl Egress {
-    /// The wire file, `egress/routes.yaml`.
-    ///
-    /// # Errors
-    /// When it does not read back: a defect of bottlec.
-    pub fn wire(&self) -> Result<String, RenderError> {
-        render::yaml(
-            WIRE,
-            &TEMPLATE,
-            &Wire { routes: self.routes.iter().map(WireRoute::of).collect(), slots: self.binding() },
-        )
-    }
-
     /// What binds the slots to their tokens and hosts. Nothing if no route is signed.
     pub fn binding(&self) -> Option<Binding> {
         let hosts = |slot: Slot| {
@@ -172,105 +188,15 @@ impl Egress {
         };
         Binding::of(self.slots.iter().map(|(slot, token_ref)| (*slot, token_ref, hosts(*slot))))
     }
-}
 
-/// The wire file as the addon reads it.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Wire {
-    /// One for each host.
-    pub routes: Vec<WireRoute>,
-    /// What binds the slots, if a route has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slots: Option<Binding>,
-}
-
-/// A route on the wire: four fields of the reference system and ours; empty ones are left out.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WireRoute {
-    /// The host.
-    pub host: Host,
-    /// Path prefixes; empty for any path.
-    #[serde(default, skip_serializing_if = "Allowlist::is_any")]
-    pub path_allowlist: Allowlist<PathPrefix>,
-    /// The scheme of the `Authorization` that egress puts on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth_scheme: Option<String>,
-    /// The user, for `Basic`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth_username: Option<Username>,
-    /// The header that egress puts on, in place of a scheme.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth_header: Option<HeaderName>,
-    /// What stands before the token in that header.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth_prefix: Option<Prefix>,
-    /// The query parameter that egress puts on, in place of a header.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth_query: Option<Parameter>,
-    /// The slot that holds the token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_env: Option<Slot>,
-    /// Whether the agent's own `Authorization` goes through.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep_authorization: Option<bool>,
-    /// Whether pipelock opens the host's TLS. pipelock 2.3 ends such a connection behind each answer without
-    /// saying so, and 1 to 5 % of what follows on it is lost (measured); egress then asks for a new one each time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub opened: Option<bool>,
-}
-
-impl Wire {
-    /// Reads the wire file.
-    ///
-    /// # Errors
-    /// What the addon would not take either, in the words of the YAML reader.
-    pub fn parse(text: &str) -> Result<Wire, String> {
-        serde_yaml::from_str(text).map_err(|error| error.to_string())
-    }
-}
-
-impl WireRoute {
-    /// How egress signs, and the slot. Nothing if it does not.
-    ///
-    /// # Errors
-    /// Half a credential, and a form that no build writes.
-    pub fn credential(&self) -> Result<Option<(Injection, Slot)>, String> {
-        let form = Form {
-            scheme: self.auth_scheme.clone(),
-            username: self.auth_username.clone(),
-            header: self.auth_header.clone(),
-            prefix: self.auth_prefix.clone(),
-            query: self.auth_query.clone(),
-        };
-        match self.token_env {
-            None if form == Form::default() => Ok(None),
-            None => Err(format!("{} has an incomplete credential", self.host)),
-            Some(slot) => {
-                let injection = form.try_into().map_err(|problem| format!("{}: {problem}", self.host))?;
-                Ok(Some((injection, slot)))
-            }
-        }
-    }
-
-    fn of(route: &Route) -> Self {
-        // Exhaustive: what does not cross to egress is named here.
-        let Route { host, path_allowlist, auth, keep_authorization, tls_passthrough, ssrf_ip_allowlist: _, origin: _ } =
-            route;
-        let form = auth.as_ref().map(|(auth, _)| auth.injection.form()).unwrap_or_default();
-        let Form { scheme, username, header, prefix, query } = form;
-        WireRoute {
-            host: host.clone(),
-            path_allowlist: path_allowlist.clone(),
-            auth_scheme: scheme,
-            auth_username: username,
-            auth_header: header,
-            auth_prefix: prefix,
-            auth_query: query,
-            token_env: auth.as_ref().map(|(_, slot)| *slot),
-            keep_authorization: keep_authorization.then_some(true),
-            opened: (!tls_passthrough).then_some(true),
-        }
+    /// The variables that egress is given at launch: what binds the slots, and the slots, which their first routes
+    /// decide.
+    pub fn variables(&self) -> impl Iterator<Item = (String, By<()>)> {
+        let binding = self.binding().map(|_| (slot::BINDING.to_owned(), By::unsaid(())));
+        let slots = self.slots.keys().map(|slot| {
+            let first = self.routes.iter().find(|route| route.auth.as_ref().is_some_and(|auth| auth.1 == *slot));
+            (slot.to_string(), By { value: (), origin: first.map(|route| route.parts.token) })
+        });
+        binding.into_iter().chain(slots)
     }
 }

@@ -13,8 +13,8 @@ use serde::Serialize;
 use similar::TextDiff;
 
 use crate::compile::index::Provenance;
-use crate::link::environment;
 use crate::model::{Change, Direction, Edits, Entry, Model, Restart, Topic, changes, rebuilt, restarts, sort};
+use crate::target::agent;
 use crate::text::accept::{self, AcceptFrom, acceptances};
 use crate::text::diagnostic::located::Located;
 use crate::text::diagnostic::{Findings, Grade};
@@ -289,7 +289,7 @@ impl Side {
     /// The provenance of an entry. Returns `None` if the file was edited, because the index does not apply to it.
     pub fn provenance(&self, entry: &Entry) -> Option<&Provenance> {
         let Entry { file, pointer } = entry;
-        let is_unknown = *file == environment::FILE
+        let is_unknown = *file == agent::ENV_FILE
             && pointer.strip_prefix('/').is_some_and(|name| !self.model.index.has_variable(name));
         if self.edited.contains_key(*file) || is_unknown {
             return None;

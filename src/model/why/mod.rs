@@ -4,10 +4,10 @@
 pub mod json;
 
 use crate::compile::index::Provenance;
-use crate::link::egress;
 use crate::model::{
     Authorization, Change, Entry, Model, Passage, Reach, Request, Route, Rule, Verdict, changes, judge,
 };
+use crate::target::egress;
 use crate::target::pipelock;
 use crate::value::allowlist::Admits as _;
 use crate::value::credential::Injection;

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::agent;
 use crate::text::render::{self, Template};
 
 /// Text that compose interpolates when it reads the file.
@@ -34,6 +35,11 @@ impl Interpolated {
     /// A variable of the compose process with nothing as its default.
     pub(super) fn empty_variable(name: &str) -> Self {
         Interpolated(format!("${{{name}-}}"))
+    }
+
+    /// The text that it means, if it has no variable.
+    pub(super) fn plain(&self) -> String {
+        self.0.replace("$$", "$")
     }
 
     pub(super) fn followed_by(self, text: &str) -> Self {
@@ -122,11 +128,18 @@ impl Logging {
     }
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Build {
     pub(super) context: Interpolated,
     pub(super) dockerfile: Interpolated,
+}
+
+impl Build {
+    /// Whether it is of the Dockerfile that bottlec writes.
+    pub(super) fn is_generated(&self) -> bool {
+        self.context.0 == agent::CONTEXT
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -2,20 +2,52 @@
 
 use serde::Serialize;
 
-use super::file::{Compose, Condition, Interpolated, Mount, Network, Service};
-use super::{CHECKOUT, COMPOSE, EGRESS_START, Identity, MACHINE, PREPARE, PROBE, fingerprint, network, stand_in};
+use super::file::{Compose, Interpolated, Service};
+use super::hardened::hardened;
+use super::{COMPOSE, Choices, HARDENING, Identity, addresses, agent, compose, proxies};
+use crate::target::guards::{self, Row};
+use crate::target::network;
 use crate::value::digest::hash;
-use crate::value::guest;
 use crate::value::isolation::{Files, Guard, Isolation, Part, Role, settings};
-use crate::value::slot::{BINDING, Slot};
+use crate::value::origin::Origins;
 
-const SERVICES: [&str; 7] = ["agent", "egress", "machine-egress", "pipelock", "pipelock-ca", "prepare", "volumes"];
+/// What keeps every service from the host.
+const GUARDS: &[Row] = &[
+    Row::enforce("no service has a capability (`cap_drop`)", &["/services/*/cap_drop"]),
+    Row::enforce("no running service gets a capability back (`cap_add`)", &["/services/*/cap_add"]),
+    Row::enforce("no service gains privileges (`security_opt`)", &["/services/*/security_opt"]),
+    Row::enforce(
+        "one-shot services have no network (`network_mode`)",
+        &[
+            "/services/*/network_mode",
+            "/services/pipelock-ca/networks",
+            "/services/prepare/networks",
+            "/services/volumes/networks",
+        ],
+    ),
+];
 
-/// Services that do their work before the others start.
-const ONE_SHOTS: [&str; 3] = ["pipelock-ca", "prepare", "volumes"];
-
-/// Services that run the addon.
-const EGRESSES: [&str; 2] = ["egress", "machine-egress"];
+/// What other parts of the model say or a guard holds, and which half of the subnet a backend asks for.
+const TOLD: [&str; 18] = [
+    "/services/*/image",
+    "/services/*/build",
+    "/services/agent/environment",
+    "/services/agent/command",
+    "/services/agent/read_only",
+    "/services/egress/environment",
+    "/services/machine-egress/environment",
+    "/services/prepare/volumes",
+    "/services/volumes/volumes",
+    "/services/egress/networks/inside",
+    "/services/egress/networks/machine",
+    "/services/machine-egress/networks/inside",
+    "/services/machine-egress/networks/machine",
+    "/services/machine-egress/healthcheck/test",
+    "/networks/inside",
+    "/networks/machine",
+    "/volumes/home",
+    "/volumes/workspace",
+];
 
 /// What the file says.
 ///
@@ -23,7 +55,12 @@ const EGRESSES: [&str; 2] = ["egress", "machine-egress"];
 /// What is not such a file, in the words of the YAML reader.
 pub(super) fn isolation(files: &Files, text: &str, bottle: &Identity) -> Result<Isolation, String> {
     let mut compose: Compose = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
-    stand_in::stand_in(&mut compose, bottle);
+    if let Some(subnet) = bottle.subnet {
+        addresses::stand_in(&mut compose, subnet);
+    }
+    if let Some(name) = &bottle.name {
+        agent::stand_in(&mut compose, name);
+    }
     let mut isolation = Isolation { guards: guards(&compose, files), ..Isolation::default() };
     for (name, service) in &compose.services {
         let at = format!("/services/{name}");
@@ -36,18 +73,13 @@ pub(super) fn isolation(files: &Files, text: &str, bottle: &Identity) -> Result<
     let networks = part("/networks", &compose.networks);
     isolation.parts.insert("networks".to_owned(), Part { role: Role::Network, ..networks });
     isolation.network_at = Some((COMPOSE, "/networks/machine/ipam/config/0/subnet"));
-    isolation.parts.insert("volumes".to_owned(), part("/volumes", &compose.volumes));
+    // A name that no service can have: one of them is `volumes`.
+    isolation.parts.insert("named volumes".to_owned(), part("/volumes", &compose.volumes));
     if let Some(agent) = compose.services.get("agent") {
-        let plain = |name: &str, text: &Interpolated| {
-            (*text != Interpolated::empty_variable(&guest::carrier(name))).then(|| text.0.replace("$$", "$"))
-        };
-        let entry = |(name, text): (&String, &Option<Interpolated>)| {
-            (name.clone(), text.as_ref().and_then(|text| plain(name, text)))
-        };
         isolation.network_at = Some((COMPOSE, "/networks/inside/ipam/config/0/subnet"));
         isolation.bound_at = Some((COMPOSE, "/services/agent/environment"));
         isolation.egress = bottle.subnet.map(network::egress);
-        isolation.environment = agent.environment.iter().map(entry).collect();
+        isolation.environment = agent::environment(agent);
     }
     Ok(isolation)
 }
@@ -66,21 +98,7 @@ fn part(at: &str, what: &impl Serialize) -> Part {
     // They follow from the files, which a guard compares.
     value.as_object_mut().map(|entries| entries.remove("labels"));
     let mut settings = settings(at, &value);
-    settings.retain(|pointer, _| {
-        let steps: Vec<&str> = pointer.split('/').skip(1).collect();
-        // What other parts of the model say or a guard holds, and which half of the subnet a backend asks for.
-        !matches!(
-            steps.as_slice(),
-            ["services", _, "image" | "build", ..]
-                | ["services", "agent", "environment" | "command" | "read_only", ..]
-                | ["services", "egress" | "machine-egress", "environment", ..]
-                | ["services", "prepare" | "volumes", "volumes", ..]
-                | ["services", "egress" | "machine-egress", "networks", "inside" | "machine", ..]
-                | ["services", "machine-egress", "healthcheck", "test", ..]
-                | ["networks", "inside" | "machine", ..]
-                | ["volumes", "home" | "workspace", ..]
-        )
-    });
+    settings.retain(|pointer, _| !TOLD.iter().any(|told| guards::covers(told, pointer)));
     Part { file: COMPOSE, role: Role::Other, image: None, image_at: String::new(), settings, whole: value.to_string() }
 }
 
@@ -105,216 +123,19 @@ fn with_defaults(text: &str) -> String {
         .map_or_else(|| text.to_owned(), |(default, rest)| format!("{default}{rest}"))
 }
 
-fn guards(compose: &Compose, files: &Files) -> Vec<Guard> {
-    let services = || compose.services.iter();
-    let every = |holds: fn(&Service) -> bool| services().all(|(_, service)| holds(service));
-    let joins = |name: &str, allowed: &[&str]| {
-        let service = compose.services.get(name);
-        service.is_none_or(|service| service.networks.keys().all(|network| allowed.contains(&network.as_str())))
-    };
-    let words = |name: &str| -> Vec<&str> {
-        let service = compose.services.get(name);
-        service
-            .into_iter()
-            .flat_map(|service| service.entrypoint.iter().chain(&service.command))
-            .map(|word| word.0.as_str())
-            .collect()
-    };
-    let internal = |name: &str| compose.networks.get(name).is_none_or(|network| network.internal);
-    // As a build writes it, with the addresses that are its own; whether it is internal is asked by itself.
-    let is = |name: &str, meant: Network, range: Option<&str>| {
-        compose.networks.get(name).is_none_or(|network| {
-            let ranges = network.ipam.iter().flat_map(|ipam| &ipam.config).map(|range| range.subnet.0.as_str());
-            let Network { driver, internal: _, enable_ipv6, driver_opts, ipam: _ } = network;
-            let same = (driver, driver_opts) == (&meant.driver, &meant.driver_opts);
-            ranges.eq(range) && same && !enable_ipv6
-        })
-    };
-    let attached = |service: &str, network: &str, address: &str| {
-        compose.services.get(service).is_none_or(|service| {
-            let at = service.networks.get(network).and_then(|at| at.ipv4_address.as_ref());
-            at.is_some_and(|own| own.0 == address)
-        })
-    };
-    let each = |names: &[&str], holds: &dyn Fn(&Service) -> bool| {
-        names.iter().all(|name| compose.services.get(*name).is_none_or(holds))
-    };
-    let runs =
-        |name: &str, meant: &[&str]| each(&[name], &|service| texts(&service.entrypoint).eq(meant.iter().copied()));
-    let agent = compose.services.get("agent");
-    let says = |service: Option<&Service>, holds: &dyn Fn(&Service) -> bool| service.is_none_or(holds);
-    vec![
-        Guard::enforce(
-            "only the services of a bottle run",
-            services().all(|(name, _)| SERVICES.contains(&name.as_str())),
-        ),
-        Guard::enforce("no service has a capability (`cap_drop`)", every(|service| is_only(&service.cap_drop, "ALL"))),
-        Guard::enforce(
-            "no running service gets a capability back (`cap_add`)",
-            services().all(|(name, service)| {
-                let allowed: &[&str] = match name.as_str() {
-                    "prepare" => &["CHOWN", "DAC_OVERRIDE"],
-                    "volumes" => &["CHOWN"],
-                    _ => &[],
-                };
-                service.cap_add.iter().all(|capability| allowed.contains(&capability.0.as_str()))
-            }),
-        ),
-        Guard::enforce(
-            "no service gains privileges (`security_opt`)",
-            every(|service| is_only(&service.security_opt, "no-new-privileges:true")),
-        ),
-        Guard::enforce(
-            "the agent's network leads nowhere else (`inside`)",
-            joins("agent", &["inside"]) && internal("inside"),
-        ),
-        Guard::enforce(
-            "the agent's network does not have the host (`inside`)",
-            is("inside", Network::isolated(None), Some("<inside>")) && is("uplink", Network::isolated(None), None),
-        ),
-        Guard::enforce(
-            "a microVM's network leads nowhere else (`machine`)",
-            internal("machine") && is("machine", Network::bridge(true, None), Some("<machine>")),
-        ),
-        Guard::enforce(
-            "egress is where the agent looks for it",
-            attached("egress", "inside", "<egress>") && attached("machine-egress", "machine", "<machine egress>"),
-        ),
-        Guard::enforce(
-            "the host finds no egress unless a microVM is asked for (`profiles`)",
-            services().all(|(name, service)| {
-                !service.networks.contains_key("machine")
-                    || (name == "machine-egress" && is_only(&service.profiles, MACHINE))
-            }),
-        ),
-        Guard::enforce(
-            "an image that bottlec wrote is read-only (`read_only`)",
-            says(agent, &|agent| {
-                agent.read_only || agent.build.as_ref().is_none_or(|build| build.context.0 != "./image")
-            }),
-        ),
-        Guard::enforce(
-            "egress reaches pipelock alone (`uplink`)",
-            joins("egress", &["inside", "uplink"])
-                && joins("machine-egress", &["machine", "uplink"])
-                && internal("uplink"),
-        ),
-        Guard::enforce("only pipelock reaches the internet (`outside`)", joins("pipelock", &["outside", "uplink"])),
-        Guard::enforce(
-            "one-shot services have no network (`network_mode`)",
-            services().all(|(name, service)| {
-                let is_one_shot = ONE_SHOTS.contains(&name.as_str());
-                let mode = service.network_mode.as_ref().map(|mode| mode.0.as_str());
-                if is_one_shot { mode == Some("none") && service.networks.is_empty() } else { mode.is_none() }
-            }),
-        ),
-        Guard::enforce(
-            "the agent sees `agent/` alone of the tree",
-            says(agent, &|agent| agent.volumes.iter().all(is_the_agents)),
-        ),
-        Guard::enforce(
-            "the proxies see their own folders alone",
-            services()
-                .all(|(name, service)| name == "agent" || service.volumes.iter().all(|mount| is_a_proxys(name, mount))),
-        ),
-        Guard::enforce(
-            "the agent's texts are plain: no value of the host is put in",
-            says(agent, &|agent| {
-                let own =
-                    |name: &str, text: &Interpolated| *text == Interpolated::empty_variable(&guest::carrier(name));
-                let plain = |(name, text): (&String, &Option<Interpolated>)| {
-                    text.as_ref().is_some_and(|text| own(name, text) || !text.0.replace("$$", "").contains('$'))
-                };
-                agent.environment.iter().all(plain)
-                    && agent.command.iter().all(|text| !text.0.replace("$$", "").contains('$'))
-            }),
-        ),
-        Guard::enforce("the agent asks no name server (`dns`)", says(agent, &|agent| is_only(&agent.dns, "127.0.0.1"))),
-        Guard::enforce(
-            "the agent's start copies its home and no more",
-            says(agent, &|agent| {
-                agent.entrypoint.get(2).is_some_and(|script| script.0.replace("$$", "$") == guest::START)
-            }),
-        ),
-        Guard::enforce(
-            "the agent starts behind a healthy egress, which has probed the walls (`depends_on`, `healthcheck`)",
-            says(agent, &|agent| {
-                agent.depends_on.get("egress").is_some_and(|other| other.condition == Condition::Healthy)
-            }) && EGRESSES.iter().all(|name| {
-                let with_host: &[&str] = if *name == "egress" { &[] } else { &["<machine>"] };
-                let test = |service: &Service| {
-                    let test = service.healthcheck.iter().flat_map(|check| texts(&check.test));
-                    test.eq(PROBE.iter().chain(with_host).copied())
-                };
-                each(&[name], &test)
-            }),
-        ),
-        Guard::enforce(
-            "egress runs its addon, in a folder of its own, and sends everything to pipelock",
-            EGRESSES.iter().filter(|name| compose.services.contains_key(**name)).all(|name| {
-                let words = words(name);
-                let script = words.get(2).is_some_and(|script| script.replace("$$", "$") == EGRESS_START);
-                let meant = ["upstream:http://pipelock:8888", "confdir=/tmp/egress", "/tmp/egress/addon.py"];
-                script && meant.iter().all(|word| words.contains(word))
-            }),
-        ),
-        Guard::enforce(
-            "egress is given its slots and no other variable",
-            each(&EGRESSES, &|egress| {
-                let slot = |name: &str| Slot::parse(name).is_some() || name == BINDING;
-                egress.environment.iter().all(|(name, text)| slot(name) && text.is_none())
-            }),
-        ),
-        Guard::enforce(
-            "what runs as root imports nothing of the tree and starts by way of `bottlec exec` alone",
-            runs("prepare", &PREPARE)
-                && runs("volumes", &["chown", "--"])
-                && each(&["prepare"], &|prepare| {
-                    prepare.environment.iter().map(|(name, text)| (name.as_str(), text)).eq([(CHECKOUT, &None)])
-                }),
-        ),
-        Guard::enforce(
-            "a service whose files change is created again (`labels`)",
-            services().all(|(name, service)| {
-                let hash = |path: &str| files.get(path).map(|text| hash(text.as_bytes()));
-                service.labels == fingerprint(name, hash)
-            }),
-        ),
-        Guard::enforce("pipelock runs with its file", words("pipelock").contains(&"/config/pipelock.yaml")),
-    ]
-}
-
-fn texts(list: &[Interpolated]) -> impl Iterator<Item = &str> {
-    list.iter().map(|text| text.0.as_str())
-}
-
-fn is_only(list: &[Interpolated], meant: &str) -> bool {
-    texts(list).eq([meant])
-}
-
-fn is_the_agents(mount: &Mount) -> bool {
-    match mount.kind.0.as_str() {
-        "bind" => mount.source.0 == "./agent" && mount.read_only,
-        "volume" => ["home", "workspace"].contains(&mount.source.0.as_str()),
-        _ => false,
+/// What of the file is as a build writes it for the same choices.
+fn guards(file: &Compose, files: &Files) -> Vec<Guard> {
+    let hash = |path: &str| files.get(path).map(|text| hash(text.as_bytes()));
+    let mut meant = compose(Choices::found(file), hash, &mut Origins::of(HARDENING).top());
+    let are_known = file.services.keys().all(|name| meant.services.contains_key(name));
+    // What is not there keeps nobody in, and gives nothing to anybody.
+    meant.services.retain(|name, _| file.services.contains_key(name));
+    meant.networks.retain(|name, _| file.networks.contains_key(name));
+    for name in file.services.keys() {
+        meant.services.entry(name.clone()).or_insert_with(|| hardened(Interpolated::default()));
     }
-}
-
-fn is_a_proxys(service: &str, mount: &Mount) -> bool {
-    let (kind, source, target) = (mount.kind.0.as_str(), mount.source.0.as_str(), mount.target.0.as_str());
-    let read_only = match (service, kind, source, target) {
-        ("egress" | "machine-egress", "bind", "./egress", "/etc/egress")
-        | ("egress" | "machine-egress", "bind", "./pipelock", "/etc/pipelock")
-        | ("egress" | "machine-egress", "volume", "egress-ca", "/egress-ca")
-        | ("pipelock", "bind", "./pipelock", "/config")
-        | ("pipelock", "volume", "pipelock-ca", "/pipelock-ca")
-        | ("prepare", "bind", "./egress", "/etc/egress") => true,
-        ("pipelock-ca" | "prepare", "volume", "pipelock-ca", "/pipelock-ca")
-        | ("prepare", "bind", "./agent/ca", "/agent-ca")
-        | ("prepare", "volume", "egress-ca", "/egress-ca")
-        | ("volumes", "volume", "home", guest::HOME)
-        | ("volumes", "volume", "workspace", guest::WORKSPACE) => false,
-        _ => return false,
-    };
-    mount.read_only || !read_only
+    let tables = GUARDS.iter().chain(proxies::GUARDS).chain(agent::GUARDS);
+    let mut guards = guards::compare(tables, file, &meant);
+    guards.push(Guard::enforce("only the services of a bottle run", are_known));
+    guards
 }

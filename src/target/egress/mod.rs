@@ -1,21 +1,36 @@
 //! egress: the wire file, the programs beside it, the variables that it is given, and its rules.
 
+mod fixed;
 pub mod rules;
+mod wire;
 
-use super::{Emitted, Files, Identity, Isolation, Job, RenderError, Target, Unreadable, file};
-use crate::link::egress::{ADDON, FIXED, PREPARE, PROBE, WIRE};
-use crate::link::environment;
+use super::env_file::EnvFile;
+use super::{Emitted, Files, Identity, Isolation, Job, RenderError, Target, Unreadable, file, pipelock};
 use crate::value::isolation::Guard;
+use crate::value::origin::Origins;
+use crate::value::restart::Restart;
+pub use fixed::{ADDON, FIXED, PREPARE, PROBE};
+pub use wire::{WIRE, Wire, WireRoute};
+
+/// The variables that egress is given, by bare name.
+const ENV_FILE: &str = "egress/egress.env";
 
 /// `egress/`.
 pub(super) struct EgressFolder;
 
 impl Target for EgressFolder {
+    fn name(&self) -> &'static str {
+        "egress"
+    }
+
     fn emit(&self, job: &Job, _earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
-        let variables = Emitted::public(environment::EGRESS_FILE, environment::egress_file(job.egress)?);
+        let (wire, who_decides) = Wire::of(job.egress);
+        let mut origins = Origins::of("slot");
+        let bound_at_launch = origins.top().put_each(job.egress.variables()).map(|(name, ())| name).collect();
+        let variables = EnvFile { bound_at_launch, ..EnvFile::default() }.render(ENV_FILE)?;
         let mut emitted = vec![
-            Emitted::public(WIRE, job.egress.wire()?).decided_by(job.egress.wire_origins(&job.bottle.routes)),
-            variables.decided_by(environment::egress_file_origins(job.bottle, job.egress)),
+            Emitted::public(WIRE, wire.render()?).decided_by(who_decides),
+            Emitted::public(ENV_FILE, variables).decided_by(origins),
         ];
         emitted.extend(FIXED.map(Emitted::fixed));
         Ok(emitted)
@@ -37,5 +52,14 @@ impl Target for EgressFolder {
             ),
         ];
         Ok(Isolation { guards, ..Isolation::default() })
+    }
+
+    fn restart(&self, old: &Files, new: &Files) -> Option<Restart> {
+        let differs = |path: &str| old.get(path) != new.get(path);
+        // It lets nothing through while pipelock's file is not the one that both were started with.
+        if differs(ADDON.path) || differs(pipelock::FILE) {
+            return Some(Restart::RecreateEgress);
+        }
+        differs(WIRE).then_some(Restart::ReloadEgress)
     }
 }

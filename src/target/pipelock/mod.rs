@@ -2,18 +2,21 @@
 //! source and seen in runs of it; of 3.x its guide was read. `media_policy` and `taint`, which are on, are left to their defaults.
 
 mod limits;
-mod origins;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
+use super::guards::{self, Row};
 use super::{Emitted, Files, Identity, Job, Target, Unreadable, file};
-use crate::link::egress::Egress;
+use crate::link::egress::{Egress, Route};
+use crate::manifest::bottle::Bottle;
 use crate::text::render::{self, RenderError, Template};
-use crate::value::isolation::{Guard, Isolation, Part, Purpose, Role, settings};
-use crate::value::name::BottleName;
+use crate::value::isolation::{Isolation, Part, Role, settings};
+use crate::value::origin::{At, By, Origin, Origins};
 use crate::value::release::PipelockTarget;
+use crate::value::restart::Restart;
 use limits::{IDLE_SECONDS, IGNORED_HEADERS, LARGEST_ANSWER, REQUESTS_PER_MINUTE, TUNNEL_SECONDS};
 
 /// Where the file lies in a tree.
@@ -44,25 +47,52 @@ const INTERNAL: [&str; 16] = [
 ];
 
 /// Settings that make pipelock refuse, and those that make it look into what it lets through.
-const GUARDS: [(&str, Purpose, &str); 17] = [
-    ("mode", Purpose::Enforce, "pipelock gates hosts (`mode: strict`)"),
-    ("enforce", Purpose::Enforce, "pipelock refuses what it finds (`enforce`)"),
-    ("trusted_domains", Purpose::Enforce, "pipelock trusts no domain blindly (`trusted_domains`)"),
-    ("internal", Purpose::Enforce, "pipelock keeps names from private addresses (`internal`)"),
-    ("forward_proxy", Purpose::Enforce, "pipelock checks the server name of tunnels (`forward_proxy`)"),
-    ("websocket_proxy", Purpose::Enforce, "pipelock has no second way in (`websocket_proxy`)"),
-    ("bind_default_agent_identity", Purpose::Enforce, "pipelock does not let the agent name itself"),
-    ("kill_switch", Purpose::Enforce, "pipelock's kill switch is not in use"),
-    ("mcp_tool_policy", Purpose::Enforce, "pipelock has no tool policy"),
-    ("explain_blocks", Purpose::Enforce, "pipelock does not explain its refusals to the agent"),
-    ("metrics_listen", Purpose::Enforce, "pipelock's metrics are out of the agent's reach"),
-    ("tls_interception", Purpose::Scan, "pipelock opens TLS (`tls_interception`)"),
-    ("request_body_scanning", Purpose::Scan, "pipelock scans requests (`request_body_scanning`)"),
-    ("dlp", Purpose::Scan, "pipelock looks for secrets (`dlp`)"),
-    ("seed_phrase_detection", Purpose::Scan, "pipelock looks for seed phrases (`seed_phrase_detection`)"),
-    ("response_scanning", Purpose::Scan, "pipelock scans responses (`response_scanning`)"),
-    ("fetch_proxy", Purpose::Scan, "pipelock watches URLs and their rate (`fetch_proxy`)"),
+const GUARDS: [Row; 17] = [
+    Row::enforce("pipelock gates hosts (`mode: strict`)", &["/mode"]),
+    Row::enforce("pipelock refuses what it finds (`enforce`)", &["/enforce"]),
+    Row::enforce("pipelock trusts no domain blindly (`trusted_domains`)", &["/trusted_domains"]),
+    Row::enforce("pipelock keeps names from private addresses (`internal`)", &["/internal"]),
+    Row::enforce("pipelock checks the server name of tunnels (`forward_proxy`)", &["/forward_proxy"]),
+    Row::enforce("pipelock has no second way in (`websocket_proxy`)", &["/websocket_proxy"]),
+    Row::enforce("pipelock does not let the agent name itself", &["/bind_default_agent_identity"]),
+    Row::enforce("pipelock's kill switch is not in use", &["/kill_switch"]),
+    Row::enforce("pipelock has no tool policy", &["/mcp_tool_policy"]),
+    Row::enforce("pipelock does not explain its refusals to the agent", &["/explain_blocks"]),
+    Row::enforce("pipelock's metrics are out of the agent's reach", &["/metrics_listen"]),
+    Row::scan("pipelock opens TLS (`tls_interception`)", &["/tls_interception"]),
+    Row::scan("pipelock scans requests (`request_body_scanning`)", &["/request_body_scanning"]),
+    Row::scan("pipelock looks for secrets (`dlp`)", &["/dlp"]),
+    Row::scan("pipelock looks for seed phrases (`seed_phrase_detection`)", &["/seed_phrase_detection"]),
+    Row::scan("pipelock scans responses (`response_scanning`)", &["/response_scanning"]),
+    Row::scan("pipelock watches URLs and their rate (`fetch_proxy`)", &["/fetch_proxy"]),
 ];
+
+/// What other parts of the model say.
+const TOLD: [&str; 3] = ["/api_allowlist", "/ssrf", "/default_agent_identity"];
+
+/// The rule that decides what no bottle does.
+const HARDENING: &str = "pipelock-hardening";
+
+/// Items of a list, sorted, and who decides each.
+type Items = BTreeMap<String, By<()>>;
+
+/// What a bottle decides of the file; the rest is the same for all.
+struct Choices {
+    hosts: Items,
+    spliced: Items,
+    ranges: Items,
+    identity: By<String>,
+    target: By<PipelockTarget>,
+}
+
+/// What several routes name is in a list once: the first of them counts.
+fn items<T: Display>(named: impl Iterator<Item = (T, Origin)>) -> Items {
+    let mut items = Items::new();
+    for (item, origin) in named {
+        items.entry(item.to_string()).or_insert_with(|| By::new((), origin));
+    }
+    items
+}
 
 /// What the routes decide of the file.
 pub struct Lists {
@@ -229,41 +259,76 @@ struct Logging {
 pub(super) struct PipelockFolder;
 
 impl Target for PipelockFolder {
+    fn name(&self) -> &'static str {
+        "pipelock"
+    }
+
     /// Nothing without a route.
     fn emit(&self, job: &Job, _earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError> {
-        let Some(pipelock) = Pipelock::of(&job.bottle.name, job.egress, job.bottle.pipelock) else {
-            return Ok(Vec::new());
-        };
-        Ok(vec![Emitted::public(FILE, pipelock.render()?).decided_by(pipelock.origins(job.bottle, job.egress))])
+        let mut origins = Origins::of(HARDENING);
+        let Some(pipelock) = Pipelock::of(job.bottle, job.egress, origins.top()) else { return Ok(Vec::new()) };
+        Ok(vec![Emitted::public(FILE, pipelock.render()?).decided_by(origins)])
     }
 
     fn read(&self, files: &Files, _bottle: &Identity) -> Result<Isolation, Unreadable> {
         let pipelock = Pipelock::parse(file(files, FILE)?).map_err(|problem| Unreadable::new(FILE, problem))?;
         Ok(pipelock.isolation())
     }
+
+    /// It takes other hosts and fewer ranges while it runs. Another passthrough counts as a downgrade (seen with
+    /// pipelock 2.3.0 in strict mode), and a range that names may resolve to weakens it.
+    fn restart(&self, old: &Files, new: &Files) -> Option<Restart> {
+        let [old, new] = [old.get(FILE)?, new.get(FILE)?];
+        if old == new {
+            return None;
+        }
+        let (Ok(old), Ok(new)) = (Pipelock::parse(old), Pipelock::parse(new)) else {
+            return Some(Restart::RestartPipelock);
+        };
+        let (had, has) = (old.lists(), new.lists());
+        let is_taken = has.spliced.is_subset(&had.spliced) && has.ranges.is_subset(&had.ranges);
+        let is_all = old == new.with(had);
+        Some(if is_taken && is_all { Restart::ReloadPipelock } else { Restart::RestartPipelock })
+    }
 }
 
 impl Pipelock {
-    /// The file for these routes. Nothing without a route: pipelock refuses to start with an empty
+    /// The file for a bottle with these routes. Nothing without a route: pipelock refuses to start with an empty
     /// allowlist in strict mode, the only mode that gates hosts.
-    pub fn of(name: &BottleName, egress: &Egress, target: PipelockTarget) -> Option<Pipelock> {
+    fn of(bottle: &Bottle, egress: &Egress, at: At) -> Option<Pipelock> {
         if egress.routes.is_empty() {
             return None;
         }
-        let hosts = |of: fn(&crate::link::egress::Route) -> bool| {
-            egress.routes.iter().filter(|route| of(route)).map(|route| route.host.to_string()).collect()
+        let spliced = egress.routes.iter().filter(|route| route.tls_passthrough);
+        let ranges = egress.routes.iter().flat_map(|route| {
+            let Route { ssrf_ip_allowlist, parts, .. } = route;
+            ssrf_ip_allowlist.iter().zip(&parts.ranges)
+        });
+        let choices = Choices {
+            hosts: items(egress.routes.iter().map(|route| (&route.host, route.origin.unnarrowed()))),
+            spliced: items(spliced.map(|route| (&route.host, route.parts.tls_passthrough))),
+            ranges: items(ranges.map(|(range, origin)| (range, *origin))),
+            identity: By::new(format!("bottle/{}", bottle.name.as_str()), bottle.name_origin()),
+            target: By::new(bottle.pipelock, Origin::written_or(bottle.places.pipelock, HARDENING)),
         };
-        let ranges = egress.routes.iter().flat_map(|route| &route.ssrf_ip_allowlist).map(ToString::to_string).collect();
-        Some(Pipelock::hardened(
-            Lists { hosts: hosts(|_| true), spliced: hosts(|route| route.tls_passthrough), ranges },
-            format!("bottle/{}", name.as_str()),
-            target,
-        ))
+        Some(Pipelock::hardened(choices, at))
     }
 
     /// The file with everything on that makes it enforce and scan.
-    fn hardened(lists: Lists, identity: String, target: PipelockTarget) -> Pipelock {
-        let Lists { hosts, spliced, ranges } = lists;
+    fn hardened(choices: Choices, mut at: At) -> Pipelock {
+        let Choices { hosts, spliced, ranges, identity, target } = choices;
+        let mut list = |key: &str, items: Items| {
+            let items = items.into_iter().enumerate().map(|(index, (item, by))| (index, by.map(|()| item)));
+            at.below(key).put_each(items).map(|(_, item)| item).collect::<BTreeSet<String>>()
+        };
+        let hosts = list("api_allowlist", hosts);
+        let spliced = list("tls_interception/passthrough_domains", spliced);
+        let ranges = list("ssrf/ip_allowlist", ranges);
+        let require_tls = match target.value {
+            PipelockTarget::V2_3 => None,
+            // There because the manifest targets a release that knows it.
+            PipelockTarget::V3 => Some(at.put("forward_proxy/sni_require_tls", target.map(|_| true))),
+        };
         let text = str::to_owned;
         let off = || Switch { enabled: false };
         Pipelock {
@@ -295,10 +360,7 @@ impl Pipelock {
                 max_tunnel_seconds: TUNNEL_SECONDS,
                 idle_timeout_seconds: IDLE_SECONDS,
                 sni_verification: true,
-                sni_require_tls: match target {
-                    PipelockTarget::V2_3 => None,
-                    PipelockTarget::V3 => Some(true),
-                },
+                sni_require_tls: require_tls,
             },
             websocket_proxy: off(),
             tls_interception: TlsInterception {
@@ -339,7 +401,7 @@ impl Pipelock {
             a2a_scanning: off(),
             git_protection: off(),
             kill_switch: off(),
-            default_agent_identity: identity,
+            default_agent_identity: at.put("default_agent_identity", identity),
             bind_default_agent_identity: true,
             logging: Logging {
                 format: text("json"),
@@ -368,27 +430,41 @@ impl Pipelock {
         }
     }
 
+    /// The same with what other routes decide.
+    fn with(self, Lists { hosts, spliced, ranges }: Lists) -> Pipelock {
+        Pipelock {
+            api_allowlist: hosts,
+            ssrf: Ssrf { ip_allowlist: ranges },
+            tls_interception: TlsInterception { passthrough_domains: spliced, ..self.tls_interception },
+            ..self
+        }
+    }
+
+    /// What a bottle decides of the file, as far as it shows.
+    fn choices(&self) -> Choices {
+        let listed = |items: &BTreeSet<String>| items.iter().map(|item| (item.clone(), By::unsaid(()))).collect();
+        Choices {
+            hosts: listed(&self.api_allowlist),
+            spliced: listed(&self.tls_interception.passthrough_domains),
+            ranges: listed(&self.ssrf.ip_allowlist),
+            identity: By::unsaid(self.default_agent_identity.clone()),
+            target: By::unsaid(match self.forward_proxy.sni_require_tls {
+                None => PipelockTarget::V2_3,
+                Some(_) => PipelockTarget::V3,
+            }),
+        }
+    }
+
     /// What the file keeps up, and every other setting of it.
     fn isolation(&self) -> Isolation {
-        let target = match self.forward_proxy.sni_require_tls {
-            None => PipelockTarget::V2_3,
-            Some(_) => PipelockTarget::V3,
-        };
-        let hardened = Pipelock::hardened(self.lists(), self.default_agent_identity.clone(), target);
-        let [actual, hardened] = [self, &hardened].map(|file| serde_json::to_value(file).unwrap_or_default());
-        let guard = |(key, purpose, invariant): (&str, _, _)| Guard {
-            invariant,
-            purpose,
-            satisfied: actual[key] == hardened[key],
-        };
-        let meant = settings("", &hardened);
+        let hardened = Pipelock::hardened(self.choices(), Origins::of(HARDENING).top());
+        let [actual, meant] = [self, &hardened].map(|file| serde_json::to_value(file).unwrap_or_default());
+        let built = settings("", &meant);
         let mut settings = settings("", &actual);
         settings.retain(|pointer, value| {
-            let key = pointer.split('/').nth(1).unwrap_or_default();
-            let is_guarded = GUARDS.iter().any(|(guarded, ..)| *guarded == key);
             // Of what is guarded, only what breaks the guard.
-            !["api_allowlist", "ssrf", "default_agent_identity"].contains(&key)
-                && (!is_guarded || meant.get(pointer) != Some(value))
+            let is_built = GUARDS.iter().any(|row| row.holds(pointer)) && built.get(pointer) == Some(value);
+            !is_built && !TOLD.iter().any(|told| guards::covers(told, pointer))
         });
         let part = Part {
             file: FILE,
@@ -400,7 +476,7 @@ impl Pipelock {
         };
         Isolation {
             parts: BTreeMap::from([("pipelock's file".to_owned(), part)]),
-            guards: GUARDS.map(guard).to_vec(),
+            guards: guards::compare(&GUARDS, &actual, &meant),
             ..Isolation::default()
         }
     }
