@@ -164,7 +164,7 @@ impl Index {
             stamp: Stamp::of(sources),
             manifest: bottle.written.clone(),
             backends: backends.to_vec(),
-            provider: plan.provider.to_owned(),
+            provider: plan.provider.to_string(),
             command: plan.command.clone(),
             home: plan.home.to_owned(),
             network: Addresses::of(bottle.subnet),

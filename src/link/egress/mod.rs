@@ -91,7 +91,7 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
     for route in &plan.egress_routes {
         let narrowing = manifest.iter().find(|own| own.host.value == route.host);
         if let Some(narrowing) = narrowing {
-            conflict::report_differences(plan.provider, route, narrowing, findings);
+            conflict::report_differences(&plan.provider, route, narrowing, findings);
         }
         let auth = route.auth.clone().map(|auth| slots.with_slot(auth));
         let asked_at = auth.as_ref().and(plan.credential_asked_at).or(plan.asked_at);
@@ -106,8 +106,9 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
             tls_passthrough: route.tls_passthrough,
             ssrf_ip_allowlist: Vec::new(),
             origin: Origin::Provider {
-                provider: plan.provider,
-                rule: route.rule,
+                provider: plan.provider.clone(),
+                rule: route.rule.clone(),
+                defined_at: route.defined_at,
                 narrowed_at: narrowing.map(|narrowing| narrowing.host.span),
                 asked_at,
             },

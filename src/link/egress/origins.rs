@@ -36,21 +36,21 @@ impl Route {
     /// Who decides that pipelock splices the host.
     pub fn passthrough_origin(&self, manifest: &Written) -> Origin {
         let own = self.owned_by_manifest(manifest).and_then(|own| own.tls_passthrough.as_ref());
-        own.map_or(self.origin.unnarrowed(), |own| Origin::Manifest(own.span))
+        own.map_or_else(|| self.origin.clone().unnarrowed(), |own| Origin::Manifest(own.span))
     }
 
     /// Who decides that the agent's own `Authorization` goes through.
     fn keep_origin(&self, manifest: &Written) -> Origin {
         let own = self.owned_by_manifest(manifest).and_then(|own| own.keep_authorization.as_ref());
-        own.map_or(self.origin.unnarrowed(), |own| Origin::Manifest(own.span))
+        own.map_or_else(|| self.origin.clone().unnarrowed(), |own| Origin::Manifest(own.span))
     }
 
     /// Who decides how egress signs: the form, its user or prefix, and the token.
     fn auth_origins(&self, manifest: &Written) -> [Origin; 3] {
-        let provider = self.origin.unnarrowed();
-        self.owned_by_manifest(manifest).and_then(|own| own.auth.as_ref()).map_or([provider; 3], |auth| {
-            [auth.span, auth.detail_span.unwrap_or(auth.span), auth.token_span].map(Origin::Manifest)
-        })
+        match self.owned_by_manifest(manifest).and_then(|own| own.auth.as_ref()) {
+            Some(auth) => [auth.span, auth.detail_span.unwrap_or(auth.span), auth.token_span].map(Origin::Manifest),
+            None => std::array::from_fn(|_| self.origin.clone().unnarrowed()),
+        }
     }
 }
 
@@ -61,7 +61,7 @@ impl Egress {
         let mut origins = Origins::of("merged-routes");
         for (index, route) in self.routes.iter().enumerate() {
             let pointer = format!("/routes/{index}");
-            origins.set(&pointer, route.origin);
+            origins.set(&pointer, route.origin.clone());
             let prefixes = route.written(manifest).map(|own| own.path_allowlist.as_slice()).unwrap_or_default();
             for (index, prefix) in prefixes.iter().enumerate() {
                 origins.set(format!("{pointer}/path_allowlist/{index}"), Origin::Manifest(prefix.span));
@@ -71,7 +71,7 @@ impl Egress {
                 origins.set(format!("{pointer}/auth_{}", auth.injection.key()), form);
                 let Form { username, prefix, .. } = auth.injection.form();
                 if username.is_some() {
-                    origins.set(format!("{pointer}/auth_username"), detail);
+                    origins.set(format!("{pointer}/auth_username"), detail.clone());
                 }
                 if prefix.is_some() {
                     origins.set(format!("{pointer}/auth_prefix"), detail);

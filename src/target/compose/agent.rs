@@ -28,6 +28,7 @@ struct Image<'i> {
 /// `image/Dockerfile`, when the manifest names none.
 pub(super) fn dockerfile(job: &Job) -> Result<Option<String>, RenderError> {
     let AgentImage::Generated(Recipe { package, version }) = &job.plan.image else { return Ok(None) };
+    let (package, version) = (package.as_str(), version.as_str());
     let image = Image { package, version, workspace: guest::WORKSPACE, home: job.plan.home };
     render::unchecked(DOCKERFILE, &TEMPLATE, &image).map(Some)
 }

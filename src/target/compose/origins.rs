@@ -20,19 +20,19 @@ pub(super) fn origins(job: &Job) -> Origins {
     }
     for (slot, origin) in job.egress.slot_origins(&job.bottle.routes) {
         for service in egresses(job) {
-            origins.set(format!("/services/{service}/environment/{slot}"), origin);
+            origins.set(format!("/services/{service}/environment/{slot}"), origin.clone());
         }
     }
     let subnet = job.bottle.subnet_origin();
     if job.wants(Backend::Docker) {
         agent(job, &mut origins);
         for service in ["agent", "egress"] {
-            origins.set(format!("/services/{service}/networks/inside/ipv4_address"), subnet);
+            origins.set(format!("/services/{service}/networks/inside/ipv4_address"), subnet.clone());
         }
-        origins.set("/networks/inside/ipam", subnet);
+        origins.set("/networks/inside/ipam", subnet.clone());
     }
     if job.wants(Backend::Smolmachines) {
-        origins.set("/services/machine-egress/networks/machine/ipv4_address", subnet);
+        origins.set("/services/machine-egress/networks/machine/ipv4_address", subnet.clone());
         origins.set("/networks/machine/ipam", subnet);
     }
     origins
@@ -47,12 +47,12 @@ fn egresses(job: &Job) -> impl Iterator<Item = &'static str> {
 fn agent(job: &Job, origins: &mut Origins) {
     let image = job.image_origin();
     let mut set = |key: &str, origin| origins.set(format!("/services/agent/{key}"), origin);
-    set("image", image);
+    set("image", image.clone());
     match &job.plan.image {
         AgentImage::Generated(_) => set("build", image),
         AgentImage::Chosen(choice) => {
             if let ImageChoice::Dockerfile(_) = choice {
-                set("build", image);
+                set("build", image.clone());
             }
             set("read_only", image);
         }

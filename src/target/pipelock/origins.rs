@@ -30,7 +30,7 @@ impl Pipelock {
                 }
             }
         };
-        set_hosts("/api_allowlist", &mut self.api_allowlist.iter(), &|route| route.origin.unnarrowed());
+        set_hosts("/api_allowlist", &mut self.api_allowlist.iter(), &|route| route.origin.clone().unnarrowed());
         set_hosts(
             "/tls_interception/passthrough_domains",
             &mut self.tls_interception.passthrough_domains.iter(),
