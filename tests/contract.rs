@@ -90,7 +90,7 @@ fn every_sign_in_compiles_with_its_files_and_its_placeholders() {
         }
         let variables = compiled.file("agent/agent.env");
         for (name, text) in agent.environment.iter().chain(&way.sign_in().placeholders) {
-            let line = format!("{}={}", name.value, text.as_str());
+            let line = format!("{}={}", name.value, text.value.as_str());
             assert!(variables.lines().any(|known| known == line), "{}: {line}", way.settings);
         }
         // No host variable's name crosses to the agent.

@@ -31,6 +31,7 @@ use crate::value::credential_file::CredentialFile;
 use crate::value::guest;
 use crate::value::host::Host;
 use crate::value::secret::Secret;
+use crate::value::variable::VariableName;
 use crate::value::withheld::Withheld;
 
 /// What an agent holds in the place of a secret. Any text will do; this one is easy to find.
@@ -169,6 +170,12 @@ impl Provider {
         }
     }
 
+    /// The variables that a user's own definition always sets, with their texts and where these stand.
+    pub fn own_environment(&self) -> impl Iterator<Item = (&VariableName, &str, Span)> {
+        let environment = self.agent().environment.iter();
+        environment.filter_map(|(name, text)| Some((&name.value, text.value.as_str(), self.place(text.span)?)))
+    }
+
     /// A place in a user's own definition. One of bottlec's is in no text that a message could show.
     fn place(&self, span: Span) -> Option<Span> {
         self.written().map(|_| span)
@@ -204,7 +211,7 @@ impl Provider {
             credential_asked_at: asked,
             egress_routes: self.routes(sign_in, auth.as_ref()),
             closed_hosts: closed_hosts(agent, sign_in),
-            guest_env: variables().map(|(name, text)| (name.value.clone(), text.as_str().to_owned())).collect(),
+            guest_env: variables().map(|(name, text)| (name.value.clone(), text.value.as_str().to_owned())).collect(),
             hidden_env_names: sign_in.placeholders.keys().map(|name| name.value.clone()).collect(),
             provisioned_env: BTreeMap::new(),
             displacing_env: agent.displacing.clone().into_iter().collect(),

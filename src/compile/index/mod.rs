@@ -1,5 +1,5 @@
 //! `bottle.json`: the plan for machines. Routes, slots, variables by name, who decided what, and the
-//! hash of every other file. No value of a variable or token is in it.
+//! hash of every other file. No value of a variable or token is in it, but what a user's own definition of the agent says.
 
 mod compare;
 mod decided;

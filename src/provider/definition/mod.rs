@@ -57,7 +57,7 @@ pub struct Agent {
     /// Variables that it always has.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
-    pub environment: BTreeMap<Spanned<VariableName>, Text>,
+    pub environment: BTreeMap<Spanned<VariableName>, Spanned<Text>>,
     /// Files of its home, by their path there.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, File>")]
@@ -216,7 +216,7 @@ pub struct SignIn {
     /// Variables that hold a placeholder for the credential; left out of any printed summary.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
-    pub placeholders: BTreeMap<Spanned<VariableName>, Text>,
+    pub placeholders: BTreeMap<Spanned<VariableName>, Spanned<Text>>,
     /// Hosts of the service that a manifest had better not route, with what would happen.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
