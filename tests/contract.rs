@@ -5,46 +5,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::support::{compile_text, model, skipped};
-use bottlec::model::{Request, Verdict, judge};
-use bottlec::provider::definition::{self, Agent, Route, Service, SignIn};
-use bottlec::provider::{ALL, Provider, SERVICES};
+use crate::support::agents::{self, TOKEN, Way};
+use crate::support::{compile_text, compile_way, skipped};
+use bottlec::model::{Model, Request, Verdict, judge};
+use bottlec::provider::definition::{self, Agent, Route, Service};
+use bottlec::provider::{ALL, Definition, SERVICES};
 use bottlec::text::render;
-
-/// A way to sign in: the provider, the manifest's lines for it, and what the definition says of it.
-struct Mode {
-    provider: &'static Provider,
-    settings: String,
-    sign_in: &'static SignIn,
-}
-
-fn modes() -> Vec<Mode> {
-    let mut modes = Vec::new();
-    for provider in &ALL {
-        for (key, sign_in) in provider.get().sign_in.all() {
-            let setting = match key {
-                "auth_token" => ", auth_token: HOST_TOKEN",
-                "forward_host_credentials" => ", forward_host_credentials: true",
-                "in_bottle" => "",
-                other => panic!("how does a manifest ask for `{other}`?"),
-            };
-            let settings = format!("agent_provider: {{ template: {}{setting} }}\n", provider.name());
-            modes.push(Mode { provider, settings, sign_in });
-        }
-    }
-    modes
-}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn service(agent: &Agent) -> &'static Service {
-    SERVICES.iter().find(|service| service.name() == agent.service).expect("a service of the registry").get()
-}
-
-fn routes(mode: &Mode) -> impl Iterator<Item = &'static Route> {
-    mode.provider.get().routes.iter().chain(&mode.sign_in.routes)
+fn routes(way: &Way) -> impl Iterator<Item = &Route> {
+    way.provider.agent().routes.iter().chain(&way.sign_in().routes)
 }
 
 /// The names of the files of a folder, without their ending.
@@ -64,47 +37,51 @@ fn every_file_is_in_the_registry() {
 #[test]
 fn schemas_are_made_from_the_types_and_every_definition_is_valid() {
     let kinds = [
-        ("agent", definition::schema::<Agent>(), ALL.iter().map(Provider::text).collect::<Vec<_>>()),
-        ("service", definition::schema::<Service>(), SERVICES.iter().map(|service| service.text()).collect()),
+        ("agent", definition::schema::<Agent>(), definition::schema_for_validator::<Agent>(), texts(&ALL)),
+        ("service", definition::schema::<Service>(), definition::schema_for_validator::<Service>(), texts(&SERVICES)),
     ];
-    for (kind, made, texts) in kinds {
-        let path = root().join(format!("schema/{kind}.schema.json"));
-        if std::env::var_os("UPDATE").is_some() {
-            fs::write(&path, &made).unwrap();
+    for (kind, made, for_validator, texts) in kinds {
+        for (name, made) in [(kind.to_owned(), &made), (format!("{kind}-validator"), &for_validator)] {
+            let path = root().join(format!("schema/{name}.schema.json"));
+            if std::env::var_os("UPDATE").is_some() {
+                fs::write(&path, made).unwrap();
+            }
+            assert_eq!(fs::read_to_string(&path).unwrap(), *made, "run: UPDATE=1 cargo test --test quick contract");
         }
-        assert_eq!(fs::read_to_string(&path).unwrap(), made, "run: UPDATE=1 cargo test --test quick contract");
         let validator = jsonschema::validator_for(&serde_json::from_str(&made).unwrap()).unwrap();
-        for text in texts {
-            let value: serde_json::Value = serde_yaml::from_str(text).unwrap();
+        let own = agents::all().into_iter().filter_map(|way| way.file).map(|(_, text)| text);
+        for text in texts.into_iter().chain(own.filter(|_| kind == "agent")) {
+            let value: serde_json::Value = serde_yaml::from_str(&text).unwrap();
             let wrong: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
             assert!(wrong.is_empty(), "{kind}: {wrong:?}");
         }
     }
 }
 
+fn texts<T: definition::Read>(definitions: &[Definition<T>]) -> Vec<String> {
+    definitions.iter().map(|definition| definition.text().to_owned()).collect()
+}
+
 #[test]
-fn a_definition_names_what_is_there() {
-    for mode in modes() {
-        let agent = mode.provider.get();
-        let service = service(agent);
-        for name in routes(&mode).map(|route| &route.to).chain(mode.sign_in.closed_hosts.keys()) {
-            assert!(service.hosts.contains_key(name), "{}: {name}", mode.settings);
-        }
-        // Egress signs exactly where the manifest asks for it.
-        let inside = std::ptr::eq(mode.sign_in, &raw const agent.sign_in.in_bottle);
-        assert_eq!(mode.sign_in.credential.is_none(), inside, "{}", mode.settings);
-        assert!(!inside || mode.sign_in.placeholders.is_empty(), "{}", mode.settings);
+fn an_agent_of_bottlec_says_how_it_was_measured_and_how_to_begin() {
+    for built_in in &ALL {
+        let agent = built_in.get();
+        assert!(!agent.measured.is_empty(), "{}", built_in.name());
         let first = agent.first_settings.as_str();
-        assert!(compile_text(first).tree.is_some(), "{first}");
+        assert!(first.contains(built_in.name()) && compile_text(first).tree.is_some(), "{first}");
+        // A variable with a credential of the agent is one that displaces.
+        let known = agent.credential_variables.iter().all(|name| agent.displacing.contains_key(name));
+        assert!(known, "{}", built_in.name());
     }
 }
 
 #[test]
 fn every_sign_in_compiles_with_its_files_and_its_placeholders() {
-    for mode in modes() {
-        let compiled = compile_text(&mode.settings);
-        assert!(compiled.tree.is_some(), "{}: {:?}", mode.settings, compiled.messages);
-        for (path, file) in &mode.provider.get().files {
+    for way in agents::all() {
+        let compiled = compile_way(&way, "");
+        assert!(compiled.tree.is_some(), "{}: {:?}", way.settings, compiled.messages);
+        let agent = way.provider.agent();
+        for (path, file) in &agent.files {
             let text = compiled.file(&format!("agent/home/{}", path.as_str()));
             match file.format {
                 definition::Format::Json => assert!(serde_json::from_str::<serde_json::Value>(text).is_ok()),
@@ -112,48 +89,44 @@ fn every_sign_in_compiles_with_its_files_and_its_placeholders() {
             }
         }
         let variables = compiled.file("agent/agent.env");
-        for (name, text) in mode.provider.get().environment.iter().chain(&mode.sign_in.placeholders) {
-            let line = format!("{name}={}", text.as_str());
-            assert!(variables.lines().any(|known| known == line), "{}: {line}", mode.settings);
+        for (name, text) in agent.environment.iter().chain(&way.sign_in().placeholders) {
+            let line = format!("{}={}", name.value, text.value.as_str());
+            assert!(variables.lines().any(|known| known == line), "{}: {line}", way.settings);
         }
         // No host variable's name crosses to the agent.
-        assert!(!variables.contains("HOST_TOKEN"), "{}", mode.settings);
+        assert!(!variables.contains(TOKEN), "{}", way.settings);
     }
 }
 
 #[test]
 fn each_of_its_own_hosts_is_allowed_on_its_own_paths() {
-    for mode in modes() {
-        let model = model(&mode.settings);
-        let service = service(mode.provider.get());
-        for route in routes(&mode) {
-            let host = service.hosts[&route.to].as_str();
+    for way in agents::all() {
+        let model = Model::of_tree(&compile_way(&way, "").tree.unwrap()).unwrap();
+        let service = way.provider.agent().service.get();
+        for route in routes(&way) {
+            let host = service.hosts[&route.to.value].as_str();
             for path in route.paths.iter().chain(&route.essential) {
                 let request = Request::new(host, "POST", path.as_str());
                 let verdict = judge(&model.reach.routes, &request, |_| true);
-                assert!(matches!(verdict, Verdict::Allowed { .. }), "{}: {host}{path}", mode.settings);
+                assert!(matches!(verdict, Verdict::Allowed { .. }), "{}: {host}{path}", way.settings);
             }
         }
-        for name in mode.sign_in.closed_hosts.keys() {
+        for name in way.sign_in().closed_hosts.keys() {
             let request = Request::new(service.hosts[name].as_str(), "POST", "/");
             let verdict = judge(&model.reach.routes, &request, |_| true);
-            assert!(matches!(verdict, Verdict::Refused(_)), "{}: {name}", mode.settings);
+            assert!(matches!(verdict, Verdict::Refused(_)), "{}: {name}", way.settings);
         }
     }
 }
 
 #[test]
 fn what_would_displace_the_credential_is_refused_beside_it() {
-    for mode in modes() {
-        let agent = mode.provider.get();
-        for name in agent.displacing.keys() {
-            let compiled = compile_text(&format!("{}env: {{ {name}: x }}\n", mode.settings));
+    for way in agents::all() {
+        for name in way.provider.agent().displacing.keys() {
+            let compiled = compile_way(&way, &format!("env: {{ {name}: x }}\n"));
             let refused = compiled.tree.is_none();
-            assert_eq!(refused, mode.sign_in.credential.is_some(), "{}: {name} {:?}", mode.settings, compiled.codes);
+            assert_eq!(refused, way.sign_in().credential.is_some(), "{}: {name} {:?}", way.settings, compiled.codes);
         }
-        // A variable with a credential of the agent is one that displaces.
-        let known = agent.credential_variables.iter().all(|name| agent.displacing.contains_key(name));
-        assert!(known, "{}", mode.settings);
     }
 }
 
@@ -190,9 +163,9 @@ fn a_definition_can_run_nothing_and_write_nowhere_else() {
         refused(".claude.json:", &format!("{path:?}:"), "is not a path below the agent's home");
     }
     refused("{{ workspace }}", "{{ shell }}", "unknown placeholder");
-    refused("service: anthropic", "service: anthropic\nrun: [sh]", "unknown field `run`");
-    refused("format: json", "format: sh", "unknown variant `sh`");
-    refused("IS_SANDBOX", "IS-SANDBOX", "");
+    refused("service: anthropic", "service: anthropic\nrun: [sh]", "unknown key `run` in an agent's definition");
+    refused("format: json", "format: sh", "`sh` is not one of `json`, `toml`");
+    refused("IS_SANDBOX", "IS-SANDBOX", "`IS-SANDBOX` is not a valid variable name");
 }
 
 #[test]

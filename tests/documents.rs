@@ -69,6 +69,25 @@ fn examples_compile_without_a_finding() {
 }
 
 #[test]
+fn the_agent_on_its_page_is_built_and_every_key_is_told() {
+    let page = read("docs/agents.md");
+    let blocks: Vec<&str> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block).collect();
+    let file = |block: &str| block.lines().next().unwrap().trim_start_matches("# ").to_owned();
+    let files: Vec<(String, &str)> = blocks.iter().map(|block| (file(block), *block)).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+    let folder = support::folder(&files);
+    let run = support::bottlec(folder.path(), &["check", "--strict", "bottle.yaml"]);
+    assert!(run.status.success() && run.stdout.is_empty(), "{}", support::stdout(&run));
+    let run = support::bottlec(folder.path(), &["build", "bottle.yaml", "-o", "out"]);
+    assert!(run.status.success(), "{}", support::screen(&run));
+    let schema: serde_json::Value = serde_json::from_str(&read("schema/agent.schema.json")).unwrap();
+    for key in schema["properties"].as_object().unwrap().keys() {
+        assert!(page.contains(&format!("\n| `{key}` | ")), "{key}");
+    }
+}
+
+#[test]
 fn every_rule_has_a_page_whose_examples_do_what_it_says() {
     // About the bytes of the file, its name, the host, several bottles at once, what a hand does to a tree, the day,
     // or a defect: no manifest shows them.
@@ -92,7 +111,9 @@ fn every_rule_has_a_page_whose_examples_do_what_it_says() {
             [Example { shows: Shows::Bad(place), text: bad }, Example { shows: Shows::Good, text: good }] => {
                 let severity = code.severity().as_str();
                 let said = checked(bad);
-                assert!(said.starts_with(&format!("bottle.yaml:{place}: {severity}[{name}] ")), "{name} {said}");
+                // A place in the other file has its name.
+                let file = if place.matches(':').count() == 1 { "bottle.yaml:" } else { "" };
+                assert!(said.starts_with(&format!("{file}{place}: {severity}[{name}] ")), "{name} {said}");
                 assert_eq!(said.lines().count(), 1, "{name} {said}");
                 assert_eq!(checked(good), "", "{name}");
             }

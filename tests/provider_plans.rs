@@ -86,8 +86,9 @@ fn codex_without_can_sign_in_inside_the_bottle() {
 #[test]
 fn a_provider_refuses_its_own_credentials_beside_a_sign_in() {
     for provider in &bottlec::provider::ALL {
-        let sign_in = if provider.takes_auth_token() { "auth_token: T" } else { "forward_host_credentials: true" };
-        for variable in provider.credential_variables() {
+        let sign_in =
+            if provider.get().takes_auth_token() { "auth_token: T" } else { "forward_host_credentials: true" };
+        for variable in &provider.get().credential_variables {
             let with = |sign_in: &str| {
                 let name = provider.name();
                 compile_text(&format!("agent_provider: {{ template: {name}{sign_in} }}\nenv: {{ {variable}: x }}\n"))
@@ -102,9 +103,9 @@ fn a_provider_refuses_its_own_credentials_beside_a_sign_in() {
 #[test]
 fn what_a_provider_cannot_do_without_is_among_its_paths() {
     use bottlec::provider::facts::HostFacts;
-    use bottlec::provider::{ALL, Settings};
+    use bottlec::provider::{ALL, Provider, Settings};
     use bottlec::text::diagnostic::Findings;
-    for provider in &ALL {
+    for provider in ALL.iter().map(Provider::from) {
         let plan = provider.plan(&Settings::default(), &HostFacts::hermetic(), &mut Findings::default()).unwrap();
         for route in plan.egress_routes {
             assert!(!route.path_allowlist.is_empty(), "{}", route.host);

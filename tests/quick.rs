@@ -24,6 +24,7 @@ mod golden;
 mod hostile_tree;
 mod manifest_rules;
 mod output_tree;
+mod own_agents;
 mod policy;
 mod provenance;
 mod provider_plans;

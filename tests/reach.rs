@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use bottlec::model::why::why;
 use bottlec::model::{Change, Direction, Model, Request, Topic, Verdict, changes, judge};
@@ -13,6 +14,7 @@ use bottlec::provider::facts::HostFacts;
 use bottlec::text::diagnostic::Grade;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use support::agents::{self, Way};
 
 #[test]
 fn every_guard_stands_in_every_golden() {
@@ -72,16 +74,21 @@ struct RouteWish {
     range: Option<usize>,
 }
 
-const PROVIDERS: [&str; 4] = [
-    "template: claude",
-    "template: claude\n  auth_token: AGENT",
-    "template: codex",
-    "template: codex\n  forward_host_credentials: true",
-];
+/// Every agent in every way to sign in: the lines that ask for it, and its paths at the first of [`HOSTS`], if that is
+/// one of its hosts.
+static PROVIDERS: LazyLock<Vec<(String, Option<Vec<String>>)>> = LazyLock::new(|| {
+    let owned = |way: &Way| {
+        let agent = way.provider.agent();
+        let mut routes = agent.routes.iter().chain(&way.sign_in().routes);
+        let route = routes.find(|route| agent.service.get().hosts[&route.to.value].as_str() == HOSTS[0])?;
+        Some(route.paths.iter().map(ToString::to_string).collect())
+    };
+    let all: Vec<_> = agents::built_in().iter().map(|way| (way.settings.clone(), owned(way))).collect();
+    assert!(all.iter().any(|(_, owned)| owned.is_some()) && all.iter().any(|(_, owned)| owned.is_none()));
+    all
+});
 /// The first is a provider's, of which a manifest can choose the paths.
 const HOSTS: [&str; 5] = ["api.anthropic.com", "a.example", "b.example", "git.example", "docs.b.example"];
-/// The first provider's own paths at its host, and those of a login inside the bottle.
-const OWNED: [&str; 4] = ["/v1/messages", "/api/claude_code", "/api/oauth/profile", "/api/oauth/claude_cli/roles"];
 /// None covers another, except that of the same letter.
 const PREFIXES: [&str; 5] = ["/a", "/a/b", "/c", "/d/e", "/d/e/f"];
 const FORMS: [&str; 6] = [
@@ -118,14 +125,13 @@ impl Wish {
             _ if text.starts_with(['?', '$']) => format!("'{text}'"),
             _ => text.to_owned(),
         };
-        let mut blocks = vec![format!("agent_provider:\n  {}\n", PROVIDERS[self.provider])];
+        let mut blocks = vec![format!("agent_provider:\n  {}\n", PROVIDERS[self.provider].0)];
         if let Some(image) = self.image {
             blocks[0] += &format!("  image: {}\n", quoted(&format!("registry.example/agent:{image}")));
         }
-        let codex = self.provider >= 2;
         let mut routes = String::new();
         for (host, route) in &self.routes {
-            let owned = *host == 0 && !codex;
+            let owned = *host == 0 && self.owned().is_some();
             if owned && route.prefixes.is_empty() {
                 continue;
             }
@@ -181,15 +187,20 @@ impl Wish {
         if hand.crlf { text.replace('\n', "\r\n") } else { text }
     }
 
+    /// The provider's own paths at the first host, if it is one of its hosts.
+    fn owned(&self) -> Option<&[String]> {
+        PROVIDERS[self.provider].1.as_deref()
+    }
+
     /// Whether a plain GET goes on, without the model.
     fn allows(&self, host: &str, path: &str) -> bool {
         let at = HOSTS.iter().position(|other| *other == host).unwrap();
-        let is_owned = at == 0 && self.provider < 2;
+        let is_owned = at == 0 && self.owned().is_some();
         let prefixes: Vec<&str> = match self.routes.get(&at) {
             Some(route) if !is_owned || !route.prefixes.is_empty() => {
                 route.prefixes.iter().map(|prefix| PREFIXES[*prefix]).collect()
             }
-            _ if is_owned => OWNED[..if self.provider == 0 { 4 } else { 2 }].to_vec(),
+            _ if is_owned => self.owned().into_iter().flatten().map(String::as_str).collect(),
             _ => return false,
         };
         let path = path.split('?').next().unwrap();
@@ -349,7 +360,7 @@ proptest! {
             let text = wider.routes.remove(&at).map_or_else(|| wish.text(&PLAIN), |_| wider.text(&PLAIN));
             let old = wish.routes.get(&at).filter(|route| route.auth.is_some() || route.keep || route.spliced || route.range.is_some());
             // A route that has more than prefixes is not written anew here.
-            if old.is_none() || (at == 0 && wish.provider < 2) {
+            if old.is_none() || (at == 0 && wish.owned().is_some()) {
                 let item = edit.yaml.trim_start_matches("egress:\n  routes:\n");
                 let text = match text.split_once("egress:\n  routes:\n") {
                     Some((before, after)) => format!("{before}egress:\n  routes:\n{item}{after}"),
@@ -366,7 +377,7 @@ proptest! {
     #[test]
     fn to_take_a_route_away_never_adds_reach(wish in wish(), at in any::<Index>()) {
         // An entry for a provider's host is no route but narrows one.
-        let own: Vec<usize> = wish.routes.keys().copied().filter(|host| *host != 0 || wish.provider >= 2).collect();
+        let own: Vec<usize> = wish.routes.keys().copied().filter(|host| *host != 0 || wish.owned().is_none()).collect();
         if let Some(host) = own.get(at.index(own.len().max(1))) {
             let mut less = wish.clone();
             less.routes.remove(host);

@@ -15,12 +15,22 @@ use tempfile::TempDir;
 /// What no output and no message may have: the text of a file outside the project.
 const CANARY: &str = "canary-of-the-host";
 
+/// A definition of an agent.
+const AGENT: &str = "\
+service: openai
+command: [mine]
+image: { npm: mine, version: 1.0.0 }
+routes: [{ to: model, rule: model-api }]
+sign_in: { in_bottle: {} }
+";
+
 /// A folder with a project in it, and beside that what links lead to.
 fn project() -> TempDir {
     let outside = format!("name: {CANARY}\n{CANARY}: [\n");
     let folder = folder(&[
         ("project/sub/base.yaml", "env: { A: a }\n"),
         ("project/sub/Dockerfile", "FROM scratch\n"),
+        ("project/sub/agent.yaml", AGENT),
         ("outside/base.yaml", &outside),
         ("outside/Dockerfile", &outside),
         ("base.yaml", &outside),
@@ -88,7 +98,11 @@ fn no_spelling_of_a_path_leads_out_of_the_project() {
         &deep,
     ];
     for path in paths {
+        let own = if path.contains('/') { path.to_owned() } else { format!("./{path}") };
+        // What does not end like a definition is no path of one.
+        let code = if own.ends_with(".yaml") { "BTL215" } else { "BTL104" };
         let manifests = [
+            (code, format!("agent_provider: {{ template: \"{own}\" }}\n")),
             ("BTL202", format!("extends: \"{path}\"\n")),
             ("BTL215", format!("agent_provider: {{ dockerfile: \"{}\" }}\n", path.replace("base.yaml", "Dockerfile"))),
         ];
@@ -116,6 +130,11 @@ fn paths_and_links_that_stay_inside_are_followed() {
     let project = folder.path().join("project");
     for path in ["sub/base.yaml", "./sub//base.yaml", "inside/base.yaml", "inside.yaml", "../project/sub/base.yaml"] {
         fs::write(project.join("review.yaml"), format!("extends: {path}\n")).unwrap();
+        let run = at_once(&project, &["check", "review.yaml"]);
+        assert_eq!(run.status.code(), Some(0), "{path}: {}", stdout(&run));
+    }
+    for path in ["sub/agent.yaml", "./inside/agent.yaml", "up/project/sub/agent.yaml"] {
+        fs::write(project.join("review.yaml"), format!("agent_provider: {{ template: {path} }}\n")).unwrap();
         let run = at_once(&project, &["check", "review.yaml"]);
         assert_eq!(run.status.code(), Some(0), "{path}: {}", stdout(&run));
     }
@@ -148,12 +167,14 @@ fn what_is_no_file_or_has_no_end_is_refused_wherever_a_file_is_named() {
         ("codex.yaml", CODEX),
         ("child.yaml", "extends: it.yaml\n"),
         ("prose.yaml", "extends: it.md\n"),
+        ("agent.yaml", "agent_provider: { template: ./it.yaml }\n"),
         ("image.yaml", "agent_provider: { dockerfile: it }\n"),
         ("plain.yaml", "name: plain\n"),
         (".codex/config.toml", ""),
     ]);
     // The path, the command, and what is said of that which is too large.
-    let readers: [(&str, &[&str], &str); 14] = [
+    let readers: [(&str, &[&str], &str); 15] = [
+        ("it.yaml", &["check", "agent.yaml"], "larger than 1048576 bytes"),
         ("it.yaml", &["check", "it.yaml"], "larger than 1048576 bytes"),
         ("it.md", &["check", "it.md"], "larger than 1048576 bytes"),
         ("it.yaml", &["build", "it.yaml", "--hermetic", "-o", "out"], "larger than 1048576 bytes"),

@@ -158,7 +158,9 @@ fn broken() -> Vec<(String, Value, String)> {
             let said = fs::read_to_string(path.with_extension("txt")).unwrap();
             // What the reader of YAML refuses never meets a schema.
             let is_about_yaml = path.file_name().unwrap().to_string_lossy().starts_with("yaml-");
-            if !said.contains("[BTL00") && !is_about_yaml {
+            // What is wrong with an agent's definition is for its own schema.
+            let is_about_definition = said.contains("--> agents/");
+            if !said.contains("[BTL00") && !is_about_yaml && !is_about_definition {
                 let text = fs::read_to_string(&path).unwrap();
                 let mut sources = Sources::default();
                 let id = sources.add(Source { path: String::new(), reference: String::new(), text: text.clone() });

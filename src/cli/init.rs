@@ -54,7 +54,7 @@ egress:
 impl Init {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
         let Some(provider) = provider::find(Some(&self.template)) else { bail!("unknown provider {}", self.template) };
-        let text = format!("{START}{}{END}", provider.first_settings());
+        let text = format!("{START}{}{END}", provider.get().first_settings);
         if self.path.as_os_str() == "-" {
             std::io::stdout().write_all(text.as_bytes()).context("cannot write to stdout")?;
             return Ok(Status::Clean);

@@ -130,14 +130,14 @@ fn report<'p>(name: &'p str, plan: &'p AgentProvisionPlan, egress: &'p Egress, s
         in_home: source.file.in_home,
         json_pointer: source.file.token_pointer,
     };
-    let file =
-        |HomeFile { path, content: _, private }: &HomeFile| File { path, mode: if *private { "0600" } else { "0644" } };
     Report {
         version: VERSION,
         name,
-        provider: plan.provider,
+        provider: &plan.provider,
         image: match &plan.image {
-            AgentImage::Generated(Recipe { package, version }) => Image::Generated { package, version },
+            AgentImage::Generated(Recipe { package, version }) => {
+                Image::Generated { package: package.as_str(), version: version.as_str() }
+            }
             AgentImage::Chosen(ImageChoice::Reference(reference)) => Image::Reference(reference),
             AgentImage::Chosen(ImageChoice::Archive(path)) => Image::Archive(path),
             AgentImage::Chosen(ImageChoice::Dockerfile(path)) => Image::Dockerfile(path),
@@ -151,6 +151,11 @@ fn report<'p>(name: &'p str, plan: &'p AgentProvisionPlan, egress: &'p Egress, s
         routes: egress.routes.iter().map(|route| merged(route, sources)).collect(),
         slots: egress.slots.iter().map(|(slot, token)| (slot.to_string(), token.as_str())).collect(),
     }
+}
+
+fn file(file: &HomeFile) -> File<'_> {
+    let HomeFile { path, content: _, private } = file;
+    File { path, mode: if *private { "0600" } else { "0644" } }
 }
 
 fn merged<'p>(route: &'p Route, sources: &Sources) -> MergedRoute<'p> {

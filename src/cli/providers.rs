@@ -23,10 +23,10 @@ impl Providers {
         let mut text = String::new();
         for provider in &provider::ALL {
             let mut ways = Vec::new();
-            if provider.takes_auth_token() {
+            if provider.get().takes_auth_token() {
                 ways.push("auth_token: HOST_VARIABLE".to_owned());
             }
-            if let Some(CredentialFile { folder_variable, name, in_home, .. }) = provider.credential_file() {
+            if let Some(CredentialFile { folder_variable, name, in_home, .. }) = provider.get().credential_file() {
                 ways.push(format!("forward_host_credentials: true (${folder_variable}/{name}, else ~/{in_home})"));
             }
             ways.push("a login inside the bottle".to_owned());

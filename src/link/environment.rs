@@ -58,7 +58,7 @@ impl Environment {
 
     /// Who decides the variable.
     pub fn origin(&self, name: &VariableName) -> Origin {
-        self.origins.get(name).copied().unwrap_or(Origin::BuiltIn(TRUST))
+        self.origins.get(name).cloned().unwrap_or(Origin::BuiltIn(TRUST))
     }
 }
 
@@ -70,7 +70,7 @@ pub fn check(bottle: &Bottle, plan: &AgentProvisionPlan, egress: &Egress, findin
     let signs = !egress.slots.is_empty() && plan.egress_routes.iter().any(|route| route.auth.is_some());
     for (name, variable) in &bottle.env {
         let at = variable.name_span;
-        let displacing = plan.displacing_env.iter().find(|(displacing, _)| signs && *displacing == name.as_str());
+        let displacing = plan.displacing_env.iter().find(|(displacing, _)| signs && displacing == name);
         if let Some((_, effect)) = displacing {
             findings.push(
                 Diagnostic::new(

@@ -24,7 +24,7 @@ pub struct Bottle {
     /// The name.
     pub name: BottleName,
     /// The agent.
-    pub provider: &'static Provider,
+    pub provider: Provider,
     /// How it signs in and what it runs in.
     pub settings: Settings,
     /// The network that agent and egress share.

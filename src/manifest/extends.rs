@@ -37,11 +37,13 @@ pub fn overlay(child: Manifest, parent: Manifest) -> Manifest {
 }
 
 fn overlay_provider(child: AgentProvider, parent: AgentProvider) -> AgentProvider {
-    let AgentProvider { template, auth_token, forward_host_credentials, dockerfile, image } = child;
+    let AgentProvider { template, own: _, auth_token, forward_host_credentials, dockerfile, image } = child;
     // `dockerfile` and `image` are one choice: a child that makes it replaces the parent's whole.
     let chosen = dockerfile.is_some() || image.is_some();
     AgentProvider {
         template: template.or(parent.template),
+        // Read when it is known whose `template` counts.
+        own: None,
         auth_token: auth_token.or(parent.auth_token),
         forward_host_credentials: forward_host_credentials.or(parent.forward_host_credentials),
         dockerfile: if chosen { dockerfile } else { parent.dockerfile },

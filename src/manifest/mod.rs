@@ -22,11 +22,10 @@ pub use load::{Loaded, load, load_bytes, load_revision};
 pub use parse::parse;
 pub use semantics::check;
 
+use crate::provider::{self, Provider};
 use crate::text::yaml::Spanned;
 use crate::value::release::{PipelockTarget, SmolvmTarget};
-use crate::{
-    provider, value::credential, value::header, value::host, value::name, value::path_prefix, value::variable,
-};
+use crate::{value::credential, value::header, value::host, value::name, value::path_prefix, value::variable};
 
 /// One bottle: which agent runs in it, what it may reach, and with which credentials.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -68,10 +67,15 @@ pub struct Manifest {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentProvider {
-    /// Which agent runs in the bottle.
+    /// Which agent runs in the bottle: one of bottlec's by its name, or one of your own by the path of its definition,
+    /// which counts from this file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "provider::template_schema")]
     pub template: Option<Spanned<String>>,
+    /// The agent of that path, once its definition has been read.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub own: Option<Provider>,
     /// The name of the host variable that holds the agent's token; egress sends the token, the
     /// agent holds a placeholder.
     #[schemars(extend("pattern" = variable::PATTERN, "examples" = ["AGENT_TOKEN"]))]

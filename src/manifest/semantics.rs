@@ -29,7 +29,7 @@ pub fn check(manifest: &Manifest, sources: &Sources, findings: &mut Findings) ->
     let name_span = name.as_ref().map(|name| name.span);
     let name = bottle_name(name.as_ref(), sources, findings);
     let provider_settings = agent_provider.clone().unwrap_or_default();
-    let provider = provider::find(provider_settings.template.as_ref().map(|template| template.value.as_str()));
+    let provider = chosen(&provider_settings, findings);
     let Network { subnet } = network.clone().unwrap_or_default();
     let subnet_span = subnet.as_ref().map(|subnet| subnet.span);
     let subnet = subnet.and_then(|subnet| take(Subnet::parse(&subnet.value), Code::Subnet, subnet.span, findings));
@@ -37,7 +37,7 @@ pub fn check(manifest: &Manifest, sources: &Sources, findings: &mut Findings) ->
     let routes = check_routes(routes.as_deref().unwrap_or_default(), findings);
     let env = env.as_ref().map(|env| check_env(env, findings)).unwrap_or_default();
     let Targets { pipelock, smolvm } = targets.clone().unwrap_or_default();
-    let settings = provider.map(|provider| check_settings(&provider_settings, provider, sources, findings));
+    let settings = provider.as_ref().map(|provider| check_settings(&provider_settings, provider, sources, findings));
     let mut bottle = Bottle {
         subnet: subnet.unwrap_or_else(|| Subnet::of_name(&name)),
         name,
@@ -86,13 +86,29 @@ fn bottle_name(written: Option<&Spanned<String>>, sources: &Sources, findings: &
     })
 }
 
+/// The agent that a manifest chooses. Nothing if it is not known, which has been reported.
+fn chosen(written: &AgentProvider, findings: &mut Findings) -> Option<Provider> {
+    let name = written.template.as_ref().map(|template| template.value.as_str());
+    if let Some(template) = written.template.as_ref().filter(|template| provider::is_path(&template.value)) {
+        if written.own.is_none() && !findings.has_errors() {
+            findings.push(
+                Diagnostic::new(Code::Path, "the definition of the agent was not read")
+                    .at(template.span, "")
+                    .help("a manifest that names a file is read from its folder"),
+            );
+        }
+        return written.own.clone();
+    }
+    provider::find(name).map(Provider::from)
+}
+
 fn check_settings(
     written: &AgentProvider,
-    provider: &'static Provider,
+    provider: &Provider,
     sources: &Sources,
     findings: &mut Findings,
 ) -> Settings {
-    let AgentProvider { template, auth_token, forward_host_credentials, dockerfile, image } = written;
+    let AgentProvider { template, own: _, auth_token, forward_host_credentials, dockerfile, image } = written;
     let mut refuse_setting = |span: Span, key: &str, takers: Vec<&str>| {
         let takers = takers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let message = format!("the provider `{}` does not support `{key}`", provider.name());
@@ -103,15 +119,15 @@ fn check_settings(
         findings.push(diagnostic.help(format!("remove it, or choose a provider that supports it: {takers}")));
     };
     if let Some(token) = auth_token
-        && !provider.takes_auth_token()
+        && !provider.agent().takes_auth_token()
     {
-        refuse_setting(token.span, "auth_token", provider::names(|provider| provider.takes_auth_token()));
+        refuse_setting(token.span, "auth_token", provider::names(|provider| provider.get().takes_auth_token()));
     }
     let forward = forward_host_credentials.as_ref().filter(|forward| forward.value).map(|forward| forward.span);
     if let Some(span) = forward
-        && provider.credential_file().is_none()
+        && provider.agent().credential_file().is_none()
     {
-        let takers = provider::names(|provider| provider.credential_file().is_some());
+        let takers = provider::names(|provider| provider.get().credential_file().is_some());
         refuse_setting(span, "forward_host_credentials", takers);
     }
     let auth_token = auth_token.as_ref().and_then(|token| spanned_token_ref(token, findings));

@@ -82,7 +82,7 @@ fn compiled(index: &Index, files: &BTreeMap<String, Vec<u8>>) -> Result<Tree, St
 /// The facts that made the tree, as far as it shows them. A login file holds nothing but what a build keeps
 /// of the host's: made from itself it must come out the same.
 fn facts(index: &Index, bottle: &Bottle, files: &BTreeMap<String, Vec<u8>>) -> HostFacts {
-    let forwarded = bottle.settings.forward_host_credentials.and_then(|_| bottle.provider.credential_file());
+    let forwarded = bottle.settings.forward_host_credentials.and_then(|_| bottle.provider.agent().credential_file());
     let credentials = match forwarded {
         _ if index.is_hermetic() => HostCredentials::Synthetic,
         None => HostCredentials::NotRead,

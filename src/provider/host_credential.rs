@@ -84,7 +84,9 @@ pub fn is_credential(name: &str) -> bool {
     let ends = |ending: &str| name.strip_suffix(ending).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'));
     known(&name).is_some()
         || ENDINGS.iter().any(|ending| ends(ending))
-        || provider::ALL.iter().any(|provider| provider.credential_variables().contains(&name.as_str()))
+        || provider::ALL
+            .iter()
+            .any(|provider| provider.get().credential_variables.iter().any(|own| own.as_str() == name))
 }
 
 /// What to do in place of handing the variable to the agent, as a remedy.

@@ -1,8 +1,10 @@
 //! What a provider produces and everyone else reads. Nobody who reads a plan asks whose it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::provider::ImageChoice;
+use crate::provider::definition::{PackageName, Version};
 use crate::text::source::Span;
 use crate::value::credential::Auth;
 use crate::value::credential_file::CredentialFile;
@@ -15,7 +17,7 @@ use crate::value::withheld::Withheld;
 /// All that running one agent asks of the rest.
 pub struct AgentProvisionPlan {
     /// The provider's name, for provenance and messages only.
-    pub provider: &'static str,
+    pub provider: Arc<str>,
     /// Where the manifest chooses the provider, if it does.
     pub asked_at: Option<Span>,
     /// Where the manifest asks for the credential that egress sends for the agent, if it does.
@@ -23,7 +25,7 @@ pub struct AgentProvisionPlan {
     /// Routes that the provider owns, in its order.
     pub egress_routes: Vec<ProviderRoute>,
     /// Hosts that a manifest had better not route beside this plan, with what would happen.
-    pub closed_hosts: Vec<(Host, &'static str)>,
+    pub closed_hosts: Vec<(Host, String)>,
     /// Variables for the agent.
     pub guest_env: BTreeMap<VariableName, String>,
     /// Names left out of any printed summary.
@@ -32,7 +34,7 @@ pub struct AgentProvisionPlan {
     /// host variable of the same name.
     pub provisioned_env: BTreeMap<TokenRef, Provision>,
     /// Variables that a manifest may not set beside the provider's credential, with what they would do.
-    pub displacing_env: Vec<(&'static str, &'static str)>,
+    pub displacing_env: Vec<(VariableName, String)>,
     /// Files for the agent's home.
     pub files: Vec<HomeFile>,
     /// What the agent runs in.
@@ -43,28 +45,31 @@ pub struct AgentProvisionPlan {
     pub home: &'static str,
     /// What was read of the host's credentials and must be in no file.
     pub withheld: Withheld,
+    /// Where the user's own definition of the agent has each rule but those of routes. Empty for bottlec's agents.
+    pub defined_at: BTreeMap<&'static str, Span>,
+    /// The same for each variable.
+    pub variables_defined_at: BTreeMap<VariableName, Span>,
 }
 
 impl AgentProvisionPlan {
     /// The provider as the one that decides a thing by this rule.
     pub fn origin(&self, rule: &'static str) -> Origin {
-        Origin::Provider { provider: self.provider, rule, narrowed_at: None, asked_at: self.asked_at }
-    }
-
-    /// The same for a thing that is there because of the credential.
-    pub fn credential_origin(&self, rule: &'static str) -> Origin {
-        let asked_at = self.credential_asked_at.or(self.asked_at);
-        Origin::Provider { provider: self.provider, rule, narrowed_at: None, asked_at }
+        self.decided(rule, self.defined_at.get(rule).copied(), self.asked_at)
     }
 
     /// Who decides a variable of [`AgentProvisionPlan::guest_env`].
     pub fn variable_origin(&self, name: &VariableName) -> Origin {
+        let defined_at = self.variables_defined_at.get(name).copied();
         // What is hidden stands for the credential.
         if self.hidden_env_names.contains(name) {
-            self.credential_origin("placeholder")
+            self.decided("placeholder", defined_at, self.credential_asked_at.or(self.asked_at))
         } else {
-            self.origin("environment")
+            self.decided("environment", defined_at, self.asked_at)
         }
+    }
+
+    fn decided(&self, rule: &str, defined_at: Option<Span>, asked_at: Option<Span>) -> Origin {
+        Origin::Provider { provider: self.provider.clone(), rule: rule.into(), defined_at, narrowed_at: None, asked_at }
     }
 }
 
@@ -83,7 +88,9 @@ pub struct ProviderRoute {
     /// Whether pipelock splices the host.
     pub tls_passthrough: bool,
     /// The provider's rule that asks for the route: a short name, stable.
-    pub rule: &'static str,
+    pub rule: Arc<str>,
+    /// Where the user's own definition of the agent has it.
+    pub defined_at: Option<Span>,
 }
 
 /// A launch-time source of a token: a string in the agent's own credential file on the host.
@@ -96,7 +103,7 @@ pub struct Provision {
 /// A file for the agent's home.
 pub struct HomeFile {
     /// The path from the home folder, with `/`.
-    pub path: &'static str,
+    pub path: String,
     /// Its bytes.
     pub content: String,
     /// Whether it holds account data and is for its owner alone.
@@ -113,10 +120,10 @@ pub enum AgentImage {
 }
 
 /// A generated image: a Node.js base with one npm package.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipe {
     /// The npm package of the client.
-    pub package: &'static str,
+    pub package: PackageName,
     /// Its pinned release.
-    pub version: &'static str,
+    pub version: Version,
 }

@@ -5,6 +5,7 @@ pub mod comment;
 pub mod diagnostic;
 pub(crate) mod front_matter;
 pub mod render;
+pub mod schema;
 pub mod source;
 pub mod suggest;
 pub mod visible;

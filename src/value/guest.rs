@@ -93,6 +93,11 @@ pub fn owns(name: &VariableName) -> bool {
     VARIABLES.contains(&name.as_str())
 }
 
+/// Whether nobody but bottlec sets a variable of this name.
+pub fn keeps(name: &VariableName) -> bool {
+    owns(name) || is_reserved(name)
+}
+
 /// Whether a manifest must leave a variable of this name alone though the plan does not set it: it
 /// would lead clients around egress, take roots away, or be mistaken for a token slot.
 pub fn is_reserved(name: &VariableName) -> bool {

@@ -20,6 +20,7 @@ macro_rules! closed {
         }
     };
 }
+pub(crate) use closed;
 
 pub mod allowlist;
 pub mod artifact;

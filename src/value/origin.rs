@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use crate::text::source::Span;
 
 /// Who asked for a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The manifest, there.
     Manifest(Span),
     /// A rule of the provider, narrowed by the manifest if a place is given.
     Provider {
         /// The provider's name.
-        provider: &'static str,
+        provider: Arc<str>,
         /// The rule's name.
-        rule: &'static str,
+        rule: Arc<str>,
+        /// Where the user's own definition of the agent has the rule, if it is not one of bottlec's.
+        defined_at: Option<Span>,
         /// The manifest's route for the same host.
         narrowed_at: Option<Span>,
         /// What in the manifest makes the provider ask for it.
@@ -33,13 +36,12 @@ impl Origin {
 
     /// The same for a part of a route that the manifest's narrowing has no say in.
     #[must_use]
-    pub fn unnarrowed(self) -> Origin {
-        match self {
-            Origin::Provider { provider, rule, narrowed_at: _, asked_at } => {
-                Origin::Provider { provider, rule, narrowed_at: None, asked_at }
-            }
-            Origin::Manifest(_) | Origin::BuiltIn(_) => self,
+    pub fn unnarrowed(&self) -> Origin {
+        let mut origin = self.clone();
+        if let Origin::Provider { narrowed_at, .. } = &mut origin {
+            *narrowed_at = None;
         }
+        origin
     }
 }
 
@@ -70,7 +72,7 @@ impl IntoIterator for Origins {
         let says_more = |(pointer, origin): &(&String, &Origin)| {
             pointer.rsplit_once('/').and_then(|(above, _)| nearest(&self.0, above)) != Some(*origin)
         };
-        let said = self.0.iter().filter(says_more).map(|(pointer, origin)| (pointer.clone(), *origin));
+        let said = self.0.iter().filter(says_more).map(|(pointer, origin)| (pointer.clone(), origin.clone()));
         said.collect::<Vec<_>>().into_iter()
     }
 }

@@ -148,7 +148,11 @@ impl Binding {
     }
 }
 
-fn carriable(value: &str) -> Result<(), Refusal> {
+/// Whether an env file can carry a text.
+///
+/// # Errors
+/// Line breaks, and what is too long for a line.
+pub(crate) fn carriable(value: &str) -> Result<(), Refusal> {
     if value.contains(['\n', '\r', '\0']) {
         return Err(Refusal::new(
             "an env file cannot hold a value with a line break or NUL",

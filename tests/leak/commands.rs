@@ -10,6 +10,7 @@ use proptest::sample::select;
 
 use super::canary::{LOGIN, Project};
 use crate::support;
+use bottlec::provider;
 
 /// The commands that need no bottle. What each must at least say is there so that the runs are known to
 /// do their work.
@@ -146,14 +147,15 @@ fn every_command_with_every_golden_is_clean() {
 
 /// A manifest of some of these lines.
 fn manifests() -> impl Strategy<Value = String> {
-    let provider = select(vec![
-        "template: codex\n  forward_host_credentials: true",
-        "template: codex\n  forward_host_credentials: true\n  image: registry.example/agent:1",
-        "template: codex",
-        "template: claude\n  auth_token: AGENT_TOKEN",
-        "template: claude\n  forward_host_credentials: true",
-        "template: codex\n  auth_token: AGENT_TOKEN",
-    ]);
+    // Each agent in each way to sign in, and in each that another one has: some of these are errors.
+    let settings = ["", "\n  auth_token: AGENT_TOKEN", "\n  forward_host_credentials: true"];
+    let image = ["", "\n  image: registry.example/agent:1"];
+    let agents = provider::ALL.iter().map(|provider| provider.name());
+    let of_agent = |name: &str| {
+        let ways = settings.iter().flat_map(|setting| image.iter().map(move |image| format!("{setting}{image}")));
+        ways.map(|way| format!("template: {name}{way}")).collect::<Vec<_>>()
+    };
+    let provider = select(agents.flat_map(of_agent).collect::<Vec<_>>());
     let variables = vec![
         "  LITERAL: text",
         "  FROM_HOST: ${GITHUB_TOKEN}",
@@ -189,6 +191,19 @@ fn manifests() -> impl Strategy<Value = String> {
 
 fn cases() -> u32 {
     std::env::var("BOTTLEC_CASES").map_or(4, |cases| cases.parse().unwrap())
+}
+
+#[test]
+fn every_command_with_every_sign_in_of_every_agent_is_clean() {
+    for way in support::agents::all() {
+        let text = way.manifest();
+        let mut files = way.files(&text);
+        files.push(("other.yaml", OTHER));
+        let project = Project::new(&files);
+        let codes = run_all(&project, "bottle.yaml");
+        assert_eq!(codes[0], 0, "{}: it is built", way.settings);
+        assert!(codes.iter().filter(|code| **code == 0).count() > codes.len() / 2, "{}: {codes:?}", way.settings);
+    }
 }
 
 #[test]

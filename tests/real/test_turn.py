@@ -20,20 +20,35 @@ TEXT = "spoken by the far end"
 EMAIL = "somebody.real@example.com"
 ACCOUNT = "11111111-2222-4333-8444-555555555555"
 CLAUDE_TOKEN = "sk-ant-oat01-real-5f0c93b1d2"
-CODEX = "agent_provider: { template: codex, forward_host_credentials: true }\n"
-CLAUDE = "agent_provider: { template: claude, auth_token: CLAUDE_TOKEN }\n"
+MANIFESTS = {
+    "codex": "agent_provider: { template: codex, forward_host_credentials: true }\n",
+    "claude": "agent_provider: { template: claude, auth_token: CLAUDE_TOKEN }\n",
+}
 TURNS = {"codex": ["exec", "--skip-git-repo-check", "hi"], "claude": ["-p", "hi"]}
 SERVICES = {"codex": "chatgpt.com", "claude": "api.anthropic.com"}
+
+
+def clients():
+    """The agents that bottlec knows, each with the same name as its program."""
+    listed = subprocess.run([BOTTLEC, "providers"], check=True, capture_output=True, text=True).stdout
+    return [line.split()[0] for line in listed.splitlines() if not line.startswith(" ")]
 
 
 def releases():
     """(client, release) of each client that `.ci/install-consumers` put there."""
     found = []
-    for client, variable in (("codex", "BOTTLEC_CODEX_BINS"), ("claude", "BOTTLEC_CLAUDE_BINS")):
-        for program in filter(None, os.environ.get(variable, "").split(":")):
+    for client in clients():
+        for program in filter(None, os.environ.get(f"BOTTLEC_{client.upper()}_BINS", "").split(":")):
             package = Path(program).resolve().parents[1] / "package.json"
             found.append((client, json.loads(package.read_text())["version"]))
-    return list(dict.fromkeys(found)) or [("codex", "none"), ("claude", "none")]
+    return list(dict.fromkeys(found)) or [(client, "none") for client in clients()]
+
+
+@pytest.mark.parametrize("client", clients())
+def test_every_agent_has_its_row(client):
+    tables = {"MANIFESTS": MANIFESTS, "TURNS": TURNS, "SERVICES": SERVICES, "OWN_LOGINS": OWN_LOGINS}
+    missing = [name for name, table in tables.items() if client not in table]
+    assert not missing, f"the agent `{client}` has no row in {', '.join(missing)}: it takes no turn"
 
 
 def part(value: dict) -> str:
@@ -66,7 +81,7 @@ def host(tmp_path):
 
 
 def compiled(folder, client, values):
-    return compile_bottle(folder / client, {"codex": CODEX, "claude": CLAUDE}[client], environment=values)
+    return compile_bottle(folder / client, MANIFESTS[client], environment=values)
 
 
 def processes_of(container: str):

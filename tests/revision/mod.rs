@@ -152,6 +152,38 @@ fn a_parent_that_changed_is_seen_in_its_children_alone() {
 }
 
 #[test]
+fn a_definition_that_changed_is_a_change_of_every_bottle_that_uses_it() {
+    let definition = |paths: &str| {
+        format!(
+            "service: openai\ncommand: [mine]\nimage: {{ npm: mine, version: 1.0.0 }}\n\
+             routes: [{{ to: model, rule: model-api, paths: [{paths}] }}]\nsign_in: {{ in_bottle: {{}} }}\n"
+        )
+    };
+    let (old, new) = (definition("/v1/responses"), definition("/v1"));
+    let Some(repository) = repository(&[
+        ("agents/mine.yaml", &old),
+        ("a.bottle.yaml", "name: a\nagent_provider: { template: ./agents/mine.yaml }\n"),
+        ("sub/b.bottle.yaml", "name: b\nextends: ../a.bottle.yaml\n"),
+        ("c.bottle.yaml", "name: c\n"),
+    ]) else {
+        return;
+    };
+    repository.write("agents/mine.yaml", &new);
+    let run = crate::support::bottlec(repository.root(), &["diff", "--rev", "HEAD", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    let bottles = report["bottles"].as_array().unwrap();
+    let changed: Vec<&str> = bottles.iter().map(|bottle| bottle["path"].as_str().unwrap()).collect();
+    assert_eq!(changed, ["a.bottle.yaml", "sub/b.bottle.yaml"], "{report}");
+    for bottle in bottles {
+        assert_eq!(bottle["changes"][0]["code"], "BTL813", "{bottle}");
+    }
+    // Of the revision as it was, and of the work tree.
+    let revision = Revision::open("HEAD", repository.root()).unwrap();
+    let (tree, said) = compiled(at(&revision, &repository.path("sub/b.bottle.yaml")));
+    assert!(file(&tree.unwrap_or_else(|| panic!("{said}")), "egress/routes.yaml").contains("/v1/responses"));
+}
+
+#[test]
 fn what_is_wrong_with_a_revision_is_found_as_on_disk() {
     let Some(repository) = repository(&[
         ("own.yaml", "extends: own\n"),
@@ -171,6 +203,12 @@ fn what_is_wrong_with_a_revision_is_found_as_on_disk() {
         ("image-link.yaml", "agent_provider: { dockerfile: linked.yaml }\n"),
         ("image-folder.yaml", "agent_provider: { dockerfile: sub }\n"),
         ("image-outside.yaml", "agent_provider: { dockerfile: ../Dockerfile }\n"),
+        ("agent.yaml", "agent_provider: { template: ./gone/agent.yaml }\n"),
+        ("agent-link.yaml", "agent_provider: { template: ./linked.yaml }\n"),
+        ("agent-folder.yaml", "agent_provider: { template: ./tree.yaml }\n"),
+        ("agent-outside.yaml", "agent_provider: { template: ../agent.yaml }\n"),
+        ("agent-broken.yaml", "agent_provider: { template: ./base.yaml }\n"),
+        ("tree.yaml/leaf", ""),
         ("base.yaml", "env: { A: b }\n"),
     ]) else {
         return;
@@ -193,6 +231,7 @@ fn what_is_wrong_with_a_revision_is_found_as_on_disk() {
         ("nothing/x", ""),
         ("module/base.yaml", "env: { A: b }\n"),
         ("gone/Dockerfile", "FROM scratch\n"),
+        ("gone/agent.yaml", "service: openai\n"),
         ("nobody.yaml", "env: { A: b }\n"),
     ] {
         repository.write(path, text);
@@ -217,6 +256,11 @@ fn what_is_wrong_with_a_revision_is_found_as_on_disk() {
         ("image-link.yaml", "BTL215 cannot look for the Dockerfile: HEAD:linked.yaml is a symbolic link"),
         ("image-folder.yaml", "BTL215 the Dockerfile is not a file"),
         ("image-outside.yaml", "BTL215 the Dockerfile is outside the project"),
+        ("agent.yaml", "BTL215 the definition `./gone/agent.yaml` is not there"),
+        ("agent-link.yaml", "BTL215 cannot resolve `./linked.yaml`: HEAD:linked.yaml is a symbolic link"),
+        ("agent-folder.yaml", "BTL215 cannot read `./tree.yaml`: not a regular file"),
+        ("agent-outside.yaml", "BTL215 `../agent.yaml` is outside the project"),
+        ("agent-broken.yaml", "BTL101 unknown key `env` in an agent's definition"),
     ] {
         let (tree, said) = compiled(at(&revision, &repository.path(path)));
         assert!(said.contains(words), "{path}: {said}");

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod agents;
 pub(crate) mod goldens;
 pub(crate) mod impatient;
 pub(crate) mod repository;
@@ -52,6 +53,13 @@ pub(crate) fn compile_text(text: &str) -> Compiled {
 pub(crate) fn compile_with(text: &str, host: &HostFacts, backends: &[Backend]) -> Compiled {
     let folder = folder(&[("bottle.yaml", text)]);
     compile_file(&folder.path().join("bottle.yaml"), host, backends)
+}
+
+/// Compiles the manifest of an agent's way to sign in, with more lines.
+pub(crate) fn compile_way(way: &agents::Way, more: &str) -> Compiled {
+    let text = way.manifest() + more;
+    let folder = folder(&way.files(&text));
+    compile_file(&folder.path().join("bottle.yaml"), &HostFacts::hermetic(), &BOTH)
 }
 
 /// Compiles a manifest where it lies.

@@ -265,7 +265,7 @@ impl Build {
         if self.hermetic {
             return HostFacts::hermetic();
         }
-        let asked = bottle.settings.forward_host_credentials.and_then(|_| bottle.provider.credential_file());
+        let asked = bottle.settings.forward_host_credentials.and_then(|_| bottle.provider.agent().credential_file());
         crate::cli::facts::read(asked, self.host_credentials.as_deref())
     }
 

@@ -154,7 +154,7 @@ impl Launch {
 
     fn provision(&mut self, bottle: &Verified, wanted: &Token, host: &HostEnv) {
         let source = provider::find(Some(bottle.index.provider()))
-            .and_then(|provider| provider.credential_file().map(|file| (provider, file)));
+            .and_then(|provider| provider.get().credential_file().map(|file| (provider, file)));
         let Some((provider, file)) = source else {
             self.problems.push(Refusal::new(
                 format!(

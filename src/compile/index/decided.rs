@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::Provenance;
 use crate::manifest::place::Places;
+use crate::manifest::written::DEFINITION;
 use crate::text::source::{Sources, Span};
 use crate::text::visible;
 use crate::value::origin::{Origin, nearest};
@@ -36,8 +37,10 @@ pub(super) struct Decided {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct ByProvider {
-    provider: Cow<'static, str>,
-    rule: Cow<'static, str>,
+    provider: String,
+    rule: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    defined_at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     narrowed_at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,16 +73,23 @@ impl Decided {
             match origin {
                 Origin::BuiltIn(rule) => by_rule.entry(Cow::Borrowed(rule)).or_default(),
                 Origin::Manifest(span) => by_manifest.entry(pointers.of(span)).or_default(),
-                Origin::Provider { provider, rule, narrowed_at, asked_at } => {
+                Origin::Provider { provider, rule, defined_at, narrowed_at, asked_at } => {
                     let [narrowed_at, asked_at] = [narrowed_at, asked_at].map(|at| at.map(|span| pointers.of(span)));
-                    by_provider.entry((provider, rule, narrowed_at, asked_at)).or_default()
+                    let defined_at = defined_at.map(|span| pointers.of_definition(span));
+                    by_provider.entry((provider, rule, defined_at, narrowed_at, asked_at)).or_default()
                 }
             }
             .push(entry);
         }
-        let by_provider = by_provider.into_iter().map(|((provider, rule, narrowed_at, asked_at), entries)| {
-            ByProvider { provider: provider.into(), rule: rule.into(), narrowed_at, asked_at, entries }
-        });
+        let by_provider =
+            by_provider.into_iter().map(|((provider, rule, defined_at, narrowed_at, asked_at), entries)| ByProvider {
+                provider: provider.to_string(),
+                rule: rule.to_string(),
+                defined_at,
+                narrowed_at,
+                asked_at,
+                entries,
+            });
         Decided {
             built_in: by_rule,
             provider: by_provider.collect(),
@@ -106,12 +116,13 @@ impl Decided {
             found.extend(entries.iter().map(|entry| (entry.clone(), by.clone())));
         };
         built_in.iter().for_each(|(rule, entries)| add(entries, Provenance::BuiltIn(rule.clone())));
-        for ByProvider { provider, rule, narrowed_at, asked_at, entries } in provider {
+        for ByProvider { provider, rule, defined_at, narrowed_at, asked_at, entries } in provider {
             add(
                 entries,
                 Provenance::Provider {
                     provider: provider.clone(),
                     rule: rule.clone(),
+                    defined_at: defined_at.as_ref().map(place),
                     narrowed_at: narrowed_at.as_ref().map(place),
                     asked_at: asked_at.as_ref().map(place),
                 },
@@ -132,6 +143,12 @@ struct Pointers<'s> {
 impl Pointers<'_> {
     fn of(&mut self, span: Span) -> String {
         self.known.entry(span).or_insert_with(|| self.places.pointer(span)).clone()
+    }
+
+    /// In the user's own definition of the agent, which the manifest of an index has beside its path.
+    fn of_definition(&mut self, span: Span) -> String {
+        let pointer = || format!("/agent_provider/{DEFINITION}{}", self.places.pointer(span));
+        self.known.entry(span).or_insert_with(pointer).clone()
     }
 
     fn into_places(self) -> BTreeMap<String, String> {

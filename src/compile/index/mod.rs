@@ -1,5 +1,5 @@
 //! `bottle.json`: the plan for machines. Routes, slots, variables by name, who decided what, and the
-//! hash of every other file. No value of a variable or token is in it.
+//! hash of every other file. No value of a variable or token is in it, but what a user's own definition of the agent says.
 
 mod compare;
 mod decided;
@@ -164,7 +164,7 @@ impl Index {
             stamp: Stamp::of(sources),
             manifest: bottle.written.clone(),
             backends: backends.to_vec(),
-            provider: plan.provider.to_owned(),
+            provider: plan.provider.to_string(),
             command: plan.command.clone(),
             home: plan.home.to_owned(),
             network: Addresses::of(bottle.subnet),

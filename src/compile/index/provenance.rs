@@ -17,9 +17,12 @@ pub enum Provenance {
     /// A rule of the provider.
     Provider {
         /// The provider's name.
-        provider: Cow<'static, str>,
+        provider: String,
         /// The rule's name.
-        rule: Cow<'static, str>,
+        rule: String,
+        /// The rule in the user's own definition of the agent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        defined_at: Option<String>,
         /// The manifest's route that narrows the provider's.
         #[serde(skip_serializing_if = "Option::is_none")]
         narrowed_at: Option<String>,
@@ -35,15 +38,16 @@ impl Provenance {
     /// The same with places as artifacts have them.
     pub fn of(origin: &Origin, sources: &Sources) -> Self {
         let place = |span| sources.reference(span);
-        match *origin {
-            Origin::Manifest(span) => Provenance::Manifest(place(span)),
-            Origin::Provider { provider, rule, narrowed_at, asked_at } => Provenance::Provider {
-                provider: provider.into(),
-                rule: rule.into(),
+        match origin {
+            Origin::Manifest(span) => Provenance::Manifest(place(*span)),
+            Origin::Provider { provider, rule, defined_at, narrowed_at, asked_at } => Provenance::Provider {
+                provider: provider.to_string(),
+                rule: rule.to_string(),
+                defined_at: defined_at.map(place),
                 narrowed_at: narrowed_at.map(place),
                 asked_at: asked_at.map(place),
             },
-            Origin::BuiltIn(rule) => Provenance::BuiltIn(rule.into()),
+            Origin::BuiltIn(rule) => Provenance::BuiltIn(Cow::Borrowed(rule)),
         }
     }
 
@@ -52,7 +56,9 @@ impl Provenance {
     pub fn place(&self) -> Option<&str> {
         match self {
             Provenance::Manifest(place) => Some(place),
-            Provenance::Provider { narrowed_at, asked_at, .. } => narrowed_at.as_deref().or(asked_at.as_deref()),
+            Provenance::Provider { defined_at, narrowed_at, asked_at, .. } => {
+                narrowed_at.as_deref().or(defined_at.as_deref()).or(asked_at.as_deref())
+            }
             Provenance::BuiltIn(_) => None,
         }
     }

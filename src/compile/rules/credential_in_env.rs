@@ -1,6 +1,6 @@
 //! A credential of the host, handed to the agent by `env`.
 
-use super::{Context, others, warn};
+use super::{Context, other_owner, warn};
 use crate::provider::host_credential::{is_credential, remedy};
 use crate::text::diagnostic::{Code, Findings, code};
 use crate::value::variable::{Binding, VariableName};
@@ -11,8 +11,7 @@ pub(super) const CODE: Code = code!("BTL630" Warning);
 /// and another provider's credential, are told in sharper words.
 pub(super) fn check(cx: &Context, findings: &mut Findings) {
     let bottle = cx.bottle;
-    let is_others =
-        |name: &VariableName| others(bottle).any(|other| other.credential_variables().contains(&name.as_str()));
+    let is_others = |name: &VariableName| other_owner(bottle, name.as_str()).is_some();
     for (name, variable) in &bottle.env {
         let names = match &variable.binding {
             Binding::Literal(_) => continue,
@@ -26,7 +25,7 @@ pub(super) fn check(cx: &Context, findings: &mut Findings) {
         if let Some(held) = names.into_iter().find(|name| is_credential(name.as_str())) {
             let message =
                 format!("`{held}` holds a credential: the agent could read it and send it to any host that it reaches");
-            let own = bottle.provider.credential_variables().contains(&held.as_str());
+            let own = bottle.provider.agent().credential_variables.contains(held);
             let help = if own {
                 "remove it; a sign-in under `agent_provider` leaves the credential to egress, and `bottlec providers` \
                  lists what the agent takes"

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use crate::compile::Linked;
 use crate::manifest::bottle::{Bottle, ManifestRoute};
+use crate::provider::definition::Agent;
 use crate::provider::plan::AgentProvisionPlan;
-use crate::provider::{self, Provider};
+use crate::provider::{self, BuiltIn};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::source::{Sources, Span};
 use crate::value::host::Host;
@@ -91,7 +92,11 @@ fn domain(host: &Host) -> &str {
     psl::domain_str(host.as_str()).unwrap_or(host.as_str())
 }
 
-/// The providers that are not the bottle's.
-fn others(bottle: &Bottle) -> impl Iterator<Item = &'static Provider> {
-    provider::ALL.iter().filter(|other| other.name() != bottle.provider.name())
+/// Whose credential a variable of this name holds, if it is not the bottle's own agent's.
+fn other_owner(bottle: &Bottle, name: &str) -> Option<&'static BuiltIn> {
+    let is_of = |agent: &Agent| agent.credential_variables.iter().any(|variable| variable.as_str() == name);
+    if is_of(bottle.provider.agent()) {
+        return None;
+    }
+    provider::ALL.iter().find(|other| is_of(other.get()))
 }

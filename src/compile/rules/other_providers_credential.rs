@@ -1,6 +1,6 @@
 //! A variable named like another provider's credential.
 
-use super::{Context, others, warn};
+use super::{Context, other_owner, warn};
 use crate::text::diagnostic::{Code, Findings, code};
 use crate::text::source::Span;
 use crate::value::variable::Binding;
@@ -9,13 +9,11 @@ pub(super) const CODE: Code = code!("BTL608" Warning);
 
 pub(super) fn check(cx: &Context, findings: &mut Findings) {
     let bottle = cx.bottle;
-    let owner = |name: &str| {
-        others(bottle).find(|other| other.credential_variables().contains(&name)).map(|other| other.name())
-    };
     let mut report = |name: &str, span: Span| {
-        if let Some(owner) = owner(name) {
+        if let Some(owner) = other_owner(bottle, name) {
             let message = format!(
-                "`{name}` is a credential for the provider `{owner}`, but this bottle uses `{}`",
+                "`{name}` is a credential of the provider `{}`, and this bottle's is `{}`",
+                owner.name(),
                 bottle.provider.name()
             );
             warn(findings, CODE, span, message, "remove it, or allow it with the reason");

@@ -60,15 +60,15 @@ pub struct PartOrigins {
 
 impl PartOrigins {
     /// Of a route that the provider owns: the manifest has a say in the paths alone.
-    fn of_provider(origin: Origin, narrowing: Option<&ManifestRoute>) -> Self {
+    fn of_provider(origin: &Origin, narrowing: Option<&ManifestRoute>) -> Self {
         let own = origin.unnarrowed();
         let narrowing = narrowing.map(|narrowing| narrowing.path_allowlist.as_slice()).unwrap_or_default();
         PartOrigins {
             paths: narrowing.iter().map(|path| Origin::Manifest(path.span)).collect(),
-            form: own,
-            detail: own,
-            token: own,
-            keep_authorization: own,
+            form: own.clone(),
+            detail: own.clone(),
+            token: own.clone(),
+            keep_authorization: own.clone(),
             tls_passthrough: own,
             ranges: Vec::new(),
         }
@@ -116,13 +116,14 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
     for route in &plan.egress_routes {
         let narrowing = manifest.iter().find(|own| own.host.value == route.host);
         if let Some(narrowing) = narrowing {
-            conflict::report_differences(plan.provider, route, narrowing, findings);
+            conflict::report_differences(&plan.provider, route, narrowing, findings);
         }
         let auth = route.auth.clone().map(|auth| slots.with_slot(auth));
         let asked_at = auth.as_ref().and(plan.credential_asked_at).or(plan.asked_at);
         let origin = Origin::Provider {
-            provider: plan.provider,
-            rule: route.rule,
+            provider: plan.provider.clone(),
+            rule: route.rule.clone(),
+            defined_at: route.defined_at,
             narrowed_at: narrowing.map(|narrowing| narrowing.host.span),
             asked_at,
         };
@@ -136,8 +137,8 @@ pub fn merge(plan: &AgentProvisionPlan, manifest: &[ManifestRoute], findings: &m
             auth,
             tls_passthrough: route.tls_passthrough,
             ssrf_ip_allowlist: Vec::new(),
+            parts: PartOrigins::of_provider(&origin, narrowing),
             origin,
-            parts: PartOrigins::of_provider(origin, narrowing),
         });
     }
     for own in manifest {
@@ -195,7 +196,7 @@ impl Egress {
         let binding = self.binding().map(|_| (slot::BINDING.to_owned(), By::unsaid(())));
         let slots = self.slots.keys().map(|slot| {
             let first = self.routes.iter().find(|route| route.auth.as_ref().is_some_and(|auth| auth.1 == *slot));
-            (slot.to_string(), By { value: (), origin: first.map(|route| route.parts.token) })
+            (slot.to_string(), By { value: (), origin: first.map(|route| route.parts.token.clone()) })
         });
         binding.into_iter().chain(slots)
     }

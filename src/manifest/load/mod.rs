@@ -1,4 +1,4 @@
-//! Reads a manifest and its parents, from disk or as of a git revision.
+//! Reads a manifest, its parents and the definition of its agent, from disk or as of a git revision.
 
 mod files;
 pub mod find;
@@ -12,8 +12,9 @@ use anyhow::{Context as _, Result};
 use files::Files;
 use revision::{Resolved, Revision};
 
-use super::{Manifest, extends, parse};
-use crate::text::diagnostic::{Code, Diagnostic, Findings};
+use super::{AgentProvider, Manifest, extends, parse};
+use crate::provider;
+use crate::text::diagnostic::{Code, Diagnostic, Findings, Refusal};
 use crate::text::source::{Source, SourceId, Sources, Span};
 use crate::text::yaml::{self, Spanned};
 
@@ -23,7 +24,7 @@ const MAX_PATH: usize = 4096;
 /// A manifest with its parents laid under it.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The texts, the manifest's own first.
+    /// The texts: the manifest's own, its parents' and that of the definition of its agent.
     pub sources: Sources,
     /// The merged manifest, if its text could be used.
     pub manifest: Option<Manifest>,
@@ -74,9 +75,12 @@ fn take_bytes(files: Files, path: &Path, bytes: Vec<u8>) -> Result<Loaded> {
     };
     let reference = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let top = loader.take(path, reference, bytes);
-    let manifest = loader.with_parents(top)?;
-    if let Some(manifest) = &manifest {
+    let mut manifest = loader.with_parents(top)?;
+    if let Some(manifest) = &mut manifest {
         loader.check_dockerfile(manifest)?;
+        if let Some(settings) = &mut manifest.agent_provider {
+            loader.read_definition(settings)?;
+        }
     }
     let Loader { sources, findings, dockerfile, .. } = loader;
     Ok(Loaded { sources, manifest, findings, dockerfile })
@@ -104,6 +108,13 @@ struct Bottle {
 
 impl Loader<'_> {
     fn take(&mut self, path: &Path, reference: String, bytes: Vec<u8>) -> Bottle {
+        let (id, is_text) = self.add(path, reference, bytes);
+        let manifest = if is_text { parse::parse(&self.sources, id, &mut self.findings) } else { None };
+        Bottle { id, path: path.to_owned(), manifest }
+    }
+
+    /// Adds the bytes of a file to the sources; whether they are text, which is reported if they are not.
+    fn add(&mut self, path: &Path, reference: String, bytes: Vec<u8>) -> (SourceId, bool) {
         // What was cut off in the middle of a character is too large, not out of form.
         let is_whole = bytes.len() <= yaml::MAX_BYTES;
         let (text, bad_byte) = match String::from_utf8(bytes) {
@@ -114,20 +125,16 @@ impl Loader<'_> {
             }
         };
         let id = self.sources.add(Source { path: self.files.shown(path), reference, text });
-        let manifest = match bad_byte {
-            None => parse::parse(&self.sources, id, &mut self.findings),
-            Some(at) => {
-                // In the text it is a replacement character, three bytes long.
-                let start = u32::try_from(at).unwrap_or(u32::MAX);
-                self.findings.push(
-                    Diagnostic::new(Code::NotUtf8, "the file is not UTF-8 text")
-                        .at(Span { source: id, start, end: start + 3 }, "the first bad byte")
-                        .help("save the file as UTF-8"),
-                );
-                None
-            }
-        };
-        Bottle { id, path: path.to_owned(), manifest }
+        if let Some(at) = bad_byte {
+            // In the text it is a replacement character, three bytes long.
+            let start = u32::try_from(at).unwrap_or(u32::MAX);
+            self.findings.push(
+                Diagnostic::new(Code::NotUtf8, "the file is not UTF-8 text")
+                    .at(Span { source: id, start, end: start + 3 }, "the first bad byte")
+                    .help("save the file as UTF-8"),
+            );
+        }
+        (id, bad_byte.is_none())
     }
 
     /// The bottle laid over its parents. Nothing if one of them cannot be used: to judge the child
@@ -245,6 +252,55 @@ impl Loader<'_> {
             format!("there is no bottle `{}`{reached}", name.escape_debug()),
             &format!("looked for {} in {}", candidates.join(", "), self.files.shown(looked_in)),
         ))
+    }
+
+    /// Finds and reads the definition that `template` names, if it names a file.
+    fn read_definition(&mut self, settings: &mut AgentProvider) -> Result<()> {
+        let AgentProvider { template, own, .. } = settings;
+        let Some(template) = template.as_ref().filter(|template| provider::is_path(&template.value)) else {
+            return Ok(());
+        };
+        let root = self.root()?;
+        match self.definition(template, &root) {
+            Ok((path, reference, bytes)) => {
+                let (id, is_text) = self.add(&path, reference, bytes);
+                if is_text {
+                    *own = parse::parse_definition(&self.sources, id, &mut self.findings);
+                }
+            }
+            Err(refusal) => self.findings.push(refusal.at(Code::Path, template.span)),
+        }
+        Ok(())
+    }
+
+    /// The path, the reference and the bytes of a definition.
+    fn definition(&self, template: &Spanned<String>, root: &Path) -> Result<(PathBuf, String, Vec<u8>), Refusal> {
+        let name = template.value.as_str();
+        let shown = name.escape_debug();
+        let inside = "name a file inside the project; the path counts from the manifest that names it";
+        if Path::new(name).is_absolute() || name.contains('\\') {
+            return Err(Refusal::new("the path of a definition is relative, with `/`", inside));
+        }
+        if name.len() > MAX_PATH {
+            return Err(Refusal::new(format!("the path has {} bytes; one has at most {MAX_PATH}", name.len()), inside));
+        }
+        let source = self.sources.get(template.span.source);
+        let path = folder_of(&self.top).join(source.folder()).join(name);
+        let real = match self.files.resolve(&path, root) {
+            Ok(Resolved::Inside(real)) => real,
+            Ok(Resolved::Missing) => {
+                return Err(Refusal::new(format!("the definition `{shown}` is not there"), inside));
+            }
+            Ok(Resolved::Outside) => {
+                let help = "copy the definition into the project; nothing outside it is read";
+                return Err(Refusal::new(format!("`{shown}` lies outside the project"), help));
+            }
+            Err(error) => return Err(Refusal::new(format!("cannot resolve `{shown}`: {error}"), "check the path")),
+        };
+        let path = self.files.name(&path, &real);
+        let bytes = self.files.read(&path);
+        let bytes = bytes.map_err(|error| Refusal::new(format!("cannot read `{shown}`: {error}"), "check the file"))?;
+        Ok((path, source.resolve(name), bytes))
     }
 
     /// The file is the engine's to read; bottlec only makes sure that it is there and inside.

@@ -74,14 +74,14 @@ impl Addresses {
 
     /// A network joined at one of these addresses.
     pub(super) fn join(&self, network: &str, address: &Interpolated, at: &mut At) -> (String, Attachment) {
-        let address = By { value: address.clone(), origin: self.origin };
+        let address = By { value: address.clone(), origin: self.origin.clone() };
         let address = at.put(format_args!("networks/{network}/ipv4_address"), address);
         (network.to_owned(), Attachment { ipv4_address: Some(address) })
     }
 
     /// The range of a network.
     pub(super) fn range(&self, range: &Interpolated, at: &mut At) -> Interpolated {
-        at.put("ipam", By { value: range.clone(), origin: self.origin })
+        at.put("ipam", By { value: range.clone(), origin: self.origin.clone() })
     }
 
     fn all(&self) -> [&Interpolated; 5] {

@@ -76,6 +76,7 @@ struct Image<'i> {
 /// `image/Dockerfile`, when the manifest names none.
 pub(super) fn dockerfile(job: &Job) -> Result<Option<String>, RenderError> {
     let AgentImage::Generated(Recipe { package, version }) = &job.plan.image else { return Ok(None) };
+    let (package, version) = (package.as_str(), version.as_str());
     let image = Image { package, version, workspace: guest::WORKSPACE, home: job.plan.home };
     render::unchecked(DOCKERFILE, &TEMPLATE, &image).map(Some)
 }
@@ -105,8 +106,8 @@ impl Choices {
         let bound =
             job.environment.bound().map(|(name, bound)| (name.to_string(), bound.map(|()| carried(name.as_str()))));
         Choices {
-            image: By::new(image, by),
-            build: build.map(|build| By::new(build, by)),
+            image: By::new(image, by.clone()),
+            build: build.map(|build| By::new(build, by.clone())),
             // An image of somebody else's may need to write elsewhere.
             read_only: match job.plan.image {
                 AgentImage::Generated(_) => By::unsaid(true),

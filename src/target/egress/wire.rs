@@ -115,21 +115,21 @@ impl WireRoute {
         } = parts;
         let signed = auth.as_ref().map(|(auth, _)| auth.injection.form()).unwrap_or_default();
         let Form { scheme, username, header, prefix, query } = signed;
-        at.decided_by(*origin);
+        at.decided_by(origin.clone());
         let prefixes = path_allowlist.values().iter().enumerate();
         let prefixes =
-            prefixes.map(|(index, path)| (index, By { value: path.clone(), origin: paths.get(index).copied() }));
+            prefixes.map(|(index, path)| (index, By { value: path.clone(), origin: paths.get(index).cloned() }));
         WireRoute {
             host: host.clone(),
             path_allowlist: at.below("path_allowlist").put_each(prefixes).map(|(_, path)| path).collect(),
-            auth_scheme: at.put_some("auth_scheme", scheme, *form),
-            auth_username: at.put_some("auth_username", username, *detail),
-            auth_header: at.put_some("auth_header", header, *form),
-            auth_prefix: at.put_some("auth_prefix", prefix, *detail),
-            auth_query: at.put_some("auth_query", query, *form),
-            token_env: at.put_some("token_env", auth.as_ref().map(|(_, slot)| *slot), *token),
-            keep_authorization: at.put_some("keep_authorization", keep_authorization.then_some(true), *keep),
-            opened: at.put_some("opened", (!tls_passthrough).then_some(true), *passthrough),
+            auth_scheme: at.put_some("auth_scheme", scheme, form.clone()),
+            auth_username: at.put_some("auth_username", username, detail.clone()),
+            auth_header: at.put_some("auth_header", header, form.clone()),
+            auth_prefix: at.put_some("auth_prefix", prefix, detail.clone()),
+            auth_query: at.put_some("auth_query", query, form.clone()),
+            token_env: at.put_some("token_env", auth.as_ref().map(|(_, slot)| *slot), token.clone()),
+            keep_authorization: at.put_some("keep_authorization", keep_authorization.then_some(true), keep.clone()),
+            opened: at.put_some("opened", (!tls_passthrough).then_some(true), passthrough.clone()),
         }
     }
 

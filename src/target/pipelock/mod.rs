@@ -306,8 +306,8 @@ impl Pipelock {
         });
         let choices = Choices {
             hosts: items(egress.routes.iter().map(|route| (&route.host, route.origin.unnarrowed()))),
-            spliced: items(spliced.map(|route| (&route.host, route.parts.tls_passthrough))),
-            ranges: items(ranges.map(|(range, origin)| (range, *origin))),
+            spliced: items(spliced.map(|route| (&route.host, route.parts.tls_passthrough.clone()))),
+            ranges: items(ranges.map(|(range, origin)| (range, origin.clone()))),
             identity: By::new(format!("bottle/{}", bottle.name.as_str()), bottle.name_origin()),
             target: By::new(bottle.pipelock, Origin::written_or(bottle.places.pipelock, HARDENING)),
         };

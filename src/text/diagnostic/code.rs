@@ -198,6 +198,8 @@ codes! {
     HostAccount = "BTL305" Warning,
     /// Other users can read the host's credential file.
     HostCredentialsExposed = "BTL306" Warning,
+    /// A part of an agent's definition that is out of form or does not go with the rest.
+    Definition = "BTL307" Error,
 
     // Egress and pipelock.
     /// A manifest route that fights a provider's.

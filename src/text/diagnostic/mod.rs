@@ -163,6 +163,12 @@ impl Findings {
         self.all.push(diagnostic);
     }
 
+    /// Adds all of another run.
+    pub fn append(&mut self, mut other: Findings) {
+        self.errors += other.errors;
+        self.all.append(&mut other.all);
+    }
+
     /// Keeps those for which `condition` holds.
     pub fn retain(&mut self, condition: impl FnMut(&Diagnostic) -> bool) {
         self.all.retain(condition);

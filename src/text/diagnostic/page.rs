@@ -11,14 +11,14 @@ pub struct Page(&'static str);
 pub struct Example {
     /// What it shows.
     pub shows: Shows,
-    /// The manifest, and its parents each under a line `# file: NAME`.
+    /// The manifest, and its parents or the definition of its agent, each under a line `# file: NAME`.
     pub text: String,
 }
 
 /// What a manifest on a page shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shows {
-    /// The rule breached at `line:column`.
+    /// The rule breached at `line:column`, with a file in front if it is not the manifest.
     Bad(String),
     /// The rule kept.
     Good,

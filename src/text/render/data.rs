@@ -45,6 +45,18 @@ impl Data {
         })
     }
 
+    /// Puts the keys of every mapping in alphabetical order.
+    pub fn sort(&mut self) {
+        match self {
+            Data::Map(entries) => {
+                entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+                entries.iter_mut().for_each(|(_, value)| value.sort());
+            }
+            Data::List(items) => items.iter_mut().for_each(Data::sort),
+            Data::Bool(_) | Data::Integer(_) | Data::Text(_) => {}
+        }
+    }
+
     /// As JSON, read back.
     ///
     /// # Errors
