@@ -1,5 +1,5 @@
 //! Targets: what a bottle is compiled into. Each folder here is one: it emits files, reads them back, and is all that
-//! knows the program that goes by them. Another one is a file here and its line in [`ALL`].
+//! knows the program that goes by them. Another one is a folder here and its line in [`ALL`].
 
 pub mod agent;
 mod compose;

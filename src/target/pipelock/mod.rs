@@ -1,22 +1,26 @@
-//! pipelock's configuration: a typed model of the keys that we write, and how routes become it. Keys and rules were read in 2.3.0's
+//! pipelock's configuration: how routes become it, and what it keeps up. Keys and rules were read in 2.3.0's
 //! source and seen in runs of it; of 3.x its guide was read. `media_policy` and `taint`, which are on, are left to their defaults.
 
+mod file;
 mod limits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use serde::{Deserialize, Serialize};
-
 use super::guards::{self, Row};
 use super::{Emitted, Files, Identity, Job, Target, Unreadable, file};
 use crate::link::egress::{Egress, Route};
 use crate::manifest::bottle::Bottle;
-use crate::text::render::{self, RenderError, Template};
+use crate::text::render::RenderError;
 use crate::value::isolation::{Isolation, Part, Role, settings};
 use crate::value::origin::{At, By, Origin, Origins};
 use crate::value::release::PipelockTarget;
 use crate::value::restart::Restart;
+pub use file::Pipelock;
+use file::{
+    Dlp, FetchProxy, ForwardProxy, Logging, Monitoring, RequestBodyScanning, ResponseScanning, SeedPhraseDetection,
+    SseStreaming, Ssrf, Switch, TlsInterception,
+};
 use limits::{IDLE_SECONDS, IGNORED_HEADERS, LARGEST_ANSWER, REQUESTS_PER_MINUTE, TUNNEL_SECONDS};
 
 /// Where the file lies in a tree.
@@ -102,157 +106,6 @@ pub struct Lists {
     pub spliced: BTreeSet<String>,
     /// `ssrf.ip_allowlist`.
     pub ranges: BTreeSet<String>,
-}
-
-static TEMPLATE: Template = render::template!("pipelock.yaml");
-
-/// The file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pipelock {
-    version: u32,
-    mode: String,
-    enforce: bool,
-    explain_blocks: bool,
-    api_allowlist: BTreeSet<String>,
-    trusted_domains: BTreeSet<String>,
-    ssrf: Ssrf,
-    internal: Vec<String>,
-    fetch_proxy: FetchProxy,
-    metrics_listen: String,
-    forward_proxy: ForwardProxy,
-    websocket_proxy: Switch,
-    tls_interception: TlsInterception,
-    request_body_scanning: RequestBodyScanning,
-    dlp: Dlp,
-    seed_phrase_detection: SeedPhraseDetection,
-    response_scanning: ResponseScanning,
-    session_profiling: Switch,
-    adaptive_enforcement: Switch,
-    cross_request_detection: Switch,
-    mcp_input_scanning: Switch,
-    mcp_tool_scanning: Switch,
-    mcp_tool_policy: Switch,
-    mcp_session_binding: Switch,
-    a2a_scanning: Switch,
-    git_protection: Switch,
-    kill_switch: Switch,
-    default_agent_identity: String,
-    bind_default_agent_identity: bool,
-    logging: Logging,
-    sentry: Switch,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Switch {
-    enabled: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Ssrf {
-    ip_allowlist: BTreeSet<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FetchProxy {
-    listen: String,
-    timeout_seconds: u32,
-    max_response_mb: u32,
-    monitoring: Monitoring,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Monitoring {
-    max_url_length: u32,
-    /// In bits a character.
-    entropy_threshold: f64,
-    subdomain_entropy_threshold: f64,
-    max_requests_per_minute: u32,
-    max_data_per_minute: u32,
-    blocklist: Vec<String>,
-    subdomain_entropy_exclusions: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ForwardProxy {
-    enabled: bool,
-    max_tunnel_seconds: u32,
-    idle_timeout_seconds: u32,
-    sni_verification: bool,
-    /// Known from 3.x on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sni_require_tls: Option<bool>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TlsInterception {
-    enabled: bool,
-    ca_cert: String,
-    ca_key: String,
-    passthrough_domains: BTreeSet<String>,
-    cert_ttl: String,
-    cert_cache_size: u32,
-    max_response_bytes: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RequestBodyScanning {
-    enabled: bool,
-    action: String,
-    max_body_bytes: u32,
-    scan_headers: bool,
-    header_mode: String,
-    ignore_headers: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Dlp {
-    include_defaults: bool,
-    scan_env: bool,
-    min_env_secret_length: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SeedPhraseDetection {
-    enabled: bool,
-    min_words: u32,
-    verify_checksum: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ResponseScanning {
-    enabled: bool,
-    action: String,
-    include_defaults: bool,
-    exempt_domains: Vec<String>,
-    sse_streaming: SseStreaming,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SseStreaming {
-    enabled: bool,
-    action: String,
-    max_event_bytes: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Logging {
-    format: String,
-    output: String,
-    include_allowed: bool,
-    include_blocked: bool,
 }
 
 /// `pipelock/`.
@@ -413,33 +266,6 @@ impl Pipelock {
         }
     }
 
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// What bottlec does not write, a key that it does not know among it.
-    pub fn parse(text: &str) -> Result<Pipelock, String> {
-        serde_yaml::from_str(text).map_err(|error| error.to_string())
-    }
-
-    /// What the routes decide.
-    pub fn lists(&self) -> Lists {
-        Lists {
-            hosts: self.api_allowlist.clone(),
-            spliced: self.tls_interception.passthrough_domains.clone(),
-            ranges: self.ssrf.ip_allowlist.clone(),
-        }
-    }
-
-    /// The same with what other routes decide.
-    fn with(self, Lists { hosts, spliced, ranges }: Lists) -> Pipelock {
-        Pipelock {
-            api_allowlist: hosts,
-            ssrf: Ssrf { ip_allowlist: ranges },
-            tls_interception: TlsInterception { passthrough_domains: spliced, ..self.tls_interception },
-            ..self
-        }
-    }
-
     /// What a bottle decides of the file, as far as it shows.
     fn choices(&self) -> Choices {
         let listed = |items: &BTreeSet<String>| items.iter().map(|item| (item.clone(), By::unsaid(()))).collect();
@@ -479,13 +305,5 @@ impl Pipelock {
             guards: guards::compare(&GUARDS, &actual, &meant),
             ..Isolation::default()
         }
-    }
-
-    /// `pipelock/pipelock.yaml`.
-    ///
-    /// # Errors
-    /// When it does not read back: a defect of bottlec.
-    pub fn render(&self) -> Result<String, RenderError> {
-        render::yaml(FILE, &TEMPLATE, self)
     }
 }
