@@ -256,7 +256,7 @@ fn what_is_wrong_with_a_revision_is_found_as_on_disk() {
         ("image-link.yaml", "BTL215 cannot look for the Dockerfile: HEAD:linked.yaml is a symbolic link"),
         ("image-folder.yaml", "BTL215 the Dockerfile is not a file"),
         ("image-outside.yaml", "BTL215 the Dockerfile is outside the project"),
-        ("agent.yaml", "BTL215 the definition `./gone/agent.yaml` is not there"),
+        ("agent.yaml", "BTL215 there is no definition `./gone/agent.yaml`"),
         ("agent-link.yaml", "BTL215 cannot resolve `./linked.yaml`: HEAD:linked.yaml is a symbolic link"),
         ("agent-folder.yaml", "BTL215 cannot read `./tree.yaml`: not a regular file"),
         ("agent-outside.yaml", "BTL215 `../agent.yaml` is outside the project"),

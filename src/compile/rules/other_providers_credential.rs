@@ -12,7 +12,7 @@ pub(super) fn check(cx: &Context, findings: &mut Findings) {
     let mut report = |name: &str, span: Span| {
         if let Some(owner) = other_owner(bottle, name) {
             let message = format!(
-                "`{name}` is a credential of the provider `{}`, and this bottle's is `{}`",
+                "`{name}` is a credential for the provider `{}`, but this bottle uses `{}`",
                 owner.name(),
                 bottle.provider.name()
             );

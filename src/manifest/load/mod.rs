@@ -289,11 +289,11 @@ impl Loader<'_> {
         let real = match self.files.resolve(&path, root) {
             Ok(Resolved::Inside(real)) => real,
             Ok(Resolved::Missing) => {
-                return Err(Refusal::new(format!("the definition `{shown}` is not there"), inside));
+                return Err(Refusal::new(format!("there is no definition `{shown}`"), inside));
             }
             Ok(Resolved::Outside) => {
                 let help = "copy the definition into the project; nothing outside it is read";
-                return Err(Refusal::new(format!("`{shown}` lies outside the project"), help));
+                return Err(Refusal::new(format!("`{shown}` is outside the project"), help));
             }
             Err(error) => return Err(Refusal::new(format!("cannot resolve `{shown}`: {error}"), "check the path")),
         };

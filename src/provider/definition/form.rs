@@ -73,8 +73,8 @@ impl PackageName {
             return Ok(PackageName(text.to_owned()));
         }
         Err(Refusal::new(
-            format!("`{}` is not the name of an npm package", text.escape_debug()),
-            "write the name alone, such as `@example/agent`; the version has a key of its own",
+            format!("`{}` is not a valid npm package name", text.escape_debug()),
+            "write only the name, such as `@example/agent`; the version has a key of its own",
         ))
     }
 }
@@ -115,8 +115,8 @@ impl Word {
             return Ok(Word(text.to_owned()));
         }
         Err(Refusal::new(
-            format!("`{}` is not a plain word of a command", text.escape_debug()),
-            "write each word as an item of its own; no shell reads them",
+            format!("`{}` is not a plain word", text.escape_debug()),
+            "write each word as a separate item; no shell reads them",
         ))
     }
 }
@@ -138,7 +138,7 @@ impl HomePath {
         }
         Err(Refusal::new(
             format!("`{}` is not a path below the agent's home", text.escape_debug()),
-            "write it from the home, with `/`, letters, digits, `.`, `_` and `-`, such as `.agent/settings.json`",
+            "write it relative to the home, with `/`, letters, digits, `.`, `_` and `-`, such as `.agent/settings.json`",
         ))
     }
 }
@@ -220,8 +220,8 @@ pub(super) fn filled(text: &str) -> Result<String, Refusal> {
     if filled.contains("{{") {
         let known = WORDS.map(|(word, _)| format!("`{word}`")).join(", ");
         return Err(Refusal::new(
-            format!("`{}` has an unknown word between braces", text.escape_debug()),
-            format!("known are {known}"),
+            format!("unknown placeholder in `{}`", text.escape_debug()),
+            format!("known placeholders are {known}"),
         ));
     }
     Ok(filled)

@@ -79,7 +79,7 @@ fn variables(root: &Node, report: &mut impl FnMut(Diagnostic)) {
     for (name, span) in always.iter().map(|(name, span)| (*name, *span)).chain(placeholders.iter().copied()) {
         if VariableName::parse(name).is_ok_and(|name| guest::keeps(&name)) {
             report(
-                Diagnostic::new(Code::OwnedVariable, format!("bottlec keeps the variable `{name}` to itself"))
+                Diagnostic::new(Code::OwnedVariable, format!("the variable `{name}` is set by bottlec"))
                     .at(span, "")
                     .help("remove it; bottlec sets the variables that lead the agent to egress"),
             );
@@ -102,7 +102,7 @@ fn variables(root: &Node, report: &mut impl FnMut(Diagnostic)) {
         if text(node).is_some_and(|text| !text.contains(PLACEHOLDER_WORD)) {
             report(
                 // The text may be a credential.
-                Diagnostic::new(Code::TokenRef, format!("a placeholder must have `{PLACEHOLDER_WORD}` in it"))
+                Diagnostic::new(Code::TokenRef, format!("a placeholder must contain `{PLACEHOLDER_WORD}`"))
                     .at(node.span, "")
                     .help(format!(
                         "write `\"{PLACEHOLDER_WORD}\"`, with what the client wants around it; never a credential"
@@ -137,7 +137,7 @@ fn files(root: &Node, report: &mut impl FnMut(Diagnostic)) {
             report(
                 Diagnostic::new(Code::Definition, "the format cannot carry the content")
                     .at(span, "")
-                    .help("TOML is written without a mapping inside a list, and no key may stand twice"),
+                    .help("TOML is written without a mapping inside a list, and a key must not occur twice"),
             );
         }
     }
@@ -147,7 +147,7 @@ fn command(root: &Node, report: &mut impl FnMut(Diagnostic)) {
     for node in at(root, "command") {
         if matches!(&node.value, Value::Sequence(words) if words.is_empty()) {
             report(
-                Diagnostic::new(Code::Definition, "the command has no word")
+                Diagnostic::new(Code::Definition, "the command must not be empty")
                     .at(node.span, "")
                     .help("name the program that the bottle starts"),
             );
@@ -228,7 +228,7 @@ fn credential(sign_in: &SignIn, report: &mut impl FnMut(Diagnostic)) {
             report(
                 Diagnostic::new(
                     Code::Definition,
-                    format!("`in_bottle` has no `{}`: the agent signs in by itself", entry.key.name),
+                    format!("`in_bottle` must not have `{}`: the agent signs in by itself", entry.key.name),
                 )
                 .at(entry.key.span, "")
                 .help("remove it, or move it to `auth_token`"),
@@ -261,7 +261,7 @@ fn credential(sign_in: &SignIn, report: &mut impl FnMut(Diagnostic)) {
 fn without_hook(sign_in: &SignIn, report: &mut impl FnMut(Diagnostic)) {
     if let Some(hook) = sign_in.node.entry("hook") {
         report(
-            Diagnostic::new(Code::Definition, "a hook is a part of bottlec; a definition of your own has none")
+            Diagnostic::new(Code::Definition, "your own definition must not have a hook: hooks are part of bottlec")
                 .at(hook.key.span, "")
                 .help("remove it; describe the sign-in with `credential` and `placeholders`"),
         );
@@ -269,7 +269,7 @@ fn without_hook(sign_in: &SignIn, report: &mut impl FnMut(Diagnostic)) {
         report(
             Diagnostic::new(
                 Code::Definition,
-                "`forward_host_credentials` needs a hook, and a definition of your own has none",
+                "`forward_host_credentials` needs a hook, which your own definition must not have",
             )
             .at(sign_in.span, "")
             .help("remove it; `auth_token` takes the credential from a host variable"),

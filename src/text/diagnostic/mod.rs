@@ -204,7 +204,8 @@ impl Findings {
     /// make one finding: the more telling one stays.
     pub fn into_sorted(self) -> Vec<Diagnostic> {
         let mut all = self.all;
-        all.sort_by(|a, b| (a.span(), a.code.rank(), &a.message).cmp(&(b.span(), b.code.rank(), &b.message)));
+        let key = |found: &Diagnostic| (found.span(), found.code.rank(), found.code.as_str(), found.message.clone());
+        all.sort_by_cached_key(key);
         let mut told = BTreeSet::new();
         all.retain(|diagnostic| match (diagnostic.severity, diagnostic.span()) {
             (Severity::Error, Some(span)) => told.insert(span),
