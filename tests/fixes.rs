@@ -38,12 +38,10 @@ fn fixed(text: &str, found: &Diagnostic, fix: &Fix) -> String {
 fn try_each(path: &Path, text: &str) -> BTreeSet<&'static str> {
     let mut tried = BTreeSet::new();
     let (sources, before) = judged(path, text);
-    for found in &before {
+    // What is in the definition of its agent is not mended in the manifest.
+    let is_own = |found: &&Diagnostic| found.span().map(|span| span.source) == sources.ids().next();
+    for found in before.iter().filter(is_own) {
         let Some(fix) = &found.fix else { continue };
-        // Of the manifest itself; one of a parent or a definition is for another text.
-        if found.span().map(|span| span.source) != sources.ids().next() {
-            continue;
-        }
         assert!(fix.edits.iter().zip(fix.edits.iter().skip(1)).all(|(one, next)| one.span.end <= next.span.start));
         let after = fixed(text, found, fix);
         let (_, left) = judged(path, &after);

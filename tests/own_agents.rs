@@ -185,7 +185,7 @@ fn nothing_that_a_definition_says_makes_more_than_findings() {
                 compile_file(&folder.path().join("bottle.yaml"), &HostFacts::hermetic(), &crate::support::BOTH);
             // A tree or a reason, never neither.
             assert!(compiled.tree.is_some() || !compiled.codes.is_empty(), "{text}");
-            if compiled.tree.is_some() {
+            if let Some(tree) = &compiled.tree {
                 let dockerfile = compiled.file("image/Dockerfile");
                 let installs = dockerfile.lines().find(|line| line.starts_with("RUN npm install")).unwrap();
                 let package = installs.split_once("--global ").and_then(|(_, rest)| rest.split_once(" && "));
@@ -194,7 +194,7 @@ fn nothing_that_a_definition_says_makes_more_than_findings() {
                 assert!(package.chars().all(is_plain) && rest == "npm cache clean --force", "{installs}");
                 assert_eq!(dockerfile.lines().count(), 11, "{dockerfile}");
                 let of_home = |artifact: &&bottlec::value::artifact::Artifact| artifact.path.starts_with("agent/home/");
-                for artifact in compiled.tree.as_ref().unwrap().artifacts.iter().filter(of_home) {
+                for artifact in tree.artifacts.iter().filter(of_home) {
                     assert!(artifact.path.split('/').all(|step| !matches!(step, "" | "." | "..")), "{}", artifact.path);
                 }
             }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(not(target_family = "wasm"))]
 pub use load::{Loaded, load, load_bytes, load_revision};
-pub use parse::parse;
+pub use parse::{parse, parse_definition};
 pub use semantics::check;
 
 use crate::provider::{self, Provider};

@@ -49,7 +49,7 @@ pub fn parse(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option
 }
 
 /// Reads a source as a user's own definition of an agent. Nothing comes back when something is wrong with it.
-pub(super) fn parse_definition(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option<Provider> {
+pub fn parse_definition(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option<Provider> {
     let source = sources.get(id);
     is_small(sources, id, "a definition is one agent; is this another file?", findings)?;
     let mut own = Findings::default();
