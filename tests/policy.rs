@@ -1,8 +1,8 @@
 //! Policy: which rule a request meets first, and what cannot happen to one that is allowed.
 
 use crate::support;
-use bottlec::model::{Authorization, Passage, Request, Route, Rule, Verdict, judge};
-use bottlec::text::diagnostic::Refusal;
+use bottlec::model::{Authorization, Request, Route, Rule, Tls, Verdict, judge};
+use bottlec::text::diagnostic::Problem;
 use bottlec::value::host::Host;
 use bottlec::value::path_prefix::PathPrefix;
 use proptest::prelude::*;
@@ -17,13 +17,13 @@ fn verdict(routes: &[Route], request: &Request) -> &'static str {
 
 /// A route for `a.example` without a credential.
 fn route(prefixes: &[&str]) -> Route {
-    let parsed: Result<_, Refusal> = prefixes.iter().map(|prefix| PathPrefix::parse(prefix)).collect();
+    let parsed: Result<_, Problem> = prefixes.iter().map(|prefix| PathPrefix::parse(prefix)).collect();
     Route {
         host: Host::parse("a.example").unwrap(),
         path_allowlist: parsed.unwrap(),
         credential: None,
         keeps_authorization: false,
-        passage: Some(Passage::Scanned),
+        tls: Some(Tls::Intercepted),
     }
 }
 

@@ -298,7 +298,7 @@ fn requests() -> Vec<Request> {
 
 fn admits(model: &Model, request: &Request) -> bool {
     match judge(&model.reach.routes, request, |_| true) {
-        Verdict::Allowed { route, .. } => route.passage.is_some(),
+        Verdict::Allowed { route, .. } => route.tls.is_some(),
         Verdict::Refused(_) => false,
     }
 }

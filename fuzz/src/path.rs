@@ -42,7 +42,7 @@ fn asked(prefix: &PathPrefix, target: &str) -> bool {
         path_allowlist: [prefix.clone()].into_iter().collect(),
         credential: None,
         keeps_authorization: false,
-        passage: None,
+        tls: None,
     };
     matches!(judge(&[route], &Request::new("a.example", "GET", target), |_| true), Verdict::Allowed { .. })
 }

@@ -10,7 +10,7 @@ use crate::output::Verified;
 use crate::provider;
 use crate::provider::host_credential::is_credential;
 use crate::target::egress::{self, Wire};
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 use crate::text::visible;
 
 /// What an owner can allow.
@@ -45,8 +45,8 @@ pub struct Use {
 ///
 /// # Errors
 /// The tree does not say where its tokens are sent.
-pub fn uses(bottle: &Verified) -> Result<Vec<Use>, Refusal> {
-    let invalid = |problem: &str| Refusal::new(problem, "rebuild it: bottlec build MANIFEST -o DIR");
+pub fn uses(bottle: &Verified) -> Result<Vec<Use>, Problem> {
+    let invalid = |problem: &str| Problem::new(problem, "rebuild it: bottlec build MANIFEST -o DIR");
     let wire = bottle.file(egress::WIRE).and_then(|text| Wire::parse(std::str::from_utf8(text).ok()?).ok());
     let wire = wire.ok_or_else(|| invalid("egress/routes.yaml does not say which token is sent to which host"))?;
     let index = &bottle.index;

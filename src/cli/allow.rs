@@ -12,8 +12,8 @@ use super::exec::show;
 use super::{Screen, Status, invalid_tree};
 use crate::cli::agreement::{Subject, uses};
 use crate::cli::terminal::Terminal;
-use crate::output::{self, Unfit, Verified};
-use crate::text::diagnostic::Refusal;
+use crate::output::{self, InvalidTree, Verified};
+use crate::text::diagnostic::Problem;
 
 /// Allow a bottle to use credentials: which token may be sent to which host
 #[derive(clap::Args)]
@@ -60,7 +60,7 @@ impl Allow {
             Ok(bottle) => bottle,
             Err(invalid) => {
                 show(&Level::ERROR, &invalid_tree::explain(&self.folder, &invalid));
-                return Ok(if invalid == Unfit::NoIndex { Status::Exit(2) } else { Status::Findings });
+                return Ok(if invalid == InvalidTree::NoIndex { Status::Exit(2) } else { Status::Findings });
             }
         };
         if self.list {
@@ -89,7 +89,7 @@ impl Allow {
             return Ok(Status::Clean);
         }
         if Terminal::open().is_none() {
-            let refusal = Refusal::new(
+            let refusal = Problem::new(
                 "cannot ask without a terminal; not allowed yet:",
                 format!("if this is intended, run `bottlec allow --yes {}`", self.folder.display()),
             );

@@ -11,7 +11,7 @@ use crate::cli::agreement::{Agreed, Use, uses};
 use crate::cli::checkout::Checkout;
 use crate::cli::terminal::{Terminal, Unanswered};
 use crate::output::Verified;
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 use crate::text::visible;
 
 /// The name under which agreements are stored.
@@ -92,7 +92,7 @@ impl Agreements {
     pub(super) fn ask(&mut self, bottle: &Verified, folder: &Path, new: &[Use]) -> Result<Answer> {
         let name = visible::line(bottle.index.name());
         let Some(terminal) = Terminal::open() else {
-            let refusal = Refusal::new(
+            let refusal = Problem::new(
                 format!("bottle {name} uses credentials that are not allowed in this folder:"),
                 format!("if this is intended, run `bottlec allow {}`", folder.display()),
             );

@@ -4,35 +4,35 @@ use std::path::Path;
 
 use crate::compile::index::NotAnIndex;
 use crate::model::rebuild::FOREIGN;
-use crate::output::Unfit;
-use crate::text::diagnostic::Refusal;
+use crate::output::InvalidTree;
+use crate::text::diagnostic::Problem;
 use crate::value::artifact::INDEX;
 
 /// What is wrong with the tree, and how to fix it.
-pub(super) fn explain(folder: &Path, invalid: &Unfit) -> Refusal {
+pub(super) fn explain(folder: &Path, invalid: &InvalidTree) -> Problem {
     let shown = folder.display();
     let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let again = format!("rebuild it: bottlec build MANIFEST -o {}", above.display());
     match invalid {
-        Unfit::NoIndex => Refusal::new(
+        InvalidTree::NoIndex => Problem::new(
             format!("no bottle in {shown}: {} not found", INDEX),
             "pass the bottle's own folder: `bottlec build MANIFEST -o DIR` writes it to DIR/NAME",
         ),
-        Unfit::Index(NotAnIndex::Malformed) => Refusal::new(format!("{} in {shown} is malformed", INDEX), again),
-        Unfit::Index(NotAnIndex::OtherFormat(format)) => Refusal::new(
+        InvalidTree::Index(NotAnIndex::Malformed) => Problem::new(format!("{} in {shown} is malformed", INDEX), again),
+        InvalidTree::Index(NotAnIndex::OtherFormat(format)) => Problem::new(
             format!("the bottle in {shown} has format {format}, which this release of bottlec does not support"),
             again,
         ),
-        Unfit::Conflicted => {
-            Refusal::new(format!("{} in {shown} contains git conflict markers", INDEX), format!("{again} --update"))
+        InvalidTree::Conflicted => {
+            Problem::new(format!("{} in {shown} contains git conflict markers", INDEX), format!("{again} --update"))
         }
-        Unfit::Unfinished => Refusal::new(format!("a previous build of {shown} was interrupted"), again),
-        Unfit::Building => Refusal::new(
+        InvalidTree::Unfinished => Problem::new(format!("a previous build of {shown} was interrupted"), again),
+        InvalidTree::Building => Problem::new(
             format!("a build is writing to {shown}"),
             "wait until it has finished, then run the same command again",
         ),
-        Unfit::OtherRelease => Refusal::new(format!("{shown} was built by another release of bottlec"), again),
-        Unfit::Otherwise(wrong, meaning) => {
+        InvalidTree::OtherRelease => Problem::new(format!("{shown} was built by another release of bottlec"), again),
+        InvalidTree::Otherwise(wrong, meaning) => {
             let list = wrong.iter().map(|(path, problem)| format!("{} {problem}", path.escape_debug()));
             let meaning = meaning.iter().map(|means| format!("  {means}"));
             let is_foreign = wrong.iter().any(|(_, problem)| problem == FOREIGN);
@@ -41,7 +41,7 @@ pub(super) fn explain(folder: &Path, invalid: &Unfit) -> Refusal {
             } else {
                 again
             };
-            Refusal::new(format!("{shown} does not match what a build wrote:"), help).listing(list.chain(meaning))
+            Problem::new(format!("{shown} does not match what a build wrote:"), help).listing(list.chain(meaning))
         }
     }
 }

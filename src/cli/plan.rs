@@ -14,7 +14,7 @@ use crate::link::egress::{Egress, Route};
 use crate::manifest::{self, Loaded};
 use crate::provider::ImageChoice;
 use crate::provider::facts::HostFacts;
-use crate::provider::plan::{AgentImage, AgentProvisionPlan, HomeFile, Recipe};
+use crate::provider::plan::{AgentImage, AgentProvisionPlan, HomeFile, NpmPackage};
 use crate::target::Backend;
 use crate::text::diagnostic::Severity;
 use crate::text::source::Sources;
@@ -124,7 +124,7 @@ impl Plan {
 fn report<'p>(name: &'p str, plan: &'p AgentProvisionPlan, egress: &'p Egress, sources: &Sources) -> Report<'p> {
     let hidden = &plan.hidden_env_names;
     let shown = plan.guest_env.iter().filter(|(name, _)| !hidden.contains(name));
-    let source = |source: &crate::provider::plan::Provision| Source {
+    let source = |source: &crate::provider::plan::TokenSource| Source {
         folder_variable: source.file.folder_variable,
         name: source.file.name,
         in_home: source.file.in_home,
@@ -135,7 +135,7 @@ fn report<'p>(name: &'p str, plan: &'p AgentProvisionPlan, egress: &'p Egress, s
         name,
         provider: &plan.provider,
         image: match &plan.image {
-            AgentImage::Generated(Recipe { package, version }) => {
+            AgentImage::Generated(NpmPackage { package, version }) => {
                 Image::Generated { package: package.as_str(), version: version.as_str() }
             }
             AgentImage::Chosen(ImageChoice::Reference(reference)) => Image::Reference(reference),

@@ -97,7 +97,7 @@ impl Linked<'_> {
         };
         let index = Index::of(compiled, &artifacts);
         artifacts.push(Artifact::public(INDEX, render::json(INDEX, &index)?));
-        plan.withheld.refuse_in(&artifacts, sources)?;
+        plan.host_secrets.refuse_in(&artifacts, sources)?;
         Ok(Some(Tree {
             name: bottle.name.clone(),
             artifacts,

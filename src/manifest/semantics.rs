@@ -9,7 +9,7 @@ use crate::manifest::bottle::{Bottle, ManifestRoute, Places, Variable, WrittenAu
 use crate::provider::ImageChoice;
 use crate::provider::Settings;
 use crate::provider::{self, Provider};
-use crate::text::diagnostic::{Code, Diagnostic, Findings, Refusal};
+use crate::text::diagnostic::{Code, Diagnostic, Findings, Problem};
 use crate::text::source::{SourceId, Sources, Span};
 use crate::text::yaml::Spanned;
 use crate::value::allowlist::Admits as _;
@@ -60,7 +60,7 @@ pub fn check(manifest: &Manifest, sources: &Sources, findings: &mut Findings) ->
 }
 
 /// The value, or nothing and a finding.
-fn take<T>(result: Result<T, Refusal>, code: Code, at: Span, findings: &mut Findings) -> Option<T> {
+fn take<T>(result: Result<T, Problem>, code: Code, at: Span, findings: &mut Findings) -> Option<T> {
     result.map_err(|refusal| findings.push(refusal.at(code, at))).ok()
 }
 
@@ -151,12 +151,12 @@ fn check_settings(
 fn local_path(path: &Spanned<String>, sources: &Sources, findings: &mut Findings) -> Option<String> {
     let text = path.value.as_str();
     let refusal = if text.starts_with(['/', '~']) {
-        Refusal::new(
+        Problem::new(
             "the path is absolute",
             "write it relative to the manifest; the output must not depend on this machine",
         )
     } else if text.contains('\\') || text.chars().any(char::is_control) {
-        Refusal::new("a path must not contain a backslash or control character", "separate folders with `/`")
+        Problem::new("a path must not contain a backslash or control character", "separate folders with `/`")
     } else {
         return Some(sources.get(path.span.source).resolve(text));
     };
@@ -174,7 +174,7 @@ fn check_image(image: &Spanned<String>, sources: &Sources, findings: &mut Findin
     {
         ImageChoice::Reference(text.to_owned())
     } else {
-        let refusal = Refusal::new(
+        let refusal = Problem::new(
             "neither an image reference nor a local archive",
             "write `registry.example.com/agent:1` or `./agent.tar`",
         );
@@ -316,7 +316,7 @@ fn check_auth(auth: &Spanned<super::Auth>, findings: &mut Findings) -> Option<Wr
         }
         (Some(Scheme::Basic), None, ..) => {
             let refusal =
-                Refusal::new("scheme `Basic` needs a `username`", "add `username:`; the token is the password");
+                Problem::new("scheme `Basic` needs a `username`", "add `username:`; the token is the password");
             return take(Err(refusal), Code::Auth, span, findings);
         }
         (None, _, Some(header), _) => {
@@ -338,7 +338,7 @@ fn check_auth(auth: &Spanned<super::Auth>, findings: &mut Findings) -> Option<Wr
 }
 
 /// A word of a credential. Under the code of a token that stands where its name should, the text is not shown.
-fn word<T>(parse: fn(&str) -> Result<T, Refusal>, word: &Spanned<String>, findings: &mut Findings) -> Option<T> {
+fn word<T>(parse: fn(&str) -> Result<T, Problem>, word: &Spanned<String>, findings: &mut Findings) -> Option<T> {
     let code = if may_hold_token(&word.value) { Code::TokenRef } else { Code::Auth };
     take(parse(&word.value), code, word.span, findings)
 }

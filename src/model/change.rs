@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::parts::{guards, parts, rest};
-use super::reach::{Credential, Passage, Reach, Route, Value, covers};
+use super::reach::{Credential, Reach, Route, Tls, Value, covers};
 use crate::provider::host_credential::is_credential;
 use crate::text::diagnostic::{Code, Grade};
 use crate::value::host::Host;
@@ -160,7 +160,7 @@ fn host_added(found: &mut Vec<Change>, old: &Reach, new: &Reach, route: &Route) 
     if route.keeps_authorization {
         own_credential(found, new, host, true);
     }
-    if route.passage == Some(Passage::Spliced) {
+    if route.tls == Some(Tls::PassedThrough) {
         spliced(found, new, host, true);
     }
 }
@@ -175,7 +175,7 @@ fn host_removed(found: &mut Vec<Change>, old: &Reach, route: &Route) {
     if route.keeps_authorization {
         own_credential(found, old, host, false);
     }
-    if route.passage == Some(Passage::Spliced) {
+    if route.tls == Some(Tls::PassedThrough) {
         spliced(found, old, host, false);
     }
 }
@@ -223,8 +223,8 @@ fn route_changed(found: &mut Vec<Change>, (old, before): (&Reach, &Route), (new,
         let keeps = after.keeps_authorization;
         own_credential(found, if keeps { new } else { old }, host, keeps);
     }
-    if before.passage != after.passage {
-        let is_spliced = after.passage == Some(Passage::Spliced);
+    if before.tls != after.tls {
+        let is_spliced = after.tls == Some(Tls::PassedThrough);
         spliced(found, if is_spliced { new } else { old }, host, is_spliced);
     }
 }

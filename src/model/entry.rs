@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::change::Entry;
-use super::reach::{Passage, Reach, Route, Value};
+use super::reach::{Reach, Route, Tls, Value};
 use crate::target::{agent, egress, pipelock};
 use crate::value::host::Host;
 use crate::value::isolation::Role;
@@ -32,7 +32,7 @@ impl Reach {
 
     /// A host in pipelock's list of those that it does not open.
     pub fn at_spliced(&self, host: &Host) -> Option<Entry> {
-        let spliced = self.routes.iter().filter(|route| route.passage == Some(Passage::Spliced));
+        let spliced = self.routes.iter().filter(|route| route.tls == Some(Tls::PassedThrough));
         let mut hosts: Vec<&str> = spliced.map(|route| route.host.as_str()).collect();
         hosts.sort_unstable();
         let index = hosts.iter().position(|other| *other == host.as_str())?;

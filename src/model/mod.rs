@@ -19,6 +19,6 @@ pub use crate::value::restart::Restart;
 pub use change::{Change, Direction, Entry, Topic, changes, rebuilt, sort};
 pub use compiled::Model;
 pub use edits::{Edit, Edits, edits, gone, manifest_gone, manifest_hidden, mended};
-pub use reach::{Credential, Passage, Reach, Route, Value};
+pub use reach::{Credential, Reach, Route, Tls, Value};
 pub use request::{Authorization, Request, Rule, Verdict, judge};
 pub use restart::restarts;

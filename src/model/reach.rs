@@ -65,7 +65,7 @@ pub struct Route {
     /// Whether the agent's own `Authorization` goes through.
     pub keeps_authorization: bool,
     /// What pipelock does with the host. Nothing: it refuses the host.
-    pub passage: Option<Passage>,
+    pub tls: Option<Tls>,
 }
 
 /// A credential on a route.
@@ -81,11 +81,11 @@ pub struct Credential {
 
 /// How pipelock lets a host pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passage {
+pub enum Tls {
     /// It opens TLS and scans.
-    Scanned,
+    Intercepted,
     /// It checks the name and sees nothing else.
-    Spliced,
+    PassedThrough,
 }
 
 /// What a variable of the agent is.
@@ -150,17 +150,17 @@ impl Reach {
                     Some(Credential { injection, token_ref: named.token_ref.clone(), slot })
                 }
             };
-            let passage = match route.host.as_str() {
+            let tls = match route.host.as_str() {
                 host if !lists.hosts.contains(host) => None,
-                host if lists.spliced.contains(host) => Some(Passage::Spliced),
-                _ => Some(Passage::Scanned),
+                host if lists.spliced.contains(host) => Some(Tls::PassedThrough),
+                _ => Some(Tls::Intercepted),
             };
             reach.routes.push(Route {
                 host: route.host,
                 path_allowlist: route.path_allowlist,
                 credential,
                 keeps_authorization: route.keep_authorization == Some(true),
-                passage,
+                tls,
             });
         }
         let home = files.iter().filter(|(path, _)| path.starts_with(agent::HOME));
@@ -192,7 +192,7 @@ impl Reach {
 
     /// The routes that egress and pipelock both let pass.
     pub fn reachable(&self) -> impl Iterator<Item = &Route> {
-        self.routes.iter().filter(|route| route.passage.is_some())
+        self.routes.iter().filter(|route| route.tls.is_some())
     }
 
     /// The route that both hops have for a host.
@@ -252,7 +252,7 @@ impl Reach {
                 wider.path_allowlist.admits_all_of(&route.path_allowlist)
                     && (route.credential.is_none() || credential(route) == credential(wider))
                     && (!route.keeps_authorization || wider.keeps_authorization)
-                    && (route.passage == wider.passage || wider.passage == Some(Passage::Spliced))
+                    && (route.tls == wider.tls || wider.tls == Some(Tls::PassedThrough))
             })
         };
         let stands = |guard: &Guard| {

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::owned::{OldIndex, Owned, There, there};
-use super::place::{Place, is_plain};
+use super::tree_dir::{TreeDir, is_plain};
 use super::{conflict, folder};
 use crate::compile::tree::Tree;
 use crate::value::artifact::INDEX;
@@ -39,7 +39,7 @@ pub fn inspect(out: &Path, tree: &Tree) -> Result<Inspection> {
         edited: Vec::new(),
         removed: Vec::new(),
     };
-    let Some(mut place) = Place::open(&folder(out, tree))? else { return Ok(found) };
+    let Some(mut place) = TreeDir::open(&folder(out, tree))? else { return Ok(found) };
     let Owned { hashes, index, is_unfinished, .. } = Owned::read(&mut place)?;
     // Both sides of a merge list files, and git makes one of the two of some: no hash is to be expected.
     let is_merged = matches!(index, OldIndex::Conflicted);

@@ -5,7 +5,7 @@
 mod conflict;
 mod inspect;
 mod owned;
-mod place;
+mod tree_dir;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -19,8 +19,8 @@ use crate::value::artifact::{Artifact, INDEX, PENDING};
 pub use inspect::{Inspection, inspect};
 pub use owned::OldIndex;
 use owned::{Owned, Stale};
-use place::{Found as There, Place, is_private};
-pub use verify::{Fault, Found, Unfit, Verified, find, foreign, gather, verify};
+use tree_dir::{Found as There, TreeDir, is_private};
+pub use verify::{Fault, Found, InvalidTree, Verified, find, foreign, gather, verify};
 
 /// What a write did.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub fn write(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<Written> {
         Some((index, files)) if index.path == INDEX => (index, files),
         _ => bail!("the tree has no {INDEX}"),
     };
-    let mut place = Place::make(&folder(out, tree))?;
+    let mut place = TreeDir::make(&folder(out, tree))?;
     place.lock()?;
     let mut written = Written { unchanged: tree.artifacts.len(), ..Written::default() };
     if is_built(&mut place, tree, index)? {
@@ -146,7 +146,7 @@ pub fn write(out: &Path, tree: &Tree, overwrite: Overwrite) -> Result<Written> {
 /// What is in the way; what the file system says, with the path.
 pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> {
     let missing = |artifact: &Artifact| (artifact.path.clone(), Difference::Missing);
-    let Some(mut place) = Place::open(&folder(out, tree))? else {
+    let Some(mut place) = TreeDir::open(&folder(out, tree))? else {
         return Ok(tree.artifacts.iter().map(missing).collect());
     };
     let mut differences = BTreeMap::new();
@@ -196,7 +196,7 @@ enum State {
     Other,
 }
 
-fn state(place: &mut Place, file: &Artifact) -> Result<State> {
+fn state(place: &mut TreeDir, file: &Artifact) -> Result<State> {
     Ok(match place.find(&file.path)? {
         There::Missing => State::Missing,
         There::NoFile(found) => return Err(found.refuse()),
@@ -211,7 +211,7 @@ fn state(place: &mut Place, file: &Artifact) -> Result<State> {
 
 /// Whether the tree is there, whole and alone: what most builds find, told with the fewest system calls.
 /// An index that is as it must be lists no other file.
-fn is_built(place: &mut Place, tree: &Tree, index: &Artifact) -> Result<bool> {
+fn is_built(place: &mut TreeDir, tree: &Tree, index: &Artifact) -> Result<bool> {
     for file in [index].into_iter().chain(&tree.artifacts) {
         let is_current = match place.find(&file.path)? {
             There::File(mut found) => {
@@ -242,6 +242,6 @@ fn folders(tree: &Tree) -> BTreeMap<&Path, bool> {
     folders
 }
 
-fn make_folders(place: &mut Place, tree: &Tree) -> Result<()> {
+fn make_folders(place: &mut TreeDir, tree: &Tree) -> Result<()> {
     folders(tree).into_iter().try_for_each(|(folder, is_private)| place.make_folder(folder, is_private))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 
-use super::place::{Found, Place, is_plain};
+use super::tree_dir::{Found, TreeDir, is_plain};
 use super::{Overwrite, conflict};
 use crate::compile::index::{FileEntry, Index, Listing};
 use crate::compile::tree::Tree;
@@ -47,7 +47,7 @@ pub(super) enum Stale {
 }
 
 impl Owned {
-    pub(super) fn read(place: &mut Place) -> Result<Self> {
+    pub(super) fn read(place: &mut TreeDir) -> Result<Self> {
         let (index, mut listed) = old_index(place, INDEX)?;
         let (pending, also) = old_index(place, PENDING)?;
         listed.extend(also);
@@ -59,13 +59,13 @@ impl Owned {
     }
 
     /// Whether there is anything of a build that did not come to its end.
-    pub(super) fn is_unfinished(place: &mut Place) -> Result<bool> {
+    pub(super) fn is_unfinished(place: &mut TreeDir) -> Result<bool> {
         Ok(!matches!(place.find(PENDING)?, Found::Missing) || place.beside(PENDING)?.is_some())
     }
 
     /// Whether the file there is one of ours. A file that an index lists is ours whatever was done
     /// to it since: it says in its first line that edits are lost.
-    pub(super) fn has(&self, place: &mut Place, path: &str, overwrite: Overwrite) -> Result<bool> {
+    pub(super) fn has(&self, place: &mut TreeDir, path: &str, overwrite: Overwrite) -> Result<bool> {
         let update = overwrite == Overwrite::Conflicted;
         if self.hashes.contains_key(path) {
             return Ok(true);
@@ -81,7 +81,7 @@ impl Owned {
         }
     }
 
-    pub(super) fn stale(&self, place: &mut Place, tree: &Tree) -> Result<Vec<Stale>> {
+    pub(super) fn stale(&self, place: &mut TreeDir, tree: &Tree) -> Result<Vec<Stale>> {
         let current: BTreeSet<&str> = tree.artifacts.iter().map(|artifact| artifact.path.as_str()).collect();
         let mut stale = Vec::new();
         for (path, hashes) in &self.hashes {
@@ -98,13 +98,13 @@ impl Owned {
     }
 
     /// Removes what a killed build left beside its targets.
-    pub(super) fn sweep(&self, place: &mut Place) -> Result<()> {
+    pub(super) fn sweep(&self, place: &mut TreeDir) -> Result<()> {
         let known = self.hashes.keys().map(String::as_str).chain([INDEX]).filter(|_| self.is_unfinished);
         known.filter(|path| is_plain(path)).chain([PENDING]).try_for_each(|path| place.sweep(path))
     }
 
     /// Writes what this build may write, and what an unfinished one before it may have written.
-    pub(super) fn keep_pending(&self, place: &mut Place, index: &Index) -> Result<()> {
+    pub(super) fn keep_pending(&self, place: &mut TreeDir, index: &Index) -> Result<()> {
         let mut pending = index.clone();
         pending
             .files
@@ -115,7 +115,7 @@ impl Owned {
 }
 
 /// What stands there and the files that it lists.
-fn old_index(place: &mut Place, path: &str) -> Result<(OldIndex, Vec<FileEntry>)> {
+fn old_index(place: &mut TreeDir, path: &str) -> Result<(OldIndex, Vec<FileEntry>)> {
     let bytes = match there(place, path)? {
         There::Missing => return Ok((OldIndex::Missing, Vec::new())),
         There::TooLarge => return Ok((OldIndex::Foreign, Vec::new())),
@@ -143,7 +143,7 @@ pub(super) enum There {
     Content(Vec<u8>),
 }
 
-pub(super) fn there(place: &mut Place, path: &str) -> Result<There> {
+pub(super) fn there(place: &mut TreeDir, path: &str) -> Result<There> {
     let shown = place.shown(path);
     match place.find(path)? {
         Found::Missing => Ok(There::Missing),

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::conflict;
-use super::place::{self, Place, is_plain};
+use super::tree_dir::{self, TreeDir, is_plain};
 use crate::compile::index::{Index, NotAnIndex};
 use crate::model::rebuild::{FOREIGN, Rebuilt, rebuild};
 use crate::value::artifact::{INDEX, PENDING};
@@ -38,7 +38,7 @@ pub struct Found {
 
 /// Why a tree is not what one build wrote.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Unfit {
+pub enum InvalidTree {
     /// There is no index: no build has put a bottle here.
     NoIndex,
     /// The index cannot be read.
@@ -90,7 +90,7 @@ impl Fault {
 ///
 /// # Errors
 /// What the file system says, with the path.
-pub fn verify(root: &Path) -> Result<Result<Verified, Unfit>> {
+pub fn verify(root: &Path) -> Result<Result<Verified, InvalidTree>> {
     let found = match find(root)? {
         Ok(found) => found,
         Err(unfit) => return Ok(Err(unfit)),
@@ -102,13 +102,13 @@ pub fn verify(root: &Path) -> Result<Result<Verified, Unfit>> {
         return Ok(Ok(Verified { index, files }));
     }
     if faults.is_empty() && !index.is_of_this_release() {
-        return Ok(Err(Unfit::OtherRelease));
+        return Ok(Err(InvalidTree::OtherRelease));
     }
     let meaning = if faults.is_empty() { rebuilt.meaning(&files) } else { Vec::new() };
     let mut wrong = rebuilt.deviations;
     wrong.extend(foreign.into_iter().map(|path| (path, FOREIGN.to_owned())));
     wrong.extend(faults.into_iter().map(|(path, fault)| (path, fault.as_str().to_owned())));
-    Ok(Err(Unfit::Otherwise(wrong.into_iter().collect(), meaning)))
+    Ok(Err(InvalidTree::Otherwise(wrong.into_iter().collect(), meaning)))
 }
 
 /// What a bottle's folder holds that it may not, by its path.
@@ -116,21 +116,21 @@ pub fn verify(root: &Path) -> Result<Result<Verified, Unfit>> {
 /// # Errors
 /// What the file system says, with the path.
 pub fn foreign(root: &Path, index: &Index, rebuilt: &Rebuilt) -> Result<Vec<String>> {
-    Place::named(root)?.foreign(&rebuilt.closed(index))
+    TreeDir::named(root)?.foreign(&rebuilt.closed(index))
 }
 
 /// Reads a bottle's folder as its index lists it, whatever was done to its files since.
 ///
 /// # Errors
 /// What the file system says, with the path.
-pub fn find(root: &Path) -> Result<Result<Found, Unfit>> {
-    let mut place = Place::named(root)?;
+pub fn find(root: &Path) -> Result<Result<Found, InvalidTree>> {
+    let mut place = TreeDir::named(root)?;
     // Builds hold this lock while they write. Where there are no locks, the hashes must do.
     if place.is_locked() {
-        return Ok(Err(Unfit::Building));
+        return Ok(Err(InvalidTree::Building));
     }
-    if !matches!(place.find(PENDING)?, place::Found::Missing) {
-        return Ok(Err(Unfit::Unfinished));
+    if !matches!(place.find(PENDING)?, tree_dir::Found::Missing) {
+        return Ok(Err(InvalidTree::Unfinished));
     }
     gather(|path| content(&mut place, path))
 }
@@ -139,18 +139,18 @@ pub fn find(root: &Path) -> Result<Result<Found, Unfit>> {
 ///
 /// # Errors
 /// As `read` has them.
-pub fn gather(mut read: impl FnMut(&str) -> Result<Result<Vec<u8>, Fault>>) -> Result<Result<Found, Unfit>> {
+pub fn gather(mut read: impl FnMut(&str) -> Result<Result<Vec<u8>, Fault>>) -> Result<Result<Found, InvalidTree>> {
     let text = match read(INDEX)? {
         Ok(text) => text,
-        Err(Fault::Missing) => return Ok(Err(Unfit::NoIndex)),
+        Err(Fault::Missing) => return Ok(Err(InvalidTree::NoIndex)),
         Err(fault) => {
-            return Ok(Err(Unfit::Otherwise(vec![(INDEX.to_owned(), fault.as_str().to_owned())], Vec::new())));
+            return Ok(Err(InvalidTree::Otherwise(vec![(INDEX.to_owned(), fault.as_str().to_owned())], Vec::new())));
         }
     };
     let index = match Index::parse(&text) {
         Ok(index) => index,
-        Err(_) if is_conflicted(&text) => return Ok(Err(Unfit::Conflicted)),
-        Err(problem) => return Ok(Err(Unfit::Index(problem))),
+        Err(_) if is_conflicted(&text) => return Ok(Err(InvalidTree::Conflicted)),
+        Err(problem) => return Ok(Err(InvalidTree::Index(problem))),
     };
     let mut files = BTreeMap::from([(INDEX.to_owned(), text)]);
     let mut faults = Vec::new();
@@ -174,12 +174,12 @@ fn is_conflicted(text: &[u8]) -> bool {
     conflict::sides(&String::from_utf8_lossy(text)).is_some()
 }
 
-fn content(place: &mut Place, path: &str) -> Result<Result<Vec<u8>, Fault>> {
+fn content(place: &mut TreeDir, path: &str) -> Result<Result<Vec<u8>, Fault>> {
     let shown = place.shown(path);
     match place.find(path)? {
-        place::Found::Missing => Ok(Err(Fault::Missing)),
-        place::Found::NoFile(_) => Ok(Err(Fault::NoFile)),
-        place::Found::Unreadable(error) => Err(error).with_context(|| format!("cannot read {}", shown.display())),
-        place::Found::File(file) => Ok(file.bytes()?.ok_or(Fault::TooLarge)),
+        tree_dir::Found::Missing => Ok(Err(Fault::Missing)),
+        tree_dir::Found::NoFile(_) => Ok(Err(Fault::NoFile)),
+        tree_dir::Found::Unreadable(error) => Err(error).with_context(|| format!("cannot read {}", shown.display())),
+        tree_dir::Found::File(file) => Ok(file.bytes()?.ok_or(Fault::TooLarge)),
     }
 }

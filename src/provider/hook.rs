@@ -3,18 +3,18 @@
 use super::definition::Hook;
 use super::{LaunchToken, codex};
 use crate::provider::facts::HostFacts;
-use crate::text::diagnostic::{Findings, Refusal};
+use crate::text::diagnostic::{Findings, Problem};
 use crate::text::render::RenderError;
 use crate::text::source::Span;
 use crate::value::credential_file::CredentialFile;
+use crate::value::host_secrets::HostSecrets;
 use crate::value::variable::TokenRef;
-use crate::value::withheld::Withheld;
 
 /// Gives a file of the agent's home as it was built.
 pub(super) type Prepared<'p> = &'p dyn Fn(&str) -> Option<Vec<u8>>;
 
 /// A file's text, and what may be in no other file.
-type Made = Result<Option<(String, Withheld)>, RenderError>;
+type Made = Result<Option<(String, HostSecrets)>, RenderError>;
 
 /// A login that a client has on the host.
 pub(super) struct HostLogin {
@@ -25,7 +25,7 @@ pub(super) struct HostLogin {
     /// Names the token among the token refs. It is no host variable.
     pub(super) token_ref: &'static str,
     /// The token at launch, if the prepared file still stands for it.
-    pub(super) token: fn(&HostFacts, Prepared) -> Result<LaunchToken, Refusal>,
+    pub(super) token: fn(&HostFacts, Prepared) -> Result<LaunchToken, Problem>,
     /// Makes the file for the agent. Problems with the host's are findings at the place that asks for it.
     pub(super) prepare: fn(&HostFacts, Span, &mut Findings) -> Made,
 }

@@ -20,8 +20,8 @@ use serde_json::Value as Json;
 
 use crate::provider::definition::{Agent, File, Label, Package, Read, Route, Service, SignIn};
 use crate::provider::facts::HostFacts;
-use crate::provider::plan::{AgentImage, AgentProvisionPlan, HomeFile, ProviderRoute, Provision, Recipe};
-use crate::text::diagnostic::{Diagnostic, Findings, Refusal};
+use crate::provider::plan::{AgentImage, AgentProvisionPlan, HomeFile, NpmPackage, ProviderRoute, TokenSource};
+use crate::text::diagnostic::{Diagnostic, Findings, Problem};
 use crate::text::render::RenderError;
 use crate::text::schema;
 use crate::text::source::Span;
@@ -30,9 +30,9 @@ use crate::value::credential::Auth;
 use crate::value::credential_file::CredentialFile;
 use crate::value::guest;
 use crate::value::host::Host;
+use crate::value::host_secrets::HostSecrets;
 use crate::value::secret::Secret;
 use crate::value::variable::VariableName;
-use crate::value::withheld::Withheld;
 
 /// What an agent holds in the place of a secret. Any text will do; this one is easy to find.
 const PLACEHOLDER: &str = "egress-placeholder";
@@ -217,12 +217,12 @@ impl Provider {
             displacing_env: agent.displacing.clone().into_iter().collect(),
             files: Vec::new(),
             image: settings.image.clone().map_or_else(
-                || AgentImage::Generated(Recipe { package: npm.clone(), version: version.clone() }),
+                || AgentImage::Generated(NpmPackage { package: npm.clone(), version: version.clone() }),
                 |image| AgentImage::Chosen(image.value),
             ),
             command: agent.command.value.iter().map(ToString::to_string).collect(),
             home: guest::HOME,
-            withheld: Withheld::default(),
+            host_secrets: HostSecrets::default(),
             defined_at: places.into_iter().filter_map(|(rule, span)| Some((rule, self.place(span)?))).collect(),
             variables_defined_at: variables()
                 .filter_map(|(name, _)| Some((name.value.clone(), self.place(name.span)?)))
@@ -233,10 +233,10 @@ impl Provider {
             plan.files.push(HomeFile { path: path.to_string(), content, private: true });
         }
         if let Some((login, asked)) = login.filter(|_| sign_in.hook.is_some()) {
-            plan.provisioned_env.insert(login.token_ref(), Provision { file: login.file });
+            plan.provisioned_env.insert(login.token_ref(), TokenSource { file: login.file });
             if let Some((content, of_host)) = (login.prepare)(host, asked, findings)? {
                 plan.files.push(HomeFile { path: login.prepared.to_owned(), content, private: true });
-                plan.withheld = of_host;
+                plan.host_secrets = of_host;
             }
         }
         Ok(plan)
@@ -268,10 +268,10 @@ impl BuiltIn {
         &self,
         host: &HostFacts,
         prepared: &dyn Fn(&str) -> Option<Vec<u8>>,
-    ) -> Result<LaunchToken, Refusal> {
+    ) -> Result<LaunchToken, Problem> {
         match self.get().host_login() {
             Some(login) => (login.token)(host, prepared),
-            None => Err(Refusal::new(
+            None => Err(Problem::new(
                 format!("the provider `{}` does not read a token from the host", self.name),
                 "build the bottle again with `bottlec build`",
             )),
@@ -292,7 +292,7 @@ pub struct LaunchToken {
     /// The token.
     pub token: Secret,
     /// What the user should know, though it keeps nothing from starting.
-    pub warnings: Vec<Refusal>,
+    pub warnings: Vec<Problem>,
 }
 
 /// Bottlec's agent of that name, or the default one.

@@ -9,10 +9,10 @@ use crate::text::source::Span;
 use crate::value::credential::Auth;
 use crate::value::credential_file::CredentialFile;
 use crate::value::host::Host;
+use crate::value::host_secrets::HostSecrets;
 use crate::value::origin::Origin;
 use crate::value::path_prefix::PathPrefix;
 use crate::value::variable::{TokenRef, VariableName};
-use crate::value::withheld::Withheld;
 
 /// All that running one agent asks of the rest.
 pub struct AgentProvisionPlan {
@@ -32,7 +32,7 @@ pub struct AgentProvisionPlan {
     pub hidden_env_names: BTreeSet<VariableName>,
     /// Where the values of token refs come from that are not plain host variables. They win over a
     /// host variable of the same name.
-    pub provisioned_env: BTreeMap<TokenRef, Provision>,
+    pub provisioned_env: BTreeMap<TokenRef, TokenSource>,
     /// Variables that a manifest may not set beside the provider's credential, with what they would do.
     pub displacing_env: Vec<(VariableName, String)>,
     /// Files for the agent's home.
@@ -44,7 +44,7 @@ pub struct AgentProvisionPlan {
     /// The agent's home.
     pub home: &'static str,
     /// What was read of the host's credentials and must be in no file.
-    pub withheld: Withheld,
+    pub host_secrets: HostSecrets,
     /// Where the user's own definition of the agent has each rule but those of routes. Empty for bottlec's agents.
     pub defined_at: BTreeMap<&'static str, Span>,
     /// The same for each variable.
@@ -95,7 +95,7 @@ pub struct ProviderRoute {
 
 /// A launch-time source of a token: a string in the agent's own credential file on the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Provision {
+pub struct TokenSource {
     /// The file.
     pub file: &'static CredentialFile,
 }
@@ -114,14 +114,14 @@ pub struct HomeFile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AgentImage {
     /// An image that bottlec writes the Dockerfile of.
-    Generated(Recipe),
+    Generated(NpmPackage),
     /// The manifest's choice.
     Chosen(ImageChoice),
 }
 
 /// A generated image: a Node.js base with one npm package.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recipe {
+pub struct NpmPackage {
     /// The npm package of the client.
     pub package: PackageName,
     /// Its pinned release.

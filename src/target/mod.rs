@@ -20,7 +20,7 @@ use crate::manifest::bottle::Bottle;
 use crate::provider::plan::AgentProvisionPlan;
 use crate::text::diagnostic::Findings;
 use crate::text::render::RenderError;
-use crate::value::artifact::{Artifact, Fixed};
+use crate::value::artifact::{Artifact, StaticFile};
 use crate::value::isolation::{Files, Isolation, Unreadable};
 use crate::value::name::BottleName;
 use crate::value::network::Subnet;
@@ -150,7 +150,7 @@ pub struct Emitted {
 }
 
 impl Emitted {
-    fn fixed(file: &'static Fixed) -> Self {
+    fn fixed(file: &'static StaticFile) -> Self {
         Emitted::from(Artifact::fixed(file))
     }
 

@@ -35,7 +35,7 @@ pub struct Artifact {
 }
 
 /// A file that is the same in every bottle.
-pub struct Fixed {
+pub struct StaticFile {
     /// The path from the bottle's output folder, with `/`.
     pub path: &'static str,
     /// Its text.
@@ -61,7 +61,7 @@ impl Artifact {
     }
 
     /// A file that everybody may read and that no bottle changes.
-    pub fn fixed(file: &'static Fixed) -> Self {
+    pub fn fixed(file: &'static StaticFile) -> Self {
         Artifact {
             path: file.path.to_owned(),
             content: file.text.into(),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 use crate::value::header::HeaderName;
 use crate::value::variable::{TokenRef, may_hold_token};
 
@@ -197,21 +197,21 @@ impl Prefix {
     ///
     /// # Errors
     /// What a header cannot carry, and a text after which the token could not be told from it.
-    pub fn parse(text: &str) -> Result<Prefix, Refusal> {
+    pub fn parse(text: &str) -> Result<Prefix, Problem> {
         if may_hold_token(text) {
-            return Err(Refusal::new(
+            return Err(Problem::new(
                 "this looks like a token, not the text before one",
                 "write what stands before the token, such as `\"Bot \"`; the token is named by `token_ref`",
             ));
         }
         if text.is_empty() || text.starts_with(' ') || text.bytes().any(|byte| !(b' '..=b'~').contains(&byte)) {
-            return Err(Refusal::new(
+            return Err(Problem::new(
                 "a prefix must be one line of ASCII and must not start with a blank",
                 "write what stands before the token, such as `\"Bot \"`",
             ));
         }
         if text.ends_with(|last: char| last.is_ascii_alphanumeric()) {
-            return Err(Refusal::new(
+            return Err(Problem::new(
                 "the token would run into the prefix, with no blank between them",
                 format!("write `\"{} \"` with the blank, in double quotes", text.escape_debug()),
             ));
@@ -237,9 +237,9 @@ impl Username {
     ///
     /// # Errors
     /// What could not be told from the password, or would not fit into a header.
-    pub fn parse(text: &str) -> Result<Username, Refusal> {
+    pub fn parse(text: &str) -> Result<Username, Problem> {
         if text.is_empty() || text.contains(':') || text.chars().any(char::is_control) {
-            return Err(Refusal::new(
+            return Err(Problem::new(
                 "a username for scheme `Basic` must not contain `:` or a control character",
                 "write only the username",
             ));
@@ -265,16 +265,16 @@ impl Parameter {
     ///
     /// # Errors
     /// What would have to be encoded: servers differ in how they read that.
-    pub fn parse(text: &str) -> Result<Parameter, Refusal> {
+    pub fn parse(text: &str) -> Result<Parameter, Problem> {
         let help = "write the name of the parameter that the service reads its key from, such as `key`";
         if may_hold_token(text) {
-            return Err(Refusal::new("this looks like a token, not the name of a query parameter", help));
+            return Err(Problem::new("this looks like a token, not the name of a query parameter", help));
         }
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._~$-".contains(&byte);
         if text.is_empty() || !text.bytes().all(allowed) {
             let message =
                 format!("`{}` is not a query parameter that can be sent without encoding", text.escape_debug());
-            return Err(Refusal::new(message, help));
+            return Err(Problem::new(message, help));
         }
         Ok(Parameter(text.to_owned()))
     }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 use crate::value::variable::may_hold_token;
 
 /// What the name of a header may look like, for the schema. [`HeaderName::parse`] says more.
@@ -41,20 +41,20 @@ impl HeaderName {
     ///
     /// # Errors
     /// What is not a token of RFC 9110, and headers that mean something to the hops or to a rule of egress.
-    pub fn parse(text: &str) -> Result<HeaderName, Refusal> {
+    pub fn parse(text: &str) -> Result<HeaderName, Problem> {
         let help = "write the name of the header that the service reads its key from, such as `x-api-key`";
         if may_hold_token(text) {
-            return Err(Refusal::new("this looks like a token, not the name of a header", help));
+            return Err(Problem::new("this looks like a token, not the name of a header", help));
         }
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if text.is_empty() || !text.bytes().all(allowed) {
-            return Err(Refusal::new(format!("`{}` is not a valid header name", text.escape_debug()), help));
+            return Err(Problem::new(format!("`{}` is not a valid header name", text.escape_debug()), help));
         }
         let name = text.to_ascii_lowercase();
         let folded = folded(&name);
         if NO_CREDENTIAL.iter().chain(&DROPPED).any(|(pattern, _)| matches(pattern, &folded)) {
             let message = format!("the header `{name}` cannot hold a credential: proxies and servers act on it");
-            return Err(Refusal::new(message, help));
+            return Err(Problem::new(message, help));
         }
         Ok(HeaderName(name))
     }

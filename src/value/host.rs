@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 
 /// What a host may look like before it is lower-cased, for the schema. [`Host::parse`] says more.
 pub const PATTERN: &str =
@@ -20,8 +20,8 @@ impl Host {
     ///
     /// # Errors
     /// Everything but an exact name: schemes, ports, paths, wildcards, addresses, bad labels.
-    pub fn parse(text: &str) -> Result<Host, Refusal> {
-        let refuse = |message: String, help: &str| Err(Refusal::new(message, help));
+    pub fn parse(text: &str) -> Result<Host, Problem> {
+        let refuse = |message: String, help: &str| Err(Problem::new(message, help));
         if text.is_empty() {
             return refuse("a host must not be empty".into(), "write a DNS name such as `api.example.com`");
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 
 /// What a bottle's name looks like.
 pub const PATTERN: &str = "^[a-z][a-z0-9-]{0,39}$";
@@ -19,13 +19,13 @@ impl BottleName {
     ///
     /// # Errors
     /// Anything that [`PATTERN`] does not match.
-    pub fn parse(text: &str) -> Result<BottleName, Refusal> {
+    pub fn parse(text: &str) -> Result<BottleName, Problem> {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let starts = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
         if starts && text.len() <= 40 && text.bytes().all(allowed) {
             return Ok(BottleName(text.to_owned()));
         }
-        Err(Refusal::new(
+        Err(Problem::new(
             format!("`{}` is not a valid bottle name", text.escape_debug()),
             "use at most 40 lower-case letters, digits and `-`, starting with a letter",
         ))

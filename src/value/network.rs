@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use sha2::{Digest, Sha256};
 
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 use crate::value::name::BottleName;
 
 /// A private IPv4 /24. The first address is the engine's own.
@@ -17,22 +17,22 @@ impl Subnet {
     ///
     /// # Errors
     /// Anything but a /24 in one of RFC 1918's ranges, without host bits.
-    pub fn parse(text: &str) -> Result<Subnet, Refusal> {
+    pub fn parse(text: &str) -> Result<Subnet, Problem> {
         let help = "write a range such as `10.200.7.0/24`";
         let Ok(net) = text.parse::<Ipv4Net>() else {
-            return Err(Refusal::new("not a valid IPv4 range", help));
+            return Err(Problem::new("not a valid IPv4 range", help));
         };
         if net.prefix_len() != 24 {
-            return Err(Refusal::new(
+            return Err(Problem::new(
                 format!("the bottle's network must be a /24; this is a /{}", net.prefix_len()),
                 help,
             ));
         }
         if net.addr() != net.network() {
-            return Err(Refusal::new("the range has host bits set", format!("write `{}`", net.trunc())));
+            return Err(Problem::new("the range has host bits set", format!("write `{}`", net.trunc())));
         }
         if !net.addr().is_private() {
-            return Err(Refusal::new(
+            return Err(Problem::new(
                 "the range is not private",
                 "use one in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
             ));
@@ -76,7 +76,7 @@ impl Subnet {
 /// # Errors
 /// What pipelock refuses (`/0`, host bits) and what no bottle should except: ranges that hold
 /// link-local addresses or a cloud's metadata service.
-pub fn parse_ssrf_exception(text: &str) -> Result<IpNet, Refusal> {
+pub fn parse_ssrf_exception(text: &str) -> Result<IpNet, Problem> {
     let Ok(net) = text.parse::<IpNet>() else {
         let help = match text.parse::<IpAddr>() {
             Ok(IpAddr::V4(_)) => format!("write `{text}/32`"),
@@ -85,17 +85,17 @@ pub fn parse_ssrf_exception(text: &str) -> Result<IpNet, Refusal> {
         };
         let one = text.parse::<IpAddr>().ok().map(|address| IpNet::from(address).to_string());
         let one = one.filter(|one| parse_ssrf_exception(one).is_ok());
-        return Err(Refusal::new("not a valid CIDR range", help).instead(one));
+        return Err(Problem::new("not a valid CIDR range", help).instead(one));
     };
     if net.prefix_len() == 0 {
-        return Err(Refusal::new("a /0 would allow every address", "use the range that the host's address is in"));
+        return Err(Problem::new("a /0 would allow every address", "use the range that the host's address is in"));
     }
     if net.addr() != net.network() {
-        return Err(Refusal::new("the range has host bits set", format!("write `{}`", net.trunc())));
+        return Err(Problem::new("the range has host bits set", format!("write `{}`", net.trunc())));
     }
     for forbidden in forbidden_exceptions() {
         if forbidden.contains(&net) || net.contains(&forbidden) {
-            return Err(Refusal::new(
+            return Err(Problem::new(
                 format!("the range includes {forbidden}: link-local addresses or a cloud's metadata service"),
                 "use a smaller range that excludes it",
             ));

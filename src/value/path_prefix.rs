@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 use crate::value::allowlist::Admits;
 
 /// What a prefix may look like, for the schema. [`PathPrefix::parse`] says more.
@@ -22,8 +22,8 @@ impl PathPrefix {
     /// What is not in normal form and so could never match, or would match something else: no slash
     /// at the start, segments of dots alone, `//`, queries, percent-encoding, characters that a path
     /// does not carry unencoded (RFC 3986, 3.3). What egress refuses below every prefix: `git push`.
-    pub fn parse(text: &str) -> Result<PathPrefix, Refusal> {
-        let refuse = |message: &str, help: &str| Err(Refusal::new(message, help));
+    pub fn parse(text: &str) -> Result<PathPrefix, Problem> {
+        let refuse = |message: &str, help: &str| Err(Problem::new(message, help));
         if !text.starts_with('/') {
             return refuse("a path prefix must start with `/`", &format!("write `/{}`", text.escape_debug()));
         }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 
 /// What a variable's name looks like, for the schema and for [`VariableName::parse`].
 pub const PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
@@ -24,13 +24,13 @@ impl VariableName {
     ///
     /// # Errors
     /// Anything that a shell would not take as a name.
-    pub fn parse(text: &str) -> Result<VariableName, Refusal> {
+    pub fn parse(text: &str) -> Result<VariableName, Problem> {
         let mut bytes = text.bytes();
         let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
         if first && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             return Ok(VariableName(text.to_owned()));
         }
-        Err(Refusal::new(
+        Err(Problem::new(
             format!("`{}` is not a valid variable name", text.escape_debug()),
             "use letters, digits and `_`; the first character must not be a digit",
         ))
@@ -55,14 +55,14 @@ impl TokenRef {
     /// # Errors
     /// What is not a name, and what looks like a token put in the place of its name. The text is
     /// not repeated in the message: it may be a secret.
-    pub fn parse(text: &str) -> Result<TokenRef, Refusal> {
+    pub fn parse(text: &str) -> Result<TokenRef, Problem> {
         let help = "write the name of the host variable that holds the token, such as `GITEA_TOKEN`";
         if looks_like_token(text) || text.len() > 100 {
-            return Err(Refusal::new("this looks like a token, not the name of a variable", help));
+            return Err(Problem::new("this looks like a token, not the name of a variable", help));
         }
         VariableName::parse(text)
             .map(TokenRef)
-            .map_err(|_| Refusal::new("this is not the name of a host variable", help))
+            .map_err(|_| Problem::new("this is not the name of a host variable", help))
     }
 
     /// The name.
@@ -116,10 +116,10 @@ impl Binding {
     ///
     /// # Errors
     /// References inside a longer text, and text that an environment or an env file cannot carry.
-    pub fn parse(text: &str) -> Result<Binding, Refusal> {
+    pub fn parse(text: &str) -> Result<Binding, Problem> {
         if let Some(question) = text.strip_prefix('?') {
             return match question.chars().find(|c| c.is_control()) {
-                Some(_) => Err(Refusal::new("a question must be a single line", "remove the line break")),
+                Some(_) => Err(Problem::new("a question must be a single line", "remove the line break")),
                 None => Ok(Binding::Prompt(question.trim().to_owned())),
             };
         }
@@ -134,7 +134,7 @@ impl Binding {
             literal.push_str(&rest[..at]);
             let tail = &rest[at + 1..];
             if tail.starts_with('{') {
-                return Err(Refusal::new(
+                return Err(Problem::new(
                     "a host variable must be the whole value",
                     "write `${NAME}` alone, or `$${` for the text `${`",
                 ));
@@ -152,15 +152,15 @@ impl Binding {
 ///
 /// # Errors
 /// Line breaks, and what is too long for a line.
-pub(crate) fn carriable(value: &str) -> Result<(), Refusal> {
+pub(crate) fn carriable(value: &str) -> Result<(), Problem> {
     if value.contains(['\n', '\r', '\0']) {
-        return Err(Refusal::new(
+        return Err(Problem::new(
             "an env file cannot hold a value with a line break or NUL",
             "encode the value, base64 for example, and decode it in the bottle",
         ));
     }
     if value.len() > MAX_LINE - 256 {
-        return Err(Refusal::new("the value is too long for a line of an env file", "put it in a file in the image"));
+        return Err(Problem::new("the value is too long for a line of an env file", "put it in a file in the image"));
     }
     Ok(())
 }

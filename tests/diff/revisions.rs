@@ -27,7 +27,7 @@ fn since(repository: &Repository, paths: &[&str]) -> (BTreeMap<String, (String, 
     let bottles = report["bottles"].as_array().cloned().unwrap_or_default();
     let told = bottles.iter().map(|bottle| {
         let text = |key: &str| bottle[key].as_str().unwrap().to_owned();
-        (text("path"), (text("fate"), bottle["grade"].clone()))
+        (text("path"), (text("presence"), bottle["grade"].clone()))
     });
     (told.collect(), run)
 }
@@ -83,7 +83,7 @@ fn bottles_come_and_go() {
     repository.write("broken.bottle.yaml", "name: mended\n");
     let (told, run) = since(&repository, &[]);
     let fates: Vec<(&str, &str, Option<&str>)> =
-        told.iter().map(|(path, (fate, grade))| (path.as_str(), fate.as_str(), grade.as_str())).collect();
+        told.iter().map(|(path, (presence, grade))| (path.as_str(), presence.as_str(), grade.as_str())).collect();
     assert_eq!(
         fates,
         [

@@ -6,9 +6,9 @@
 mod canary;
 mod commands;
 mod detector;
+mod host_secrets;
 mod launch;
 mod logins;
 mod memory;
 mod terminal;
 mod trouble;
-mod withheld;

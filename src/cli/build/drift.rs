@@ -9,7 +9,7 @@ use similar::TextDiff;
 
 use crate::cli::Screen;
 use crate::cli::messages::Messages;
-use crate::compile::index::Stamp;
+use crate::compile::index::BuildInputs;
 use crate::compile::tree::Tree;
 use crate::model::rebuild::FOREIGN;
 use crate::output::{self, Difference, Inspection, OldIndex};
@@ -124,7 +124,7 @@ fn reasons(found: &Inspection, tree: &Tree, differences: &BTreeMap<String, Diffe
     reasons
 }
 
-fn moved(old: &Stamp, new: &Stamp) -> Vec<String> {
+fn moved(old: &BuildInputs, new: &BuildInputs) -> Vec<String> {
     let mut moved = Vec::new();
     if old.manifest != new.manifest {
         moved.push("the manifest changed since the tree was built".to_owned());

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::builder::styling::{AnsiColor, Style};
 
-use crate::model::review::{Fate, Graded, Review, Text};
+use crate::model::review::{Graded, Presence, Review, Text};
 use crate::text::diagnostic::{Grade, concise};
 use crate::text::visible;
 
@@ -17,12 +17,12 @@ pub(super) fn render(reviews: &[Review]) -> String {
 }
 
 fn one(review: &Review) -> String {
-    let Review { name, shown, fate, changes, restarts, texts, findings } = review;
+    let Review { name, shown, presence, changes, restarts, texts, findings } = review;
     let mut text = String::new();
-    let what = match fate {
-        Fate::Added => "new, ",
-        Fate::Kept => "",
-        Fate::Removed => "removed, ",
+    let what = match presence {
+        Presence::Added => "new, ",
+        Presence::Kept => "",
+        Presence::Removed => "removed, ",
     };
     let grade = review.grade().map_or("nothing to review", Grade::as_str);
     let _ = writeln!(

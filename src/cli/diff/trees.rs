@@ -12,7 +12,7 @@ use crate::manifest::load::revision::Revision;
 use crate::model::rebuild::{Closed, Rebuilt, Standing, rebuild};
 use crate::model::review::Side;
 use crate::model::{Change, Edit, Edits, edits, gone, mended};
-use crate::output::{self, Fault, Unfit};
+use crate::output::{self, Fault, InvalidTree};
 use crate::value::artifact::INDEX;
 
 /// Far larger than any file that a build writes.
@@ -91,7 +91,7 @@ impl<'r> Trees<'r> {
         }
         let found = match output::find(&folder)? {
             Ok(found) => found,
-            Err(Unfit::NoIndex) => return Ok(None),
+            Err(InvalidTree::NoIndex) => return Ok(None),
             Err(problem) => return Err(tree::refused(shown, &problem)),
         };
         let rebuilt = rebuild(&found.index, &found.files);

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::target::Agent;
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 
 /// A compose command line.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Compose {
     ///
     /// # Errors
     /// An option that `bottlec exec` sets itself, or an unknown one: the words after it could mean anything.
-    pub(super) fn recognise(command: &[OsString]) -> Option<Result<Compose, Refusal>> {
+    pub(super) fn recognise(command: &[OsString]) -> Option<Result<Compose, Problem>> {
         let name = Path::new(command.first()?).file_name()?.to_str()?;
         let start = match name {
             // Several releases may be installed, as `docker-compose-v2` and the like.
@@ -98,7 +98,7 @@ impl Compose {
         Compose { program, options: Vec::new(), subcommand: Some("run".to_owned()), arguments: os(words) }
     }
 
-    fn read(command: &[OsString], start: usize) -> Result<Compose, Refusal> {
+    fn read(command: &[OsString], start: usize) -> Result<Compose, Problem> {
         let mut at = start;
         while let Some(word) = command.get(at) {
             let text = word.to_string_lossy();
@@ -109,14 +109,14 @@ impl Compose {
             // `-fFILE` is a single word as well.
             let short = |option: &str| option.len() == 2 && text.starts_with(option);
             if let Some((option, help)) = REFUSED.iter().find(|(option, _)| *option == name || short(option)) {
-                return Err(Refusal::new(format!("compose option `{option}` must not be used with a bottle"), *help));
+                return Err(Problem::new(format!("compose option `{option}` must not be used with a bottle"), *help));
             }
             at += match (VALUES.contains(&name), FLAGS.contains(&name)) {
                 (true, _) => 1 + usize::from(name == text),
                 (_, true) => 1,
                 _ if VALUES.iter().any(|option| short(option)) => 1,
                 _ => {
-                    return Err(Refusal::new(
+                    return Err(Problem::new(
                         format!("unknown compose option `{}`", text.escape_debug()),
                         "remove it, or move it after the subcommand if it belongs there",
                     ));

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 
 /// A smolvm command line that refers to a machine.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Machine {
     ///
     /// # Errors
     /// The command names a machine.
-    pub(super) fn recognise(command: &[OsString], own: &str) -> Option<Result<Machine, Refusal>> {
+    pub(super) fn recognise(command: &[OsString], own: &str) -> Option<Result<Machine, Problem>> {
         let name = Path::new(command.first()?).file_name()?.to_str()?;
         if !["smolvm", "smol-vmm"].contains(&name) || command.get(1)? != "machine" {
             return None;
@@ -52,7 +52,7 @@ impl Machine {
         let named = options
             .any(|word| word == "--name" || word.starts_with("--name=") || (verb != "exec" && word.starts_with("-n")));
         Some(if named {
-            Err(Refusal::new(
+            Err(Problem::new(
                 format!("the machine of this checkout is `{own}`"),
                 "remove the name: `bottlec exec` sets it; put a command for the machine after `--`",
             ))

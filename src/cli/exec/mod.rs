@@ -25,9 +25,9 @@ use starting::Start;
 use super::{Screen, Status, consent, invalid_tree, say};
 use crate::cli::launch::{self, HostEnv, Launch, OWNER};
 use crate::cli::terminal::{Terminal, Unanswered};
-use crate::output::{self, Unfit, Verified};
+use crate::output::{self, InvalidTree, Verified};
 use crate::target::{self, Agent};
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 use crate::value::guest;
 use crate::value::secret::Secret;
 
@@ -78,7 +78,7 @@ impl Exec {
             Ok(bottle) => bottle,
             Err(invalid) => {
                 show(&Level::ERROR, &invalid_tree::explain(&self.folder, &invalid));
-                return Ok(if invalid == Unfit::NoIndex { Status::Exit(2) } else { Status::Findings });
+                return Ok(if invalid == InvalidTree::NoIndex { Status::Exit(2) } else { Status::Findings });
             }
         };
         if self.print_env_names {
@@ -114,7 +114,7 @@ impl Exec {
         let terminal = if questions.is_empty() { None } else { Terminal::open() };
         if terminal.is_none() {
             problems.extend(questions.iter().map(|question| {
-                Refusal::new(
+                Problem::new(
                     format!(
                         "{} needs an answer but there is no terminal: {} ({})",
                         question.name, question.text, question.place
@@ -147,7 +147,7 @@ impl Exec {
     }
 
     /// What to start, and the path of the program.
-    fn what(&self, bottle: &Verified) -> Result<Result<(Start, PathBuf), (u8, Refusal)>> {
+    fn what(&self, bottle: &Verified) -> Result<Result<(Start, PathBuf), (u8, Problem)>> {
         if let Some(name) = &self.project
             && let Err(refusal) = project::check_name(name)
         {
@@ -190,7 +190,7 @@ impl Exec {
         let error = child(&commands.last).exec();
         show(
             &Level::ERROR,
-            &Refusal::new(
+            &Problem::new(
                 format!("{} cannot be executed: {error}", Path::new(start.name()).display()),
                 program.display().to_string(),
             ),
@@ -211,7 +211,7 @@ impl Exec {
 }
 
 /// Prints a problem and its fix in the same style as findings.
-pub(super) fn show(level: &Level<'static>, Refusal { message, help, .. }: &Refusal) {
+pub(super) fn show(level: &Level<'static>, Problem { message, help, .. }: &Problem) {
     let group = Group::with_title(level.clone().primary_title(message)).element(Level::HELP.message(help));
     say(format_args!("{}\n", Renderer::styled().render(&[group])));
 }

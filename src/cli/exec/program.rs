@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 
 /// The exit code of shells if the command is not found.
 pub(super) const NOT_FOUND: u8 = 127;
@@ -18,7 +18,7 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// The absolute path of the program: the child has another working directory, where relative names, including
 /// those in `PATH`, would refer to other programs.
-pub(super) fn find(command: &OsStr, path: Option<OsString>, here: &Path) -> Result<PathBuf, (u8, Refusal)> {
+pub(super) fn find(command: &OsStr, path: Option<OsString>, here: &Path) -> Result<PathBuf, (u8, Problem)> {
     let shown = Path::new(command).display();
     let candidates: Vec<PathBuf> = if command.as_bytes().contains(&b'/') {
         vec![here.join(command)]
@@ -37,14 +37,14 @@ pub(super) fn find(command: &OsStr, path: Option<OsString>, here: &Path) -> Resu
     Err(match not_executable {
         Some(found) => (
             NOT_EXECUTABLE,
-            Refusal::new(
+            Problem::new(
                 format!("{shown} cannot be executed"),
                 format!("{} is not an executable file", found.display()),
             ),
         ),
         None => {
             let help = "install it, or give its path; the command and its arguments follow `--`";
-            (NOT_FOUND, Refusal::new(format!("{shown}: command not found"), help))
+            (NOT_FOUND, Problem::new(format!("{shown}: command not found"), help))
         }
     })
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::checkout::{self, Checkout};
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 use crate::value::artifact::INDEX;
 use crate::value::network::Subnet;
 
@@ -139,13 +139,13 @@ impl Found {
 }
 
 /// Checks the name of a project by the rules of compose.
-pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
+pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
     if name.bytes().all(plain) && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric()) {
         return Ok(());
     }
     let message = format!("`{}` is not a valid project name", name.escape_debug());
-    Err(Refusal::new(message, "use a name shown by `docker volume ls`: the part before `_workspace`"))
+    Err(Problem::new(message, "use a name shown by `docker volume ls`: the part before `_workspace`"))
 }
 
 /// The network of a microVM, which a Smolfile contains as literal addresses.
@@ -159,7 +159,7 @@ struct Taken {
 ///
 /// # Errors
 /// I/O errors, with the path. The inner error says which checkout uses the network already.
-pub(super) fn take_network(checkout: &Checkout, subnet: &str) -> Result<Result<(), Refusal>> {
+pub(super) fn take_network(checkout: &Checkout, subnet: &str) -> Result<Result<(), Problem>> {
     let is_there = |folder: &Path| folder.join(INDEX).exists();
     let others = checkout::all::<Taken>(MACHINE)?;
     let other = others
@@ -168,7 +168,7 @@ pub(super) fn take_network(checkout: &Checkout, subnet: &str) -> Result<Result<(
         .find(|other| other.folder != checkout.folder && other.subnet == subnet && is_there(&other.folder));
     if let Some(other) = other {
         let shown = other.folder.display();
-        return Ok(Err(Refusal::new(
+        return Ok(Err(Problem::new(
             format!("the network {subnet} is already used by the microVM of {shown}"),
             format!(
                 "set another `network.subnet` in one of the two manifests, or delete that microVM: \

@@ -13,7 +13,7 @@ use super::program;
 use super::project::{self, Found, Project};
 use crate::cli::checkout::{self, Checkout};
 use crate::target::Agent;
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 use crate::value::network::Subnet;
 
 /// The kind of a command.
@@ -65,7 +65,7 @@ impl Start {
         bottle: &Bottle,
         folder: &Path,
         asked: Option<&str>,
-    ) -> Result<Result<(Start, PathBuf), (u8, Refusal)>> {
+    ) -> Result<Result<(Start, PathBuf), (u8, Problem)>> {
         let Bottle { name, subnet, agent } = *bottle;
         let here = std::env::current_dir()?;
         let checkout = Checkout::of(folder)?;
@@ -162,7 +162,7 @@ impl Start {
     ///
     /// # Errors
     /// I/O errors, with the path. The inner error says which checkout uses the network already.
-    pub(super) fn claim(&self) -> Result<Result<(), Refusal>> {
+    pub(super) fn claim(&self) -> Result<Result<(), Problem>> {
         let (takes, frees) = match &self.what {
             What::Compose(compose) => (compose.starts_machine(), false),
             What::Machine(machine) => (machine.takes_network(), machine.frees_network()),
@@ -202,11 +202,11 @@ impl Start {
 }
 
 /// The command that starts the agent's prompt, with whichever compose is installed.
-fn of_the_agent(agent: Agent, here: &Path) -> Result<Compose, (u8, Refusal)> {
+fn of_the_agent(agent: Agent, here: &Path) -> Result<Compose, (u8, Problem)> {
     if agent == Agent::Absent {
         return Err((
             2,
-            Refusal::new(
+            Problem::new(
                 "the bottle has no agent container: it was not built for docker",
                 "rebuild it with `--backend docker`, or pass a command: `-- smolvm machine exec -it -- …`",
             ),
@@ -225,7 +225,7 @@ fn of_the_agent(agent: Agent, here: &Path) -> Result<Compose, (u8, Refusal)> {
     } else {
         return Err((
             program::NOT_FOUND,
-            Refusal::new(
+            Problem::new(
                 "neither `docker compose` nor `docker-compose` is installed",
                 "install Docker with its compose plugin, or pass the command that starts the bottle after `--`",
             ),

@@ -13,7 +13,7 @@ use crate::provider::facts::HostFacts;
 use crate::provider::{self, LaunchToken};
 use crate::target::agent;
 use crate::target::egress::{self, Wire};
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 use crate::text::visible;
 use crate::value::artifact;
 use crate::value::credential_file::CredentialFile;
@@ -53,9 +53,9 @@ pub struct Launch {
     /// Questions to ask, in the order of the index.
     pub questions: Vec<Question>,
     /// Warnings for the user.
-    pub warnings: Vec<Refusal>,
+    pub warnings: Vec<Problem>,
     /// Problems that prevent a start.
-    pub problems: Vec<Refusal>,
+    pub problems: Vec<Problem>,
 }
 
 /// The names of all variables that a launch sets, sorted.
@@ -78,14 +78,14 @@ pub fn needs_credential_file(bottle: &Verified) -> bool {
 pub fn resolve(bottle: &Verified, host: &HostEnv) -> Launch {
     let mut launch = Launch::default();
     if bottle.index.is_hermetic() {
-        launch.problems.push(Refusal::new(
+        launch.problems.push(Problem::new(
             "the bottle was built with --hermetic and cannot sign in",
             "rebuild it without --hermetic",
         ));
         return launch;
     }
     if !is_bound(bottle) {
-        launch.problems.push(Refusal::new(
+        launch.problems.push(Problem::new(
             format!("`{}` does not send tokens where `{}` says", egress::WIRE, artifact::INDEX),
             "rebuild the bottle with this release of bottlec",
         ));
@@ -114,7 +114,7 @@ pub fn resolve(bottle: &Verified, host: &HostEnv) -> Launch {
                     Ok(()) => launch.values.push((guest::carrier(name.as_str()), found)),
                     Err((problem, help)) => launch
                         .problems
-                        .push(Refusal::new(format!("the value of {variable} {problem}; it is {purpose}"), help)),
+                        .push(Problem::new(format!("the value of {variable} {problem}; it is {purpose}"), help)),
                 }
             }
             LaunchSource::Prompt(text) => {
@@ -156,7 +156,7 @@ impl Launch {
         let source = provider::find(Some(bottle.index.provider()))
             .and_then(|provider| provider.get().credential_file().map(|file| (provider, file)));
         let Some((provider, file)) = source else {
-            self.problems.push(Refusal::new(
+            self.problems.push(Problem::new(
                 format!(
                     "this release of bottlec does not support logins of the provider `{}`",
                     visible::line(bottle.index.provider())
@@ -180,7 +180,7 @@ impl Launch {
         match value::check_token(token.expose()) {
             Ok(()) => self.values.push((wanted.slot.to_string(), token)),
             Err((problem, help)) => {
-                self.problems.push(Refusal::new(format!("{subject} {problem}; it is {purpose}"), help));
+                self.problems.push(Problem::new(format!("{subject} {problem}; it is {purpose}"), help));
             }
         }
     }
@@ -195,9 +195,9 @@ impl Unset {
         self.0.entry(variable.to_owned()).or_default().push(purpose);
     }
 
-    fn into_problems(self) -> impl Iterator<Item = Refusal> {
+    fn into_problems(self) -> impl Iterator<Item = Problem> {
         self.0.into_iter().map(|(variable, purposes)| {
-            Refusal::new(
+            Problem::new(
                 format!("{variable} is not set; it is {}", purposes.join(", and ")),
                 format!("export {variable}, then run the same command again"),
             )

@@ -10,7 +10,7 @@ use crate::compile::tree::Tree;
 use crate::model::rebuild::{OTHERWISE, Rebuilt, rebuild};
 use crate::model::review::Side;
 use crate::model::{Edit, Edits, Model};
-use crate::output::{self, Fault, Found, Unfit};
+use crate::output::{self, Fault, Found, InvalidTree};
 use crate::text::visible;
 use crate::value::artifact::INDEX;
 use crate::value::isolation::Files;
@@ -27,7 +27,7 @@ pub(in crate::cli) fn on_disk(folder: &Path) -> Result<Side> {
 }
 
 /// Why a tree cannot be compared.
-pub(in crate::cli) fn refused(folder: &Path, problem: &Unfit) -> anyhow::Error {
+pub(in crate::cli) fn refused(folder: &Path, problem: &InvalidTree) -> anyhow::Error {
     let refusal = invalid_tree::explain(folder, problem);
     anyhow!("{}; {}", refusal.message, refusal.help)
 }
@@ -49,7 +49,10 @@ pub(in crate::cli) fn side(folder: &Path, found: Found, rebuilt: Rebuilt, foreig
     }
     let broken = || faults.iter().find(|(_, fault)| *fault != Fault::Changed);
     if let (None, Some((path, fault))) = (&tree, broken()) {
-        return Err(refused(folder, &Unfit::Otherwise(vec![(path.clone(), fault.as_str().to_owned())], Vec::new())));
+        return Err(refused(
+            folder,
+            &InvalidTree::Otherwise(vec![(path.clone(), fault.as_str().to_owned())], Vec::new()),
+        ));
     }
     let (model, stand_ins) = model(files, tree.as_ref(), &mut edited)
         .map_err(|problem| anyhow!("{}", visible::line(&folder.join(problem).display().to_string())))?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{FileEntry, Index, Stamp};
+use super::{BuildInputs, FileEntry, Index};
 use crate::manifest::written::Written;
 use crate::target::Backend;
 
@@ -13,7 +13,7 @@ impl Index {
     }
 
     /// The compiler and the text of the manifest that made the tree.
-    pub fn stamp(&self) -> &Stamp {
+    pub fn stamp(&self) -> &BuildInputs {
         &self.stamp
     }
 

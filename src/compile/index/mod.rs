@@ -31,7 +31,7 @@ use crate::value::variable::{Binding, TokenRef, VariableName};
 use decided::Decided;
 pub use provenance::Provenance;
 pub use read::{LaunchSource, LaunchVariable, Listing, NotAnIndex, Token};
-pub use stamp::Stamp;
+pub use stamp::BuildInputs;
 
 /// The version of the layout of `bottle.json`. Keys are added without a new one.
 const FORMAT: u32 = 1;
@@ -45,7 +45,7 @@ pub struct Index {
     /// Set when the account is made up: the tree is for comparison and cannot sign in.
     hermetic: bool,
     /// What it was made from.
-    stamp: Stamp,
+    stamp: BuildInputs,
     /// The manifest, so that the tree can be judged without it.
     manifest: Written,
     /// What the tree was built for.
@@ -161,7 +161,7 @@ impl Index {
             format: FORMAT,
             name: bottle.name.clone(),
             hermetic: *hermetic,
-            stamp: Stamp::of(sources),
+            stamp: BuildInputs::of(sources),
             manifest: bottle.written.clone(),
             backends: backends.to_vec(),
             provider: plan.provider.to_string(),

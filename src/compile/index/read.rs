@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{FORMAT, FileEntry, Index, Provenance, SlotSource, Stamp, VariableSource, at_variable};
+use super::{BuildInputs, FORMAT, FileEntry, Index, Provenance, SlotSource, VariableSource, at_variable};
 use crate::target::Identity;
 use crate::target::egress::Wire;
 use crate::value::guest::is_reserved;
@@ -25,7 +25,7 @@ pub struct Listing {
     #[serde(rename = "format")]
     _format: u32,
     /// What the tree was made from.
-    pub stamp: Stamp,
+    pub stamp: BuildInputs,
     /// Every other file of the tree.
     pub files: Vec<FileEntry>,
 }

@@ -8,14 +8,14 @@ use crate::value::digest::hexadecimal;
 
 /// The compiler and the manifest that made a tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
+pub struct BuildInputs {
     /// The version of bottlec.
     pub bottlec: String,
     /// SHA-256 of the manifest and its parents, hexadecimal.
     pub manifest: String,
 }
 
-impl Stamp {
+impl BuildInputs {
     pub(super) fn of(sources: &Sources) -> Self {
         let mut hash = Sha256::new();
         for source in sources.ids().map(|id| sources.get(id)) {
@@ -26,6 +26,6 @@ impl Stamp {
                 hash.update(part);
             }
         }
-        Stamp { bottlec: env!("CARGO_PKG_VERSION").to_owned(), manifest: hexadecimal(&hash.finalize()) }
+        BuildInputs { bottlec: env!("CARGO_PKG_VERSION").to_owned(), manifest: hexadecimal(&hash.finalize()) }
     }
 }

@@ -14,7 +14,7 @@ use revision::{Resolved, Revision};
 
 use super::{AgentProvider, Manifest, extends, parse};
 use crate::provider;
-use crate::text::diagnostic::{Code, Diagnostic, Findings, Refusal};
+use crate::text::diagnostic::{Code, Diagnostic, Findings, Problem};
 use crate::text::source::{Source, SourceId, Sources, Span};
 use crate::text::yaml::{self, Spanned};
 
@@ -274,32 +274,32 @@ impl Loader<'_> {
     }
 
     /// The path, the reference and the bytes of a definition.
-    fn definition(&self, template: &Spanned<String>, root: &Path) -> Result<(PathBuf, String, Vec<u8>), Refusal> {
+    fn definition(&self, template: &Spanned<String>, root: &Path) -> Result<(PathBuf, String, Vec<u8>), Problem> {
         let name = template.value.as_str();
         let shown = name.escape_debug();
         let inside = "name a file inside the project; the path counts from the manifest that names it";
         if Path::new(name).is_absolute() || name.contains('\\') {
-            return Err(Refusal::new("the path of a definition is relative, with `/`", inside));
+            return Err(Problem::new("the path of a definition is relative, with `/`", inside));
         }
         if name.len() > MAX_PATH {
-            return Err(Refusal::new(format!("the path has {} bytes; one has at most {MAX_PATH}", name.len()), inside));
+            return Err(Problem::new(format!("the path has {} bytes; one has at most {MAX_PATH}", name.len()), inside));
         }
         let source = self.sources.get(template.span.source);
         let path = folder_of(&self.top).join(source.folder()).join(name);
         let real = match self.files.resolve(&path, root) {
             Ok(Resolved::Inside(real)) => real,
             Ok(Resolved::Missing) => {
-                return Err(Refusal::new(format!("there is no definition `{shown}`"), inside));
+                return Err(Problem::new(format!("there is no definition `{shown}`"), inside));
             }
             Ok(Resolved::Outside) => {
                 let help = "copy the definition into the project; nothing outside it is read";
-                return Err(Refusal::new(format!("`{shown}` is outside the project"), help));
+                return Err(Problem::new(format!("`{shown}` is outside the project"), help));
             }
-            Err(error) => return Err(Refusal::new(format!("cannot resolve `{shown}`: {error}"), "check the path")),
+            Err(error) => return Err(Problem::new(format!("cannot resolve `{shown}`: {error}"), "check the path")),
         };
         let path = self.files.name(&path, &real);
         let bytes = self.files.read(&path);
-        let bytes = bytes.map_err(|error| Refusal::new(format!("cannot read `{shown}`: {error}"), "check the file"))?;
+        let bytes = bytes.map_err(|error| Problem::new(format!("cannot read `{shown}`: {error}"), "check the file"))?;
         Ok((path, source.resolve(name), bytes))
     }
 

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Accepted, Fate, Graded, Place, Review, Text};
+use super::{Accepted, Graded, Place, Presence, Review, Text};
 use crate::model::{Change, Direction, Restart};
 use crate::text::diagnostic::Grade;
 use crate::text::diagnostic::json::{Finding, finding};
@@ -24,7 +24,7 @@ struct Report<'r> {
 struct Bottle<'r> {
     name: &'r str,
     path: &'r str,
-    fate: Fate,
+    presence: Presence,
     grade: Option<Grade>,
     changes: Vec<Entry<'r>>,
     restarts: Vec<Step>,
@@ -72,11 +72,11 @@ pub fn render(reviews: &[Review]) -> String {
 }
 
 fn bottle(review: &Review) -> Bottle<'_> {
-    let Review { name, shown, fate, changes, restarts, texts, findings } = review;
+    let Review { name, shown, presence, changes, restarts, texts, findings } = review;
     Bottle {
         name,
         path: shown,
-        fate: *fate,
+        presence: *presence,
         grade: review.grade(),
         changes: changes.iter().map(entry).collect(),
         restarts: restarts.iter().map(|step: &Restart| Step { step: step.as_str(), message: step.says() }).collect(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Fate, Graded, Review, Text};
+use super::{Graded, Presence, Review, Text};
 use crate::text::diagnostic::Grade;
 use crate::text::visible;
 
@@ -20,11 +20,11 @@ pub fn render(reviews: &[Review]) -> String {
 }
 
 fn one(text: &mut String, review: &Review) {
-    let Review { name, shown, fate, changes, restarts, texts, findings } = review;
-    let what = match fate {
-        Fate::Added => "new, ",
-        Fate::Kept => "",
-        Fate::Removed => "removed, ",
+    let Review { name, shown, presence, changes, restarts, texts, findings } = review;
+    let what = match presence {
+        Presence::Added => "new, ",
+        Presence::Kept => "",
+        Presence::Removed => "removed, ",
     };
     let grade = review.grade().map_or("nothing to review", Grade::as_str);
     let _ = writeln!(text, "### {}: {what}{grade}\n\n{}\n", escaped(name), code(shown));

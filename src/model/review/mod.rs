@@ -54,7 +54,7 @@ pub struct Review {
     /// The path of the new manifest or tree, or the old one if the bottle was removed.
     pub shown: String,
     /// Whether it was there before and is there now.
-    pub fate: Fate,
+    pub presence: Presence,
     /// Sorted by grade, highest first.
     pub changes: Vec<Graded>,
     /// What to restart if the bottle is running.
@@ -68,7 +68,7 @@ pub struct Review {
 /// Whether a bottle was there before and is there now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Fate {
+pub enum Presence {
     /// Only in the new state.
     Added,
     /// In both states.
@@ -216,10 +216,10 @@ pub fn review(old: Option<&Side>, new: Option<&Side>, edits: Vec<Change>, terms:
     Some(Review {
         name: side.model.reach.name.clone(),
         shown: side.shown.clone(),
-        fate: match (old, new) {
-            (None, _) => Fate::Added,
-            (_, None) => Fate::Removed,
-            _ => Fate::Kept,
+        presence: match (old, new) {
+            (None, _) => Presence::Added,
+            (_, None) => Presence::Removed,
+            _ => Presence::Kept,
         },
         changes,
         restarts,

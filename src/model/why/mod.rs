@@ -4,9 +4,7 @@
 pub mod json;
 
 use crate::compile::index::Provenance;
-use crate::model::{
-    Authorization, Change, Entry, Model, Passage, Reach, Request, Route, Rule, Verdict, changes, judge,
-};
+use crate::model::{Authorization, Change, Entry, Model, Reach, Request, Route, Rule, Tls, Verdict, changes, judge};
 use crate::target::egress;
 use crate::target::pipelock;
 use crate::value::allowlist::Admits as _;
@@ -183,19 +181,19 @@ fn pipelock(model: &Model, verdict: &Verdict) -> Hop {
     let hop = |outcome, sees_plaintext, steps| Hop { name: "pipelock", outcome, sees_plaintext, steps };
     let Verdict::Allowed { route, .. } = verdict else { return hop(Outcome::NotAsked, None, Vec::new()) };
     let host = &route.host;
-    let Some(passage) = route.passage else {
+    let Some(tls) = route.tls else {
         let says = format!("`{host}` is not in `api_allowlist`: the files are not from one build");
         return hop(Outcome::Refused("allowlist"), Some(false), vec![step(says, None)]);
     };
     let mut steps =
         vec![step(format!("`{host}` is in `api_allowlist`"), from(model, reach.at_route(host, "").as_ref()))];
-    match passage {
-        Passage::Spliced => {
+    match tls {
+        Tls::PassedThrough => {
             let entry = reach.at_spliced(host);
             let says = "TLS is not intercepted (`passthrough_domains`): only the host name is checked";
             steps.push(step(says, from(model, entry.as_ref())));
         }
-        Passage::Scanned => {
+        Tls::Intercepted => {
             let entry = Entry { file: pipelock::FILE, pointer: "/tls_interception".to_owned() };
             let says = "TLS is intercepted: the request is scanned for secrets, the answer for instructions";
             steps.push(step(says, from(model, Some(&entry))));
@@ -208,7 +206,7 @@ fn pipelock(model: &Model, verdict: &Verdict) -> Hop {
         let from = from(model, reach.at_range(range).as_ref());
         steps.push(step(format!("but addresses in {range} are allowed, for every host (`ssrf`)"), from));
     }
-    hop(Outcome::Passes, Some(passage == Passage::Scanned), steps)
+    hop(Outcome::Passes, Some(tls == Tls::Intercepted), steps)
 }
 
 /// The smallest change that lets the request pass: a new route or one more prefix, as narrow as the
@@ -243,7 +241,7 @@ fn edit(model: &Model, request: &Request, rule: Rule) -> Option<Edit> {
                     path_allowlist: Some(prefix).filter(|prefix| prefix.as_str() != "/").into_iter().collect(),
                     credential: None,
                     keeps_authorization: false,
-                    passage: Some(Passage::Scanned),
+                    tls: Some(Tls::Intercepted),
                 });
                 wider.routes.len() - 1
             }

@@ -5,14 +5,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::host_file::{self, HostFile};
-use super::{jwt, withheld};
+use super::{host_secrets, jwt};
 use crate::provider::PLACEHOLDER;
 use crate::provider::facts::{HostCredentials, HostFacts};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::render::{self, RenderError};
 use crate::text::source::Span;
+use crate::value::host_secrets::HostSecrets;
 use crate::value::secret::{SecretJson, SecretMap};
-use crate::value::withheld::Withheld;
 
 /// The claim with the account, in both tokens.
 pub(super) const AUTH_CLAIM: &str = "https://api.openai.com/auth";
@@ -39,7 +39,7 @@ pub(super) fn build(
     host: &HostFacts,
     asked: Span,
     findings: &mut Findings,
-) -> Result<Option<(String, Withheld)>, RenderError> {
+) -> Result<Option<(String, HostSecrets)>, RenderError> {
     let Some(file) = host_file::read(host, asked, findings) else { return Ok(None) };
     let text = text(&file)?;
     if let Err(problem) = accepted(&text, file.expiry) {
@@ -50,11 +50,13 @@ pub(super) fn build(
         );
         return Ok(None);
     }
-    let withheld = match host.credentials {
-        HostCredentials::File { .. } => withheld::of(&file),
-        HostCredentials::Prepared { .. } | HostCredentials::Synthetic | HostCredentials::NotRead => Withheld::default(),
+    let host_secrets = match host.credentials {
+        HostCredentials::File { .. } => host_secrets::of(&file),
+        HostCredentials::Prepared { .. } | HostCredentials::Synthetic | HostCredentials::NotRead => {
+            HostSecrets::default()
+        }
     };
-    Ok(Some((text, withheld)))
+    Ok(Some((text, host_secrets)))
 }
 
 /// The dummy of a host's file.

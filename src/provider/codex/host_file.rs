@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::jwt;
 use crate::provider::facts::{FileProblem, HostCredentials, HostFacts};
-use crate::text::diagnostic::{Code, Diagnostic, Findings, Refusal};
+use crate::text::diagnostic::{Code, Diagnostic, Findings, Problem};
 use crate::text::source::Span;
 use crate::value::secret::{Secret, SecretJson, SecretMap};
 
@@ -30,7 +30,7 @@ pub(super) struct HostFile {
 /// Reads and checks the host's credentials for a build. What is wrong is a finding at the line that
 /// asks for them; nothing of the file's content is in it.
 pub(super) fn read(host: &HostFacts, asked: Span, findings: &mut Findings) -> Option<HostFile> {
-    let mut report = |code, Refusal { message, help, .. }| {
+    let mut report = |code, Problem { message, help, .. }| {
         findings.push(Diagnostic::new(code, message).at(asked, "asked for here").help(help));
     };
     open_to_others(host).into_iter().for_each(|warning| report(Code::HostCredentialsExposed, warning));
@@ -48,7 +48,7 @@ pub(super) fn read(host: &HostFacts, asked: Span, findings: &mut Findings) -> Op
 }
 
 /// Reads and checks the host's credentials. Nothing of the file's content is in the refusal.
-pub(super) fn open(host: &HostFacts) -> Result<HostFile, Refusal> {
+pub(super) fn open(host: &HostFacts) -> Result<HostFile, Problem> {
     let (path, parsed) = match &host.credentials {
         HostCredentials::Synthetic => (String::new(), synthetic().ok_or(Refused::NotJson)),
         HostCredentials::Prepared { path, content } => (path.clone(), parse(content.expose())),
@@ -58,12 +58,12 @@ pub(super) fn open(host: &HostFacts) -> Result<HostFile, Refusal> {
     };
     match parsed.and_then(|root| check(root, host.now)) {
         Ok((root, access_claims, expiry)) => Ok(HostFile { path, root, access_claims, expiry }),
-        Err(refused) => Err(Refusal::new(refused.message(&path), refused.help())),
+        Err(refused) => Err(Problem::new(refused.message(&path), refused.help())),
     }
 }
 
 /// A warning if other users of the host can read the file or write to it.
-pub(super) fn open_to_others(host: &HostFacts) -> Option<Refusal> {
+pub(super) fn open_to_others(host: &HostFacts) -> Option<Problem> {
     let HostCredentials::File { path, mode: Some(mode), .. } = &host.credentials else { return None };
     let can = match (mode & 0o044 != 0, mode & 0o022 != 0) {
         (true, true) => "read and change",
@@ -71,7 +71,7 @@ pub(super) fn open_to_others(host: &HostFacts) -> Option<Refusal> {
         (false, true) => "change",
         (false, false) => return None,
     };
-    Some(Refusal::new(
+    Some(Problem::new(
         format!("other users can {can} the Codex auth file {path}: its mode is {mode:04o}"),
         format!("run `chmod 600 {path}`; if others could have read it, sign in again"),
     ))
@@ -173,10 +173,10 @@ fn check(root: SecretMap, now: i64) -> Result<Checked, Refused> {
 
 impl HostFile {
     /// A warning if little time is left.
-    pub(super) fn ends_soon(&self, now: i64) -> Option<Refusal> {
+    pub(super) fn ends_soon(&self, now: i64) -> Option<Problem> {
         let HostFile { path, expiry, .. } = self;
         (expiry - now < SOON).then(|| {
-            Refusal::new(
+            Problem::new(
                 format!("the Codex access token in {path} expires in less than ten minutes, at {}", time(*expiry)),
                 "run `codex` once on the host, which refreshes the token, and build again",
             )
@@ -184,7 +184,7 @@ impl HostFile {
     }
 
     /// A warning if newer releases may not start with the account.
-    fn odd_account(&self) -> Option<Refusal> {
+    fn odd_account(&self) -> Option<Problem> {
         let claimed = self
             .access_claims
             .get(super::dummy::AUTH_CLAIM)
@@ -200,17 +200,17 @@ impl HostFile {
             }
             _ => return None,
         };
-        Some(Refusal::new(
+        Some(Problem::new(
             format!("the Codex auth file {} {problem}", self.path),
             "Codex 0.156 and later may not start with it; run `codex login --device-auth` on the host and build again",
         ))
     }
 
     /// The access token, taken out, if what was prepared for the agent still stands for it.
-    pub(super) fn into_token(mut self, prepared: &Prepared) -> Result<Secret, Refusal> {
+    pub(super) fn into_token(mut self, prepared: &Prepared) -> Result<Secret, Problem> {
         let Prepared { expiry, account: prepared } = prepared;
         let changed = |how: String| {
-            Err(Refusal::new(
+            Err(Problem::new(
                 format!("the Codex login in {} changed since the bottle was built: {how}", self.path),
                 "build the bottle again with `bottlec build`, then start it",
             ))
@@ -224,7 +224,7 @@ impl HostFile {
         }
         let tokens = self.root.get_mut("tokens").and_then(SecretJson::as_map_mut);
         let token = tokens.and_then(|tokens| tokens.get_mut("access_token")?.take_text());
-        token.ok_or_else(|| Refusal::new(Refused::NoAccessToken.message(&self.path), Refused::NoAccessToken.help()))
+        token.ok_or_else(|| Problem::new(Refused::NoAccessToken.message(&self.path), Refused::NoAccessToken.help()))
     }
 }
 

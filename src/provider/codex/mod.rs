@@ -3,13 +3,13 @@
 
 mod dummy;
 mod host_file;
+mod host_secrets;
 mod jwt;
-mod withheld;
 
 use super::LaunchToken;
 use super::hook::{HostLogin, Prepared};
 use crate::provider::facts::HostFacts;
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 use crate::value::credential_file::CredentialFile;
 
 /// The dummy auth file in the agent's home.
@@ -31,19 +31,19 @@ pub(super) static LOGIN: HostLogin = HostLogin {
     prepare: dummy::build,
 };
 
-fn launch_token(host: &HostFacts, prepared: Prepared) -> Result<LaunchToken, Refusal> {
+fn launch_token(host: &HostFacts, prepared: Prepared) -> Result<LaunchToken, Problem> {
     let file = host_file::open(host)?;
     let again = "build the bottle again with `bottlec build`, then start it";
-    let missing = || Refusal::new("the bottle has no Codex auth file for the agent", again);
+    let missing = || Problem::new("the bottle has no Codex auth file for the agent", again);
     let found = prepared(DUMMY).ok_or_else(missing)?;
     let prepared = host_file::Prepared::parse(&found).ok_or_else(missing)?;
     // Of a login that did not change, a build makes this file and no other.
-    let expected = dummy::text(&file).map_err(|error| Refusal::new(error.to_string(), again))?;
+    let expected = dummy::text(&file).map_err(|error| Problem::new(error.to_string(), again))?;
     let warnings = host_file::open_to_others(host).into_iter().chain(file.ends_soon(host.now)).collect();
     let token = file.into_token(&prepared)?;
     if found != expected.as_bytes() {
         let message = format!("the agent's Codex auth file ({DUMMY}) is not the one that a build makes of the host's");
-        return Err(Refusal::new(message, again));
+        return Err(Problem::new(message, again));
     }
     Ok(LaunchToken { token, warnings })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::provider::PLACEHOLDER;
-use crate::text::diagnostic::Refusal;
+use crate::text::diagnostic::Problem;
 use crate::text::render::Data;
 use crate::value::artifact::final_name;
 use crate::value::closed;
@@ -64,7 +64,7 @@ impl PackageName {
     ///
     /// # Errors
     /// What the registry would not take: a URL, a version, a path, more than one word.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
+    pub fn parse(text: &str) -> Result<Self, Problem> {
         let name = match text.strip_prefix('@') {
             Some(scoped) => scoped.split_once('/').filter(|(scope, _)| is_package(scope)).map(|(_, name)| name),
             None => Some(text),
@@ -72,7 +72,7 @@ impl PackageName {
         if text.len() <= 214 && name.is_some_and(is_package) {
             return Ok(PackageName(text.to_owned()));
         }
-        Err(Refusal::new(
+        Err(Problem::new(
             format!("`{}` is not a valid npm package name", text.escape_debug()),
             "write only the name, such as `@example/agent`; the version has a key of its own",
         ))
@@ -89,7 +89,7 @@ impl Version {
     ///
     /// # Errors
     /// Anything but three numbers, with a pre-release behind them or not.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
+    pub fn parse(text: &str) -> Result<Self, Problem> {
         let (numbers, pre) = text.split_once('-').map_or((text, None), |(numbers, pre)| (numbers, Some(pre)));
         let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         let is_exact = numbers.split('.').count() == 3 && numbers.split('.').all(is_number);
@@ -98,7 +98,7 @@ impl Version {
         if text.len() <= 100 && is_exact && pre.is_none_or(is_word) {
             return Ok(Version(text.to_owned()));
         }
-        Err(Refusal::new(
+        Err(Problem::new(
             format!("`{}` is not an exact version", text.escape_debug()),
             "pin one release, such as `1.2.3`; a range or a tag would be another program tomorrow",
         ))
@@ -110,11 +110,11 @@ impl Word {
     ///
     /// # Errors
     /// What a shell would take for more than a word.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
+    pub fn parse(text: &str) -> Result<Self, Problem> {
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(&b)) {
             return Ok(Word(text.to_owned()));
         }
-        Err(Refusal::new(
+        Err(Problem::new(
             format!("`{}` is not a plain word", text.escape_debug()),
             "write each word as a separate item; no shell reads them",
         ))
@@ -126,7 +126,7 @@ impl HomePath {
     ///
     /// # Errors
     /// What could lead out of the home, or would be read differently somewhere.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
+    pub fn parse(text: &str) -> Result<Self, Problem> {
         let is_step = |step: &str| {
             !matches!(step, "" | "." | "..")
                 && step.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
@@ -136,7 +136,7 @@ impl HomePath {
         if text.len() <= 200 && text.split('/').all(is_step) {
             return Ok(HomePath(text.to_owned()));
         }
-        Err(Refusal::new(
+        Err(Problem::new(
             format!("`{}` is not a path below the agent's home", text.escape_debug()),
             "write it relative to the home, with `/`, letters, digits, `.`, `_` and `-`, such as `.agent/settings.json`",
         ))
@@ -155,13 +155,13 @@ impl Label {
     ///
     /// # Errors
     /// Anything but words of lower-case letters and digits, with `-` between them.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
+    pub fn parse(text: &str) -> Result<Self, Problem> {
         let is_word =
             |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if text.len() <= 60 && text.split('-').all(is_word) {
             return Ok(Label(text.into()));
         }
-        Err(Refusal::new(
+        Err(Problem::new(
             format!("`{}` is not a short name", text.escape_debug()),
             "use lower-case letters and digits, with `-` between words, such as `model-api`",
         ))
@@ -188,7 +188,7 @@ impl Text {
     ///
     /// # Errors
     /// An unknown word between braces, and what an environment cannot carry.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
+    pub fn parse(text: &str) -> Result<Self, Problem> {
         let text = filled(text)?;
         carriable(&text)?;
         Ok(Text(text))
@@ -215,11 +215,11 @@ const WORDS: [(&str, &str); 3] =
     [("{{ workspace }}", guest::WORKSPACE), ("{{ egress_ca }}", guest::EGRESS_CA), (PLACEHOLDER_WORD, PLACEHOLDER)];
 
 /// A text with its words filled in.
-pub(super) fn filled(text: &str) -> Result<String, Refusal> {
+pub(super) fn filled(text: &str) -> Result<String, Problem> {
     let filled = WORDS.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value));
     if filled.contains("{{") {
         let known = WORDS.map(|(word, _)| format!("`{word}`")).join(", ");
-        return Err(Refusal::new(
+        return Err(Problem::new(
             format!("unknown placeholder in `{}`", text.escape_debug()),
             format!("known placeholders are {known}"),
         ));

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::form::{HomePath, Label, PackageName, Text, Version, Word, filled};
 use super::{Agent, Service, rules};
 use crate::provider::SERVICES;
-use crate::text::diagnostic::{Code, Diagnostic, Findings, Refusal};
+use crate::text::diagnostic::{Code, Diagnostic, Findings, Problem};
 use crate::text::schema::{self, Vocabulary};
 use crate::text::source::{SourceId, Span};
 use crate::text::yaml::{self, Node, Step, Value};
@@ -83,7 +83,7 @@ fn service_name(service: &Node, findings: &mut Findings) {
 
 /// Every text that has a closed form.
 fn forms(root: &Node, findings: &mut Findings) {
-    let mut each = |place: &str, code: Code, refuse: &dyn Fn(&str) -> Option<Refusal>| {
+    let mut each = |place: &str, code: Code, refuse: &dyn Fn(&str) -> Option<Problem>| {
         values(root, place, code, refuse, findings);
     };
     each("command/*", Code::Definition, &closed(Word::parse));
@@ -98,7 +98,7 @@ fn forms(root: &Node, findings: &mut Findings) {
         each(&format!("{routes}/paths/*"), Code::PathPrefix, &closed(PathPrefix::parse));
         each(&format!("{routes}/essential/*"), Code::PathPrefix, &closed(PathPrefix::parse));
     }
-    let mut word = |key: &str, refuse: &dyn Fn(&str) -> Option<Refusal>| {
+    let mut word = |key: &str, refuse: &dyn Fn(&str) -> Option<Problem>| {
         for node in at(root, &format!("sign_in/*/credential/{key}")) {
             // What may be a token is not shown.
             let code = if text(node).is_some_and(may_hold_token) { Code::TokenRef } else { Code::Auth };
@@ -144,29 +144,29 @@ fn data(node: &Node, place: Span, findings: &mut Findings) {
 }
 
 /// A reader's refusal of all that is not what it reads in the one spelling that it has.
-fn closed<T: Display>(parse: fn(&str) -> Result<T, Refusal>) -> impl Fn(&str) -> Option<Refusal> {
+fn closed<T: Display>(parse: fn(&str) -> Result<T, Problem>) -> impl Fn(&str) -> Option<Problem> {
     move |text| match parse(text) {
         Ok(value) if value.to_string() == text => None,
         Ok(value) => {
             let value = value.to_string();
             let message = format!("`{}` must be written `{value}`", text.escape_debug());
-            Some(Refusal::new(message, format!("write `{value}`")).instead(Some(value)))
+            Some(Problem::new(message, format!("write `{value}`")).instead(Some(value)))
         }
         Err(refusal) => Some(refusal),
     }
 }
 
-fn values(root: &Node, place: &str, code: Code, refuse: impl Fn(&str) -> Option<Refusal>, findings: &mut Findings) {
+fn values(root: &Node, place: &str, code: Code, refuse: impl Fn(&str) -> Option<Problem>, findings: &mut Findings) {
     at(root, place).into_iter().for_each(|node| refused(node, code, &refuse, findings));
 }
 
-fn refused(node: &Node, code: Code, refuse: impl Fn(&str) -> Option<Refusal>, findings: &mut Findings) {
+fn refused(node: &Node, code: Code, refuse: impl Fn(&str) -> Option<Problem>, findings: &mut Findings) {
     if let Some(refusal) = text(node).and_then(refuse) {
         findings.push(refusal.at(code, node.span));
     }
 }
 
-fn keys(root: &Node, place: &str, code: Code, refuse: impl Fn(&str) -> Option<Refusal>, findings: &mut Findings) {
+fn keys(root: &Node, place: &str, code: Code, refuse: impl Fn(&str) -> Option<Problem>, findings: &mut Findings) {
     for (name, span) in at(root, place).into_iter().flat_map(names) {
         if let Some(refusal) = refuse(name) {
             findings.push(refusal.at(code, span));

@@ -11,7 +11,7 @@ use super::proxies::egress_image;
 use crate::link::environment::TRUST;
 use crate::manifest::bottle::Bottle;
 use crate::provider::ImageChoice;
-use crate::provider::plan::{AgentImage, Recipe};
+use crate::provider::plan::{AgentImage, NpmPackage};
 use crate::target::guards::Row;
 use crate::target::{Job, network};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
@@ -75,7 +75,7 @@ struct Image<'i> {
 
 /// `image/Dockerfile`, when the manifest names none.
 pub(super) fn dockerfile(job: &Job) -> Result<Option<String>, RenderError> {
-    let AgentImage::Generated(Recipe { package, version }) = &job.plan.image else { return Ok(None) };
+    let AgentImage::Generated(NpmPackage { package, version }) = &job.plan.image else { return Ok(None) };
     let (package, version) = (package.as_str(), version.as_str());
     let image = Image { package, version, workspace: guest::WORKSPACE, home: job.plan.home };
     render::unchecked(DOCKERFILE, &TEMPLATE, &image).map(Some)

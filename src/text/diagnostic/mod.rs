@@ -105,7 +105,7 @@ fn one_line(text: impl Into<String>) -> String {
 
 /// Why a value was not taken, before it is known where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Problem {
     /// What is wrong, in one sentence without a full stop.
     pub message: String,
     /// How to mend it.
@@ -114,10 +114,10 @@ pub struct Refusal {
     pub instead: Option<String>,
 }
 
-impl Refusal {
+impl Problem {
     /// A refusal of these words.
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Refusal { message: one_line(message), help: one_line(help), instead: None }
+        Problem { message: one_line(message), help: one_line(help), instead: None }
     }
 
     /// The value that was meant beyond doubt.

@@ -4,17 +4,17 @@ use super::dummy::{AUTH_CLAIM, CREDENTIALS, KEPT_TEXTS, readable_time};
 use super::host_file::{self, HostFile};
 use super::jwt;
 use crate::provider::PLACEHOLDER;
+use crate::value::host_secrets::HostSecrets;
 use crate::value::secret::{SecretJson, SecretMap};
-use crate::value::withheld::Withheld;
 
 /// The tokens, keys and particulars of a file.
-pub(super) fn of(file: &HostFile) -> Withheld {
+pub(super) fn of(file: &HostFile) -> HostSecrets {
     let tokens = file.root.get("tokens").and_then(SecretJson::as_map);
     let token = |name: &str| tokens.and_then(|tokens| tokens.get(name)?.as_text());
     let claims: Vec<SecretMap> =
         [token("access_token"), token("id_token")].into_iter().flatten().filter_map(jwt::claims).collect();
     let time = file.root.get("last_refresh").and_then(readable_time);
-    let mut found = Found { kept: vec![PLACEHOLDER], withheld: Withheld::default() };
+    let mut found = Found { kept: vec![PLACEHOLDER], host_secrets: HostSecrets::default() };
     found.kept.extend(host_file::account(&file.root));
     found.kept.extend(time.as_deref());
     for claim in claims.iter().filter_map(|claims| claims.get(AUTH_CLAIM)?.as_map()) {
@@ -43,25 +43,25 @@ pub(super) fn of(file: &HostFile) -> Withheld {
     for (_, value) in claims.iter().flat_map(SecretMap::iter) {
         texts(value, &mut |text| found.particular(text));
     }
-    found.withheld
+    found.host_secrets
 }
 
 struct Found<'f> {
     /// What the dummy may say.
     kept: Vec<&'f str>,
-    withheld: Withheld,
+    host_secrets: HostSecrets,
 }
 
 impl Found<'_> {
     fn credential(&mut self, text: &str) {
         if text != PLACEHOLDER {
-            self.withheld.credential(text);
+            self.host_secrets.credential(text);
         }
     }
 
     fn particular(&mut self, text: &str) {
         if !self.kept.iter().any(|kept| kept.contains(text)) {
-            self.withheld.particular(text);
+            self.host_secrets.particular(text);
         }
     }
 }

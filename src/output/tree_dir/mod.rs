@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 const SHARED: u32 = 0o077;
 
 /// A bottle's folder.
-pub(super) struct Place {
+pub(super) struct TreeDir {
     /// For messages.
     path: PathBuf,
     root: File,
@@ -110,11 +110,11 @@ impl Open {
     }
 }
 
-impl Place {
+impl TreeDir {
     /// Opens the folder of a bottle that is to be built; nothing if it is not there.
     pub(super) fn open(path: &Path) -> Result<Option<Self>> {
         match open_folder(CWD, path, OFlags::NOFOLLOW) {
-            Ok(root) => Ok(Some(Place { path: path.to_owned(), root, folders: BTreeMap::new() })),
+            Ok(root) => Ok(Some(TreeDir { path: path.to_owned(), root, folders: BTreeMap::new() })),
             Err(Errno::NOENT) => Ok(None),
             Err(error) if is_no_folder(error) => {
                 let out = path.parent().filter(|out| !out.as_os_str().is_empty() && !out.is_dir());
@@ -126,20 +126,20 @@ impl Place {
 
     /// The same, made if it is not there, and the folder above it.
     pub(super) fn make(path: &Path) -> Result<Self> {
-        if let Some(place) = Place::open(path)? {
+        if let Some(place) = TreeDir::open(path)? {
             return Ok(place);
         }
         let out = path.parent().unwrap_or(Path::new(""));
         std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
         make_folder(CWD, path, false).with_context(|| format!("cannot make the folder {}", path.display()))?;
-        Place::open(path)?.with_context(|| format!("{} was removed during the build", path.display()))
+        TreeDir::open(path)?.with_context(|| format!("{} was removed during the build", path.display()))
     }
 
     /// Opens the folder that a user names, who may name it by a link.
     pub(super) fn named(path: &Path) -> Result<Self> {
         let root =
             open_folder(CWD, path, OFlags::empty()).with_context(|| format!("cannot open {}", path.display()))?;
-        Ok(Place { path: path.to_owned(), root, folders: BTreeMap::new() })
+        Ok(TreeDir { path: path.to_owned(), root, folders: BTreeMap::new() })
     }
 
     /// A path below, for messages.

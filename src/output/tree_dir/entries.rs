@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use rustix::fs::{AtFlags, Dir, FileType, statat};
 
-use super::{Place, Way};
+use super::{TreeDir, Way};
 use crate::model::rebuild::{Closed, Standing};
 
-impl Place {
+impl TreeDir {
     /// The entries of the folder that it may not hold, sorted. What lies below one of them is not looked at, nor
     /// whether a file that a build writes is one.
     pub(in crate::output) fn foreign(&mut self, closed: &Closed) -> Result<Vec<String>> {

@@ -1,4 +1,4 @@
-//! `Withheld`: what was read of the host's credentials and must be in no file. Every compiled tree is
+//! `HostSecrets`: what was read of the host's credentials and must be in no file. Every compiled tree is
 //! searched for it before anything is written or printed; a find is a defect of whoever made the file.
 
 use base64::Engine;
@@ -12,7 +12,7 @@ use crate::value::secret::Secret;
 
 /// Values that must be in no file, each in every form that it is looked for in.
 #[derive(Default)]
-pub struct Withheld(Vec<Form>);
+pub struct HostSecrets(Vec<Form>);
 
 struct Form {
     encoding: &'static str,
@@ -25,7 +25,7 @@ struct Form {
 /// ours, since a group may be called `workspace`; tokens and keys are longer.
 const SHORTEST: usize = 16;
 
-impl Withheld {
+impl HostSecrets {
     /// A value that signs somebody in. No file may hold it, wherever it comes from.
     pub fn credential(&mut self, value: &str) {
         self.add(value, false);
