@@ -363,9 +363,9 @@ fn a_file_that_other_users_can_read_is_a_warning_beside_what_else_is_wrong() {
             let HostCredentials::File { mode: of_file, .. } = &mut host.credentials else { panic!("no login file") };
             *of_file = Some(mode);
             let compiled = compile_with(MANIFEST, &host, &BOTH);
-            assert_eq!(compiled.codes, ["BTL306 4:29"].into_iter().chain(more).collect::<Vec<_>>(), "{mode:o}");
+            assert_eq!(compiled.codes, more.into_iter().chain(["BTL306 4:29"]).collect::<Vec<_>>(), "{mode:o}");
             assert_eq!(compiled.tree.is_none(), more.is_some(), "{mode:o}");
-            let said = &compiled.messages[0];
+            let said = compiled.messages.last().unwrap();
             let path = "/home/somebody/.codex/auth.json";
             let words = format!("other users can {can} the Codex auth file {path}: its mode is {mode:04o}");
             assert!(said.starts_with(&words) && said.contains(&format!("`chmod 600 {path}`")), "{said}");

@@ -79,7 +79,7 @@ fn a_definition_that_was_edited_in_a_tree_is_not_believed() {
         ("/image/version", "9.9.9".into(), "not what a build of this release writes"),
         ("/command/0", "sh".into(), "not what a build of this release writes"),
         ("/environment/HELPER_TELEMETRY", "on".into(), "not what a build of this release writes"),
-        ("/image/npm", "a; reboot".into(), "is not the name of an npm package"),
+        ("/image/npm", "a; reboot".into(), "is not a valid npm package name"),
         ("/sign_in/auth_token/credential/scheme", "Digest".into(), "does not compile"),
         ("/service", "nobody".into(), "`nobody` is not one of"),
     ];

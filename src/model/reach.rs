@@ -240,37 +240,6 @@ impl Reach {
             home: self.home.clone(),
         }
     }
-
-    /// Whether everything that this reach allows or holds is allowed or held by the other as well, and
-    /// nothing that watches over it is less.
-    pub fn is_within(&self, other: &Reach) -> bool {
-        let covered = |route: &Route| {
-            other.route(&route.host).is_some_and(|wider| {
-                let credential = |route: &Route| {
-                    route.credential.as_ref().map(|held| (held.injection.clone(), held.token_ref.clone()))
-                };
-                wider.path_allowlist.admits_all_of(&route.path_allowlist)
-                    && (route.credential.is_none() || credential(route) == credential(wider))
-                    && (!route.keeps_authorization || wider.keeps_authorization)
-                    && (route.tls == wider.tls || wider.tls == Some(Tls::PassedThrough))
-            })
-        };
-        let stands = |guard: &Guard| {
-            let same = self.guards.iter().find(|own| own.invariant == guard.invariant);
-            !guard.satisfied || same.is_none_or(|own| own.satisfied)
-        };
-        let other_forwarded: BTreeSet<_> = other.forwarded().collect();
-        let is_same = |name: &String, part: &Part| {
-            let old = other.parts.get(name);
-            old.is_none_or(|old| old.image == part.image && old.settings == part.settings)
-        };
-        self.reachable().all(covered)
-            && self.exceptions.iter().all(|range| covers(&other.exceptions, range))
-            && self.host_tokens.is_subset(&other.host_tokens)
-            && self.forwarded().all(|variable| other_forwarded.contains(&variable))
-            && self.parts.iter().all(|(name, part)| is_same(name, part))
-            && other.guards.iter().all(stands)
-    }
 }
 
 /// Whether the ranges together hold all of this one.
