@@ -88,10 +88,10 @@ fn bottles_come_and_go() {
         fates,
         [
             ("broken.bottle.yaml", "added", Some("high")),
-            ("gone.bottle.yaml", "removed", Some("low")),
+            ("gone.bottle.yaml", "removed", Some("high")),
             ("new.bottle.yaml", "added", Some("critical")),
             ("other.bottle.yaml", "added", Some("high")),
-            ("renamed.bottle.yaml", "removed", Some("low")),
+            ("renamed.bottle.yaml", "removed", Some("high")),
         ]
     );
     assert!(screen(&run).contains("broken.bottle.yaml did not compile at HEAD"), "{}", screen(&run));

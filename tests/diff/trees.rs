@@ -270,7 +270,7 @@ fn words(name: &str) -> PathBuf {
 fn a_file_that_cannot_be_read_is_told_and_hides_no_other() {
     let conflict = "<<<<<<< ours\nroutes:\n=======\n>>>>>>> theirs\n";
     for (file, from, to, says) in [
-        ("egress/routes.yaml", "routes:\n", conflict, "`egress/routes.yaml` has git conflict markers"),
+        ("egress/routes.yaml", "routes:\n", conflict, "`egress/routes.yaml` contains git conflict markers"),
         (PIPELOCK, "enforce:", "new_key: 1\nenforce:", "unknown field `new_key`"),
         (COMPOSE, "    cap_drop:", "    privileged: true\n    cap_drop:", "unknown field `privileged`"),
         (COMPOSE, "    cap_drop:", "    devices: [/dev/kvm]\n    cap_drop:", "unknown field `devices`"),
