@@ -137,6 +137,8 @@ fn json_has_its_documented_shape() {
     let folder = folder(&[("wrong.yaml", WRONG)]);
     let run = bottlec(folder.path(), &["check", "wrong.yaml", "--format", "json"]);
     let said: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let known =
+        bottlec::provider::names(|_| true).iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     assert_eq!(
         said,
         json!({
@@ -145,7 +147,7 @@ fn json_has_its_documented_shape() {
                 {
                     "code": "BTL104",
                     "severity": "error",
-                    "message": "`cluade` is not one of `claude`, `codex`",
+                    "message": format!("`cluade` is not one of {known}"),
                     "help": "did you mean `claude`?",
                     "file": "wrong.yaml",
                     "start": { "line": 3, "column": 13 },

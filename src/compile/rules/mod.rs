@@ -98,5 +98,6 @@ fn other_owner(bottle: &Bottle, name: &str) -> Option<&'static BuiltIn> {
     if is_of(bottle.provider.agent()) {
         return None;
     }
-    provider::ALL.iter().find(|other| is_of(other.get()))
+    // Most need not be read for that.
+    provider::ALL.iter().find(|other| other.text().contains(name) && is_of(other.get()))
 }

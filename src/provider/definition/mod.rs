@@ -23,8 +23,8 @@ use crate::value::host::{self, Host};
 use crate::value::path_prefix::{self, PathPrefix};
 use crate::value::variable::VariableName;
 pub use form::{Content, HomePath, Label, PackageName, Text, Version, Word};
-pub(super) use read::read_node;
 pub use read::{Read, read};
+pub(super) use read::{read_built_in, read_node};
 
 /// A model service: an API that clients speak to.
 #[derive(Debug, Deserialize, JsonSchema)]

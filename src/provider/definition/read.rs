@@ -230,7 +230,14 @@ pub(in crate::provider) fn read_node<T: Read>(mut root: Node, is_own: bool, find
     }
 }
 
-/// Reads one of bottlec's own definitions.
+/// Reads one of bottlec's own definitions, in which the tests have found nothing wrong.
+pub(in crate::provider) fn read_built_in<T: Read>(text: &str) -> T {
+    let root =
+        yaml::read(text, SourceId(0), 0, &mut Findings::default()).expect("a definition that the tests have read");
+    T::deserialize(&root).expect("a definition that the tests have read")
+}
+
+/// Reads one of bottlec's own definitions, and looks for all that may be wrong with it.
 ///
 /// # Errors
 /// What is wrong with it.
