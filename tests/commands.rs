@@ -24,6 +24,9 @@ fn init_writes_a_manifest_that_passes_the_strict_check_and_never_overwrites() {
         assert!(screen(&again).contains("already exists"), "{}", screen(&again));
         assert_eq!(fs::read_to_string(folder.path().join("bottle.yaml")).unwrap(), text);
         assert_eq!(stdout(&bottlec(folder.path(), &["init", "--template", template, "-"])), text);
+        // Editors find the schema that the first line names.
+        let schema = fs::read_to_string(folder.path().join("bottle.schema.json")).unwrap();
+        assert_eq!(schema, include_str!("../schema/bottle.schema.json"));
     }
     let folder = folder(&[]);
     let unknown = bottlec(folder.path(), &["init", "--template", "gemini"]);
@@ -32,6 +35,27 @@ fn init_writes_a_manifest_that_passes_the_strict_check_and_never_overwrites() {
     assert!(screen(&unknown).contains(&known), "{}", screen(&unknown));
     std::os::unix::fs::symlink("nowhere", folder.path().join("link.yaml")).unwrap();
     assert_eq!(bottlec(folder.path(), &["init", "link.yaml"]).status.code(), Some(2), "a link is there already");
+}
+
+#[test]
+fn init_names_the_bottle_after_its_file_or_its_folder() {
+    let folder = folder(&[("My_Project 2/kept", ""), ("77/kept", ""), ("deep/bottle.schema.json", "{}")]);
+    for (path, name, is_found) in [
+        ("review.bottle.yaml", "review", true),
+        ("Code Review.yaml", "code-review", false),
+        ("My_Project 2/bottle.yaml", "my-project-2", true),
+        ("My_Project 2/manifest.yaml", "my-project-2", true),
+        ("77/bottle.yaml", "agent", true),
+        ("deep/a.bottle.yaml", "a", true),
+    ] {
+        let run = bottlec(folder.path(), &["init", path]);
+        assert_eq!(run.status.code(), Some(0), "{}", screen(&run));
+        let text = fs::read_to_string(folder.path().join(path)).unwrap();
+        assert!(text.contains(&format!("\nname: {name}\n")), "{path}: {text}");
+        assert_eq!(screen(&run).contains("do not look for this name"), !is_found, "{path}: {}", screen(&run));
+    }
+    // A file of that name is somebody's.
+    assert_eq!(fs::read_to_string(folder.path().join("deep/bottle.schema.json")).unwrap(), "{}");
 }
 
 #[test]

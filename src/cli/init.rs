@@ -1,15 +1,20 @@
-//! `bottlec init`: a starter manifest.
+//! `bottlec init`: a starter manifest, and the schema beside it.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::builder::PossibleValuesParser;
 
-use super::{Screen, Status};
+use super::{Screen, Status, batch};
+use crate::manifest::schema;
+use crate::manifest::which::{self, Kind};
 use crate::provider;
+use crate::value::name::BottleName;
 
-/// Write a commented starter manifest; never overwrites a file
+/// Write a commented starter manifest, and the schema with which editors check it; never overwrites a file
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Init {
@@ -25,11 +30,15 @@ const EXAMPLES: &str = "\
 Examples:
   bottlec init
   bottlec init bottles/review.bottle.yaml
-  bottlec init -";
+  bottlec init -
+
+The bottle is named after the file, or after its folder if that is bottle.yaml or manifest.yaml.";
+
+/// Where the schema lies beside the manifest, whose first line says so to editors.
+const SCHEMA: &str = "bottle.schema.json";
 
 const START: &str = "\
 # yaml-language-server: $schema=bottle.schema.json
-# (For editors: `bottlec schema > bottle.schema.json` writes the schema next to this file.)
 #
 # A bottle: which agent runs in it, what it can reach, and with which credentials.
 # `bottlec check` validates it, `bottlec build THIS_FILE -o out/` compiles it.
@@ -54,21 +63,52 @@ egress:
 impl Init {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
         let Some(provider) = provider::find(Some(&self.template)) else { bail!("unknown provider {}", self.template) };
-        let text = format!("{START}{}{END}", provider.get().first_settings);
+        let name = name(&self.path);
+        let text = format!("{START}name: {}\n\n{}{END}", name.as_str(), provider.get().first_settings);
         if self.path.as_os_str() == "-" {
             std::io::stdout().write_all(text.as_bytes()).context("cannot write to stdout")?;
             return Ok(Status::Clean);
         }
         let shown = self.path.display();
-        let mut file = match std::fs::OpenOptions::new().write(true).create_new(true).open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                bail!("{shown} already exists; choose another path")
-            }
-            Err(error) => return Err(error).with_context(|| format!("cannot write {shown}")),
-        };
-        file.write_all(text.as_bytes()).with_context(|| format!("cannot write {shown}"))?;
-        screen.note(format_args!("wrote {shown}; next: bottlec check {shown}"));
+        if !write_new(&self.path, &text)? {
+            bail!("{shown} already exists; choose another path");
+        }
+        let beside = self.path.with_file_name(SCHEMA);
+        let more = if write_new(&beside, schema::TEXT)? { format!(" and {}", beside.display()) } else { String::new() };
+        screen.note(format_args!("wrote {shown}{more}; next: bottlec check {shown}"));
+        if which::kind(&self.path, || Ok(Some(text.into_bytes())))? != Kind::Bottle {
+            screen.note(format_args!(
+                "bottlec: checks of a folder, hooks and reviews do not look for this name; call it {}",
+                batch::renamed(&self.path).display()
+            ));
+        }
         Ok(Status::Clean)
     }
+}
+
+/// Writes a file that is not there. Returns whether it was not.
+fn write_new(path: &Path, text: &str) -> Result<bool> {
+    let context = || format!("cannot write {}", path.display());
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => file.write_all(text.as_bytes()).with_context(context).map(|()| true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error).with_context(context),
+    }
+}
+
+/// The file's name, unless every bottle could have it, or the folder's.
+fn name(path: &Path) -> BottleName {
+    let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
+    let stem = stem.strip_suffix(".bottle").unwrap_or(stem);
+    let is_own = !["-", "bottle", "manifest"].contains(&stem);
+    let folder = || std::path::absolute(path).ok()?.parent()?.file_name()?.to_str().map(named);
+    let name = if is_own { Some(named(stem)) } else { folder() };
+    name.flatten().unwrap_or_else(|| BottleName::parse("agent").expect("a name of letters"))
+}
+
+/// The nearest name of a bottle.
+fn named(text: &str) -> Option<BottleName> {
+    let plain = text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    let plain: String = plain.skip_while(|c| !c.is_ascii_lowercase()).take(40).collect();
+    BottleName::parse(plain.trim_end_matches('-')).ok()
 }
