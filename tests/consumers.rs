@@ -159,8 +159,10 @@ fn judged_by_the_schema() -> Vec<(PathBuf, bool)> {
     for path in glob("tests/diagnostics").into_iter().filter(|path| path.extension().is_some_and(|end| end == "yaml")) {
         let said = fs::read_to_string(path.with_extension("txt")).unwrap();
         let is_about_yaml = path.file_name().unwrap().to_string_lossy().starts_with("yaml-") || said.contains("[BTL00");
+        // What is wrong with an agent's definition is for its own schema.
+        let is_about_definition = said.contains("--> agents/");
         // Of what bottlec refuses by a rule of its own a schema may know less, never more.
-        if !is_about_yaml && said.contains("[BTL10") {
+        if !is_about_yaml && !is_about_definition && said.contains("[BTL10") {
             judged.push((path, false));
         } else if !said.contains("error[") {
             judged.push((path, true));
@@ -269,7 +271,7 @@ fn hooks_judge(pre_commit: &Path, kind: &str, programs: &Path, variables: &[(&st
     fs::write(repo("user").join("team.bottle.yaml"), "name: team\nnetwork: { subnet: 10.1.1.0/24 }\n").unwrap();
     git(&repo("user"), &["add", "-A"]);
     let (success, said) = hooks();
-    assert!(!success && said.contains("Passed") && said.contains("10.1.1.0/24"), "{said}");
+    assert!(!success && said.contains("Passed") && said.contains("10.1.1."), "{said}");
     // By any name that the rule finds, in the file that changed or beside it.
     for name in ["team.bottle.yaml", "manifest.yaml", "docs/dev.md"] {
         let path = repo("user").join(name);
