@@ -84,11 +84,11 @@ pub struct Variable {
 pub struct WrittenAuth {
     /// What it is.
     pub value: Auth,
-    /// Where its scheme, header or query parameter stands.
+    /// Where its scheme, header or query parameter is.
     pub span: Span,
-    /// Where its user or prefix stands, if it has one.
+    /// Where its user or prefix is, if it has one.
     pub detail_span: Option<Span>,
-    /// Where its token ref stands.
+    /// Where its token ref is.
     pub token_span: Span,
 }
 

@@ -86,7 +86,7 @@ fn bottle_name(written: Option<&Spanned<String>>, sources: &Sources, findings: &
     })
 }
 
-/// The agent that a manifest chooses. Nothing if it is not known, which has been reported.
+/// The agent that a manifest chooses. `None` if it is not known, which has been reported.
 fn chosen(written: &AgentProvider, findings: &mut Findings) -> Option<Provider> {
     let name = written.template.as_ref().map(|template| template.value.as_str());
     if let Some(template) = written.template.as_ref().filter(|template| provider::is_path(&template.value)) {

@@ -24,7 +24,7 @@ pub struct Change {
     pub code: Code,
     /// What it means, in one sentence without a full stop.
     pub message: String,
-    /// Where it stands.
+    /// Where it is.
     pub entry: Option<Entry>,
     /// Whether that is in the old tree: nothing of it is in the new one.
     pub is_gone: bool,

@@ -1,4 +1,4 @@
-//! Where something of the model stands in the files of a tree.
+//! Where something of the model is in the files of a tree.
 
 use ipnet::IpNet;
 

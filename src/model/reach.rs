@@ -31,9 +31,9 @@ pub struct Reach {
     pub subnet: String,
     /// Where the agent finds egress; with several backends, the first one's.
     pub egress: Option<Ipv4Addr>,
-    /// Where the variables stand that get their values at launch.
+    /// Where the variables are that get their values at launch.
     pub bound_at: Option<At>,
-    /// Where the network of agent and egress stands.
+    /// Where the network of agent and egress is.
     pub network_at: Option<At>,
     /// The hosts, in the order of the wire file.
     pub routes: Vec<Route>,

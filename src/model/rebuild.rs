@@ -20,7 +20,7 @@ use crate::value::secret::Secret;
 
 /// What a tree must be, and how it is otherwise.
 pub struct Rebuilt {
-    /// What this release writes from the same manifest. Nothing if the index does not tell.
+    /// What this release writes from the same manifest. `None` if the index does not tell.
     pub tree: Option<Tree>,
     /// What is wrong with a file, by path: words to be put after the path.
     pub deviations: BTreeMap<String, String>,

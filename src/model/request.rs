@@ -65,7 +65,7 @@ impl Request {
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Verdict<'r> {
-    /// It goes on to pipelock.
+    /// It is passed on to pipelock.
     Allowed {
         /// The route that admits it.
         route: &'r Route,
@@ -76,7 +76,7 @@ pub enum Verdict<'r> {
     Refused(Rule),
 }
 
-/// The `Authorization` of a request that goes on.
+/// The `Authorization` of a request that is passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorization {
     /// The credential in this slot, in place of the agent's own.
@@ -199,7 +199,7 @@ fn readings(text: &str) -> Result<BTreeSet<String>, Rule> {
     Err(Rule::Path)
 }
 
-/// The text with each `%uXXXX` decoded, as some servers do; half a character is none.
+/// The text with each `%uXXXX` decoded, as some servers do; half a character is dropped.
 fn with_wide_decoded(text: &str) -> String {
     let mut pieces = text.split("%u");
     let mut decoded = pieces.next().unwrap_or_default().to_owned();

@@ -187,7 +187,7 @@ pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> 
     Ok(differences)
 }
 
-/// What stands in the place of a file that is to be written.
+/// What is in the place of a file that is to be written.
 enum State {
     Missing,
     Current,

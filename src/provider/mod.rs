@@ -136,7 +136,7 @@ impl From<&'static BuiltIn> for Provider {
 }
 
 impl Provider {
-    /// A user's own definition, of this name, as a tree. Nothing if something is wrong with its text, whose findings
+    /// A user's own definition, of this name, as a tree. `None` if something is wrong with its text, whose findings
     /// alone are given.
     pub fn own(name: String, root: Node, findings: &mut Findings) -> Option<Self> {
         let written = root.to_json();
@@ -170,7 +170,7 @@ impl Provider {
         }
     }
 
-    /// The variables that a user's own definition always sets, with their texts and where these stand.
+    /// The variables that a user's own definition always sets, with their texts and where these are.
     pub fn own_environment(&self) -> impl Iterator<Item = (&VariableName, &str, Span)> {
         let environment = self.agent().environment.iter();
         environment.filter_map(|(name, text)| Some((&name.value, text.value.as_str(), self.place(text.span)?)))

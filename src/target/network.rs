@@ -59,7 +59,7 @@ pub(super) fn agent(subnet: Subnet) -> Ipv4Addr {
     subnet.address(3)
 }
 
-/// What stands in the files for the addresses of egress, so that those of two bottles can be compared.
+/// What is in the files for the addresses of egress, so that those of two bottles can be compared.
 pub(super) const EGRESS: &str = "<egress>";
 
 /// The same name for the address of egress in the text of a variable that bottlec sets, if a build writes that text

@@ -97,7 +97,7 @@ fn parse(comment: Comment) -> Result<Acceptance, String> {
 }
 
 impl Acceptance {
-    /// Whether it is for a change that stands there; nothing if no line asks for the change.
+    /// Whether it is for a change that stands there; `None` if no line asks for the change.
     pub fn is_for(&self, code: Code, place: Option<(SourceId, usize)>) -> bool {
         self.code == code
             && match place {

@@ -119,7 +119,7 @@ fn flowing_text(schema: &mut Schema) {
     }
 }
 
-/// How the errors of a schema are told.
+/// How the errors of a schema are reported.
 pub struct Vocabulary {
     /// The schema, for the keys at a place.
     pub schema: LazyLock<Json>,
@@ -281,7 +281,7 @@ pub fn wrong_type(node: &Node, place: Span, expected: &str) -> Diagnostic {
     }
 }
 
-/// A text that is none of a few words.
+/// A text that is not one of a few words.
 pub fn unknown_value(given: &str, place: Span, options: &[&str]) -> Diagnostic {
     let listed = listed(options.iter().copied());
     let diagnostic = Diagnostic::new(Code::UnknownValue, format!("`{}` is not one of {listed}", given.escape_debug()))

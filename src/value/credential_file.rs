@@ -9,6 +9,6 @@ pub struct CredentialFile {
     pub name: &'static str,
     /// The file under the user's home when the variable is unset.
     pub in_home: &'static str,
-    /// Where the token stands in it (a JSON pointer, RFC 6901).
+    /// Where the token is in it (a JSON pointer, RFC 6901).
     pub token_pointer: &'static str,
 }

@@ -21,9 +21,9 @@ pub struct Isolation {
     pub guards: Vec<Guard>,
     /// Where an agent that the files run finds egress.
     pub egress: Option<Ipv4Addr>,
-    /// Where the variables stand that get their values at launch: the file, and the JSON pointer of what holds them.
+    /// Where the variables are that get their values at launch: the file, and the JSON pointer of what holds them.
     pub bound_at: Option<At>,
-    /// Where the network of agent and egress stands.
+    /// Where the network of agent and egress is.
     pub network_at: Option<At>,
 }
 

@@ -52,7 +52,7 @@ impl SecretText {
 }
 
 impl SecretMap {
-    /// Reads an object; nothing if the bytes are something else.
+    /// Reads an object; `None` if the bytes are something else.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         match serde_json::from_slice(bytes) {
             Ok(SecretJson::Map(map)) => Some(map),

@@ -60,7 +60,7 @@ pub struct Binding(String);
 
 impl Binding {
     /// The fingerprint of slots with the names of their tokens and their hosts; the order of neither matters.
-    /// Nothing if there is no slot.
+    /// `None` if there is no slot.
     pub fn of<'s>(slots: impl IntoIterator<Item = (Slot, &'s TokenRef, Vec<&'s str>)>) -> Option<Binding> {
         let mut lines: Vec<(Slot, String)> = slots
             .into_iter()

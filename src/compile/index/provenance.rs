@@ -52,7 +52,7 @@ impl Provenance {
     }
 
     /// The place of the manifest that decides it, or that makes the provider decide it:
-    /// `file:line:column`. Nothing where the manifest has no say.
+    /// `file:line:column`. `None` where the manifest has no say.
     pub fn place(&self) -> Option<&str> {
         match self {
             Provenance::Manifest(place) => Some(place),

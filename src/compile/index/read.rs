@@ -114,7 +114,7 @@ impl Index {
     }
 
     /// Who decided what stands at a JSON pointer (RFC 6901) of a file of the tree; the variables of an
-    /// env file are `/NAME`. Nothing for a file that says nothing of the sort.
+    /// env file are `/NAME`. `None` for a file that says nothing of the sort.
     pub fn provenance(&self, file: &str, pointer: &str) -> Option<&Provenance> {
         self.provenance.by(file, pointer)
     }
@@ -147,7 +147,7 @@ impl Index {
         })
     }
 
-    /// What binds the slots to their tokens and hosts. Nothing if no route is signed.
+    /// What binds the slots to their tokens and hosts. `None` if no route is signed.
     pub fn binding(&self) -> Option<Binding> {
         Binding::of(self.tokens().map(|token| (token.slot, token.token_ref, token.hosts)))
     }

@@ -181,7 +181,7 @@ impl Slots {
 }
 
 impl Egress {
-    /// What binds the slots to their tokens and hosts. Nothing if no route is signed.
+    /// What binds the slots to their tokens and hosts. `None` if no route is signed.
     pub fn binding(&self) -> Option<Binding> {
         let hosts = |slot: Slot| {
             let signed = self.routes.iter().filter(move |route| route.auth.as_ref().is_some_and(|auth| auth.1 == slot));

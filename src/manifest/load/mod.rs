@@ -45,7 +45,7 @@ pub fn load(path: &Path) -> Result<Loaded> {
 }
 
 /// Reads the manifest that a path of the work tree names, and its parents, as of a git revision.
-/// Nothing if the revision has no such file. Of the disk nothing is read.
+/// `None` if the revision has no such file. Of the disk nothing is read.
 ///
 /// # Errors
 /// The path lies outside the repository, or it leads over a link or into a submodule there.
@@ -137,7 +137,7 @@ impl Loader<'_> {
         (id, bad_byte.is_none())
     }
 
-    /// The bottle laid over its parents. Nothing if one of them cannot be used: to judge the child
+    /// The bottle laid over its parents. `None` if one of them cannot be used: to judge the child
     /// without its parent would report what is not wrong.
     fn with_parents(&mut self, child: Bottle) -> Result<Option<Manifest>> {
         let Bottle { mut id, mut path, manifest } = child;

@@ -18,7 +18,7 @@ use crate::value::slot::Slot;
 pub struct Why {
     /// The agent's network, egress and pipelock, in this order.
     pub hops: Vec<Hop>,
-    /// What would let a refused request pass. Nothing if it passes, or if no manifest can allow it.
+    /// What would let a refused request pass. `None` if it passes, or if no manifest can allow it.
     pub edit: Option<Edit>,
 }
 
@@ -28,7 +28,7 @@ pub struct Hop {
     pub name: &'static str,
     /// What it decides.
     pub outcome: Outcome,
-    /// Whether it reads the request in plain text; nothing where it never gets that far.
+    /// Whether it reads the request in plain text; `None` where it never gets that far.
     pub sees_plaintext: Option<bool>,
     /// What it does, a sentence each, with who decided it.
     pub steps: Vec<Step>,
@@ -37,7 +37,7 @@ pub struct Hop {
 /// What a hop decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The request goes on.
+    /// The request is passed on.
     Passes,
     /// It ends here; the name of the rule, as the answer of egress has it.
     Refused(&'static str),
@@ -55,7 +55,7 @@ pub struct Step {
 
 /// A change of the manifest.
 pub struct Edit {
-    /// The file, from the manifest's folder; nothing if any manifest of the chain would do.
+    /// The file, from the manifest's folder; `None` if any manifest of the chain would do.
     pub file: Option<String>,
     /// The route as it must be.
     pub yaml: String,

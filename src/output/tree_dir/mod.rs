@@ -37,7 +37,7 @@ pub(super) struct TreeDir {
     folders: BTreeMap<PathBuf, File>,
 }
 
-/// What stands at a path.
+/// What is at a path.
 pub(super) enum Found {
     Missing,
     File(Open),
@@ -82,7 +82,7 @@ impl Open {
         self.metadata.permissions().mode() & 0o7777
     }
 
-    /// The content; nothing if it is larger than any file of a build.
+    /// The content; `None` if it is larger than any file of a build.
     pub(super) fn bytes(self) -> Result<Option<Vec<u8>>> {
         let Open { path, file, metadata } = self;
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(MAX_BYTES)).unwrap_or(0) + 1);
@@ -111,7 +111,7 @@ impl Open {
 }
 
 impl TreeDir {
-    /// Opens the folder of a bottle that is to be built; nothing if it is not there.
+    /// Opens the folder of a bottle that is to be built; `None` if it is not there.
     pub(super) fn open(path: &Path) -> Result<Option<Self>> {
         match open_folder(CWD, path, OFlags::NOFOLLOW) {
             Ok(root) => Ok(Some(TreeDir { path: path.to_owned(), root, folders: BTreeMap::new() })),
@@ -172,7 +172,7 @@ impl TreeDir {
         matches!(self.root.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
-    /// What stands at a path.
+    /// What is at a path.
     pub(super) fn find(&mut self, path: &str) -> Result<Found> {
         let shown = self.shown(path);
         let (folder, name) = split(path);
@@ -300,7 +300,7 @@ impl TreeDir {
         Ok(())
     }
 
-    /// What stands beside a file under the name that it has while it is written.
+    /// What is beside a file under the name that it has while it is written.
     pub(super) fn beside(&mut self, path: &str) -> Result<Option<PathBuf>> {
         let shown = self.shown(path);
         let (folder, name) = split(path);

@@ -174,7 +174,7 @@ fn keys(root: &Node, place: &str, code: Code, refuse: impl Fn(&str) -> Option<Pr
     }
 }
 
-/// What stands at a place, by steps with `/` between them: a key, or `*` for every value and item.
+/// What is at a place, by steps with `/` between them: a key, or `*` for every value and item.
 pub(super) fn at<'n, 's>(root: &'n Node<'s>, place: &str) -> Vec<&'n Node<'s>> {
     place.split('/').fold(vec![root], |nodes, step| nodes.into_iter().flat_map(|node| below(node, step)).collect())
 }
@@ -206,7 +206,7 @@ pub(super) fn text<'n>(node: &'n Node) -> Option<&'n str> {
     }
 }
 
-/// A tree into a definition. Nothing if anything is wrong with its text, whose findings alone are given.
+/// A tree into a definition. `None` if anything is wrong with its text, whose findings alone are given.
 pub(in crate::provider) fn read_node<T: Read>(mut root: Node, is_own: bool, findings: &mut Findings) -> Option<T> {
     if root.value == Value::Null {
         findings.push(

@@ -60,7 +60,7 @@ fn routes<'n, 's>(root: &'n Node<'s>) -> Vec<&'n Node<'s>> {
     [at(root, "routes/*"), at(root, "sign_in/*/routes/*")].concat()
 }
 
-/// The hosts of the service by their names. Nothing if it is not known.
+/// The hosts of the service by their names. `None` if it is not known.
 fn hosts(root: &Node) -> Option<BTreeMap<String, String>> {
     let service = *at(root, "service").first()?;
     if let Some(name) = text(service) {

@@ -62,7 +62,7 @@ impl Target for ComposeProject {
 struct Choices {
     addresses: Addresses,
     proxies: proxies::Choices,
-    /// Nothing where the agent is no container.
+    /// `None` where the agent is no container.
     agent: Option<agent::Choices>,
 }
 

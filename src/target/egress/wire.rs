@@ -133,7 +133,7 @@ impl WireRoute {
         }
     }
 
-    /// How egress signs, and the slot. Nothing if it does not.
+    /// How egress signs, and the slot. `None` if it does not.
     ///
     /// # Errors
     /// Half a credential, and a form that no build writes.

@@ -65,7 +65,7 @@ pub(crate) struct Rule {
     pub(crate) page: &'static str,
     /// How grave a change of this kind is; `None` for rules that are not about changes.
     pub(crate) grade: Option<Grade>,
-    /// Which of several errors at one place is told: the lowest.
+    /// Which of several errors at one place is reported: the lowest.
     pub(crate) rank: u8,
     /// Whether the text that a finding points at may be a secret.
     pub(crate) may_point_at_secret: bool,
@@ -116,7 +116,7 @@ codes! {
     YamlSyntax = "BTL001" Error,
     /// A feature of YAML that manifests do without.
     YamlFeature = "BTL002" Error,
-    /// A key stands twice in one mapping.
+    /// A duplicate key in a mapping.
     DuplicateKey = "BTL003" Error,
     /// A plain scalar that readers of YAML 1.1 and 1.2 take differently.
     AmbiguousScalar = "BTL004" Error { rank: 2 },
@@ -308,7 +308,7 @@ impl Code {
         self.0.code.eq_ignore_ascii_case(text)
     }
 
-    /// Which of several errors at one place is told: the lowest.
+    /// Which of several errors at one place is reported: the lowest.
     pub(super) fn rank(self) -> u8 {
         self.0.rank
     }

@@ -69,7 +69,7 @@ impl Remedy {
 /// A finding with its places.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Located {
-    /// Where; nothing for a finding about no manifest.
+    /// Where; `None` for a finding about no manifest.
     pub place: Option<Place>,
     /// Which rule.
     pub code: Code,

@@ -103,7 +103,7 @@ fn one_line(text: impl Into<String>) -> String {
     }
 }
 
-/// Why a value was not taken, before it is known where it stands.
+/// Why a value was not taken, before it is known where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// What is wrong, in one sentence without a full stop.

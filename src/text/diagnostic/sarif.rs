@@ -133,7 +133,7 @@ fn region(place: &Place) -> Value {
     })
 }
 
-/// What stands in a path of RFC 3986 as it is: the unreserved characters and `/`.
+/// What is in a path of RFC 3986 as it is: the unreserved characters and `/`.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// A path as a relative reference of RFC 3986.

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use super::node::{Entry, Node, Value};
 use crate::text::source::{SourceId, Span};
 
-/// A value of the manifest and where it stands.
+/// A value of the manifest and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spanned<T> {
     /// The value.

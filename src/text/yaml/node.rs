@@ -9,7 +9,7 @@ use crate::text::source::Span;
 pub struct Node<'s> {
     /// The bytes of the value; of a container, from its first to the end of its last child.
     pub span: Span,
-    /// What stands there.
+    /// What is there.
     pub value: Value<'s>,
 }
 

@@ -87,7 +87,7 @@ fn remedy(said: &str) -> Option<&'static str> {
     REMEDIES.iter().find(|(words, _)| said.contains(words)).map(|(_, remedy)| *remedy)
 }
 
-/// Where the scalars of a text stand, in bytes: what is inside of one is no comment. As far as the text
+/// Where the scalars of a text are, in bytes: what is inside of one is no comment. As far as the text
 /// can be read.
 pub fn scalar_ranges(text: &str) -> Vec<std::ops::Range<usize>> {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);

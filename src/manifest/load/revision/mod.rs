@@ -181,7 +181,7 @@ impl Revision {
     }
 
     /// The text of the file that a path of the work tree names, as of the revision: at most one byte
-    /// more than a manifest may have. Nothing if there was no regular file.
+    /// more than a manifest may have. `None` if there was no regular file.
     ///
     /// # Errors
     /// The path lies outside the repository, a link or a submodule is on the way, or git fails.
