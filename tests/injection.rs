@@ -28,7 +28,7 @@ fn places_of(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
     let words =
         ["title", "description", "default", "examples", "pattern", "minLength", "maxLength", "enum", "$id", "$schema"];
     // What keys mean beside each other.
-    let between = ["oneOf", "dependencies"];
+    let between = ["anyOf", "oneOf", "dependencies"];
     for word in schema.as_object().unwrap().keys() {
         assert!([&known[..], &words, &between].concat().contains(&word.as_str()), "{path}: `{word}` may hide a text");
     }

@@ -116,11 +116,11 @@ fn what_is_no_folder_in_the_place_of_a_folder_is_refused_and_not_followed() {
 #[test]
 fn what_stands_where_a_build_writes_for_itself_is_refused_and_stays() {
     for plant in PLANTS {
-        refused("out/review/.bottle.json.pending", plant, "already exists", [2, 2, 1, 2, 2]);
-        refused("out/review/..bottle.json.pending.bottlec-new", plant, "already exists", [2, 1, 1, 1, 0]);
+        refused("out/review/.bottle.json.pending", plant, "exists", [2, 2, 1, 2, 2]);
+        refused("out/review/..bottle.json.pending.bottlec-new", plant, "exists", [2, 1, 1, 1, 0]);
     }
     for plant in [LINK, FIFO] {
-        refused("out/review/egress/.routes.yaml.bottlec-new", plant, "already exists", [2, 1, 1, 1, 0]);
+        refused("out/review/egress/.routes.yaml.bottlec-new", plant, "exists", [2, 1, 1, 1, 0]);
     }
     // A file of somebody's that only has such a name.
     let folder = built();
