@@ -134,7 +134,7 @@ fn add(path: PathBuf, inputs: &mut Found, unread: &mut impl FnMut(anyhow::Error)
     }
 }
 
-/// Says that there is no bottle, what was looked for, and what comes close.
+/// The error for a search that finds no bottle: what it looked for, and a file that looks like one.
 pub(super) fn none_in(shown: &str, look_alikes: &[PathBuf]) -> anyhow::Error {
     let looked_for = find::RULE;
     match look_alikes {

@@ -249,7 +249,7 @@ impl Loader<'_> {
         }
         let looked_in = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         Err(refuse(
-            format!("there is no bottle `{}`{reached}", name.escape_debug()),
+            format!("bottle `{}` not found{reached}", name.escape_debug()),
             &format!("looked for {} in {}", candidates.join(", "), self.files.shown(looked_in)),
         ))
     }
@@ -289,7 +289,7 @@ impl Loader<'_> {
         let real = match self.files.resolve(&path, root) {
             Ok(Resolved::Inside(real)) => real,
             Ok(Resolved::Missing) => {
-                return Err(Problem::new(format!("there is no definition `{shown}`"), inside));
+                return Err(Problem::new(format!("definition `{shown}` not found"), inside));
             }
             Ok(Resolved::Outside) => {
                 let help = "copy the definition into the project; nothing outside it is read";
