@@ -12,7 +12,7 @@ use super::{Screen, Status, batch};
 use crate::manifest::schema;
 use crate::manifest::which::{self, Kind};
 use crate::provider;
-use crate::value::name::BottleName;
+use crate::value::name::{self, BottleName};
 
 /// Write a commented starter manifest, and the schema with which editors check it; never overwrites a file
 #[derive(clap::Args)]
@@ -63,7 +63,7 @@ egress:
 impl Init {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
         let Some(provider) = provider::find(Some(&self.template)) else { bail!("unknown provider {}", self.template) };
-        let name = name(&self.path);
+        let name = name_for(&self.path);
         let text = format!("{START}name: {}\n\n{}{END}", name.as_str(), provider.get().first_settings);
         if self.path.as_os_str() == "-" {
             std::io::stdout().write_all(text.as_bytes()).context("cannot write to stdout")?;
@@ -97,9 +97,8 @@ fn write_new(path: &Path, text: &str) -> Result<bool> {
 }
 
 /// The file's name, unless every bottle could have it, or the folder's.
-fn name(path: &Path) -> BottleName {
-    let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
-    let stem = stem.strip_suffix(".bottle").unwrap_or(stem);
+fn name_for(path: &Path) -> BottleName {
+    let stem = name::stem(path.file_name().and_then(OsStr::to_str).unwrap_or_default());
     let is_own = !["-", "bottle", "manifest"].contains(&stem);
     let folder = || std::path::absolute(path).ok()?.parent()?.file_name()?.to_str().map(named);
     let name = if is_own { Some(named(stem)) } else { folder() };

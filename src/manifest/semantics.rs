@@ -16,7 +16,7 @@ use crate::value::allowlist::Admits as _;
 use crate::value::credential::{Auth, Injection, Parameter, Prefix, Username};
 use crate::value::header::HeaderName;
 use crate::value::host::Host;
-use crate::value::name::BottleName;
+use crate::value::name::{self, BottleName};
 use crate::value::network::{Subnet, parse_ssrf_exception};
 use crate::value::path_prefix::PathPrefix;
 use crate::value::variable::{Binding, TokenRef, VariableName, may_hold_token};
@@ -71,9 +71,7 @@ fn bottle_name(written: Option<&Spanned<String>>, sources: &Sources, findings: &
     }
     let id = SourceId(0);
     let reference = &sources.get(id).reference;
-    let stem = reference.rsplit_once('.').map_or(reference.as_str(), |(stem, _)| stem);
-    let stem = stem.strip_suffix(".bottle").unwrap_or(stem);
-    BottleName::parse(stem).unwrap_or_else(|refusal| {
+    BottleName::parse(name::stem(reference)).unwrap_or_else(|refusal| {
         findings.push(
             Diagnostic::new(
                 Code::BottleName,

@@ -14,6 +14,12 @@ pub struct BottleName(String);
 
 closed!(BottleName);
 
+/// The part of a manifest's file name that its bottle is named after: `review` of `review.bottle.yaml`.
+pub fn stem(file: &str) -> &str {
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    stem.strip_suffix(".bottle").unwrap_or(stem)
+}
+
 impl BottleName {
     /// Reads a name.
     ///
