@@ -22,11 +22,12 @@ from test_turn import CLAUDE_TOKEN, SERVICES, TEXT, host  # noqa: F401  a fixtur
 
 FOLDER = ROOT / "target" / "readme"
 # What is not typed here, and who types it.
-ELSEWHERE = {"cargo test --locked": ".ci/run", "tests/real/run": "this is it"}
+ELSEWHERE = {"cargo test --locked": "in .ci/run", "tests/real/run": "what runs this"}
 # What ends otherwise than with 0, and why.
-ENDS = {"bottlec diff": 1}  # the two bottles of the walk are new
-# What an agent shows once it can be asked something, and what the walk says before.
+ENDS = {"bottlec why": 1, "bottlec diff": 1}  # the starter has no such route; the two bottles of the walk are new
+# What an agent shows once it can be asked something.
 PROMPTS = {"claude": "for shortcuts|/effort|Welcome back", "codex": "OpenAI Codex"}
+TRANSCRIPT = FOLDER / "transcript.txt"
 # Questions of a terminal program, about the cursor, the terminal's kind and its colours, and a terminal's answers.
 ANSWERS = {b"\x1b[6n": b"\x1b[1;1R", b"\x1b[c": b"\x1b[?62c", b"\x1b]10;?": b"\x1b]10;rgb:ffff/ffff/ffff\x1b\\", b"\x1b]11;?": b"\x1b]11;rgb:0000/0000/0000\x1b\\"}
 ESCAPES = re.compile(rb"\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]|\x1b.|\r")
@@ -39,33 +40,35 @@ def commands():
 
 
 class Shell:
-    """A shell on a terminal of 120 columns."""
+    """A shell on a terminal of 120 columns. All that was on the screen goes to `transcript`."""
 
-    def __init__(self, folder, environment):
+    def __init__(self, folder, environment, transcript):
         self.process, self.terminal = pty.fork()
         if not self.process:
             os.chdir(folder)
             os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], {**environment, "PS1": "<<$?>>", "TERM": "xterm-256color"})
         termios.tcsetwinsize(self.terminal, (40, 120))
-        self.text = ""
+        self.text, self.transcript = "", transcript
         self.wait("<<0>>", 10)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.transcript.write(self.text)
         os.kill(self.process, signal.SIGKILL)
         os.waitpid(self.process, 0)
         os.close(self.terminal)
 
     def type(self, text):
         """Types, and forgets what was on the screen."""
+        self.transcript.write(self.text)
         self.text = ""
         os.write(self.terminal, text.encode())
 
     def wait(self, wanted, seconds):
         """Reads until the screen has had a text that matches, and returns the match."""
-        end, raw = time.monotonic() + seconds, b""
+        end, raw = time.monotonic() + seconds, self.text.encode()
         while not (found := re.search(wanted, self.text)):
             if time.monotonic() > end:
                 raise TimeoutError(f"no {wanted!r} in {seconds} s:\n{self.text[-4000:]}")
@@ -96,6 +99,7 @@ def test_every_command_of_the_readme(engine, images, far_end, host, clone, tmp_p
     home = tmp_path / "home"
     home.mkdir()
     (tmp_path / "login").rename(home / ".codex")
+    (home / ".codex/auth.json").chmod(0o600)
     tools = Path(shutil.which("cargo")).parent
     environment = {
         **images.environment,
@@ -116,10 +120,10 @@ def test_every_command_of_the_readme(engine, images, far_end, host, clone, tmp_p
     has_plugin = subprocess.run(["docker", "compose", "version"], env=environment, capture_output=True).returncode == 0
     typed = commands()
     assert len(typed) > 12 and set(ELSEWHERE) <= set(typed), typed
-    with Shell(clone, environment) as shell:
+    with TRANSCRIPT.open("w") as transcript, Shell(clone, environment, transcript) as shell:
         for command in typed:
             if command in ELSEWHERE:
-                row("the README, typed", f"{command}: run by {ELSEWHERE[command]}")
+                row("the README, typed", f"{command}: {ELSEWHERE[command]}")
                 continue
             start = time.monotonic()
             shell.type((command if has_plugin else command.replace("docker compose", "docker-compose")) + "\n")
@@ -142,14 +146,18 @@ def test_every_command_of_the_readme(engine, images, far_end, host, clone, tmp_p
 
 def talk(shell, agent, far_end):
     """Agrees to the tokens, waits for the agent's prompt, says something, sees the answer, and leaves."""
-    asked = shell.wait(r"\[y/N\]", 60)
+    shell.wait(r"\[y/N\]", 60)
     assert SERVICES[agent] in shell.text, shell.text
     shell.type("y\n")
     shell.wait(PROMPTS[agent], 120)
-    shell.type("hi")
-    time.sleep(1)
+    say(shell, "hi")
+    # Where the cursor moves, no space is printed.
+    shell.wait(r"\s*".join(TEXT.split()), 60)
+    say(shell, "/exit")
+
+
+def say(shell, text):
+    """Types a line into a prompt that takes what comes at once for pasted text."""
+    shell.type(text)
+    time.sleep(1.5)
     shell.type("\r")
-    shell.wait(TEXT, 60)
-    shell.type("\x03")
-    time.sleep(0.5)
-    shell.type("\x03")
