@@ -25,8 +25,20 @@ use serde_json::Value;
 fn places_of(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
     let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     let known = ["type", "properties", "items", "additionalProperties", "propertyNames", "required"];
-    let words =
-        ["title", "description", "default", "examples", "pattern", "minLength", "maxLength", "enum", "$id", "$schema"];
+    let words = [
+        "title",
+        "description",
+        "default",
+        "examples",
+        "pattern",
+        "patternErrorMessage",
+        "minLength",
+        "maxLength",
+        "enum",
+        "enumDescriptions",
+        "$id",
+        "$schema",
+    ];
     // What keys mean beside each other.
     let between = ["anyOf", "oneOf", "dependencies"];
     for word in schema.as_object().unwrap().keys() {

@@ -16,6 +16,7 @@ mod contract;
 mod corpus;
 mod diagnostics;
 mod documents;
+mod editor;
 mod egress_routes;
 mod exec;
 mod fixes;

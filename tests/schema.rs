@@ -1,6 +1,7 @@
 //! The committed schemas: made from the types, complete for editors, and as strict as bottlec itself.
 //! `UPDATE=1 cargo test --test quick schema` rewrites them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -17,6 +18,8 @@ use bottlec::value::path_prefix::PathPrefix;
 use bottlec::value::variable::{TokenRef, VariableName};
 use proptest::prelude::*;
 use serde_json::Value;
+
+use crate::support::compile_text;
 
 #[test]
 fn committed_schemas_are_made_from_the_types() {
@@ -63,6 +66,7 @@ fn every_key_is_described_with_an_example_that_fits() {
             "extends",
             "auth",
             "auth_token",
+            "forward_host_credentials",
             "dockerfile",
             "image",
             "subnet",
@@ -78,6 +82,64 @@ fn every_key_is_described_with_an_example_that_fits() {
         let name = path.rsplit('/').next().unwrap();
         assert_eq!(key.get("default").is_none(), no_default.contains(&name), "{path}");
     }
+}
+
+/// Every part of a schema that has a word.
+fn with_word<'s>(schema: &'s Value, word: &str, found: &mut Vec<&'s Value>) {
+    if schema.get(word).is_some() {
+        found.push(schema);
+    }
+    let inner = schema.as_object().map(|parts| parts.values().collect::<Vec<_>>());
+    for part in inner.into_iter().flatten().chain(schema.as_array().into_iter().flatten()) {
+        with_word(part, word, found);
+    }
+}
+
+#[test]
+fn an_editor_says_of_a_pattern_what_check_says() {
+    let schema: Value = serde_json::from_str(schema::TEXT).unwrap();
+    let mut patterns = Vec::new();
+    with_word(&schema, "pattern", &mut patterns);
+    let mut words: Vec<&str> =
+        patterns.iter().map(|part| part["patternErrorMessage"].as_str().unwrap_or_else(|| panic!("{part}"))).collect();
+    let route = |rest: &str| format!("egress:\n  routes:\n    - host: a.example\n      {rest}\n");
+    // Each misses one pattern, in a way that has no words of its own.
+    for manifest in [
+        "name: Bad_Name\n".to_owned(),
+        "env: { 1x: a }\n".to_owned(),
+        "agent_provider: { template: ./mine.txt }\n".to_owned(),
+        "agent_provider: { auth_token: a b }\n".to_owned(),
+        "network: { subnet: here }\n".to_owned(),
+        "egress: { routes: [{ host: a_b }] }\n".to_owned(),
+        route("path_allowlist: [/a b]"),
+        route("auth: { scheme: Bearer, token_ref: a b }"),
+        route("auth: { scheme: Basic, token_ref: T, username: \"a:b\" }"),
+        route("auth: { header: a b, token_ref: T }"),
+        route("auth: { header: a, prefix: \" b\", token_ref: T }"),
+        route("auth: { query: a b, token_ref: T }"),
+    ] {
+        let compiled = compile_text(&manifest);
+        let said = words.iter().position(|words| compiled.messages.iter().any(|message| message.contains(words)));
+        words.remove(said.unwrap_or_else(|| panic!("{manifest} {:?}", compiled.messages)));
+    }
+    assert!(words.is_empty(), "no manifest above misses these: {words:?}");
+}
+
+#[test]
+fn every_word_of_a_choice_is_described_apart() {
+    let schema: Value = serde_json::from_str(schema::TEXT).unwrap();
+    let mut choices = Vec::new();
+    with_word(&schema, "enum", &mut choices);
+    assert!(choices.len() >= 4);
+    for choice in choices {
+        let texts: BTreeSet<&str> =
+            choice["enumDescriptions"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+        assert_eq!(Some(texts.len()), choice["enum"].as_array().map(Vec::len), "{choice}");
+        assert!(texts.iter().all(|text| text.len() > 5 && !text.contains('\n')), "{choice}");
+    }
+    // What editors read is no work for the validator.
+    let validator = schema::generate_for_validator();
+    assert!(!validator.contains("patternErrorMessage") && !validator.contains("enumDescriptions"));
 }
 
 #[test]

@@ -25,7 +25,9 @@ pub use semantics::check;
 use crate::provider::{self, Provider};
 use crate::text::yaml::Spanned;
 use crate::value::release::{PipelockTarget, SmolvmTarget};
-use crate::{value::credential, value::header, value::host, value::name, value::path_prefix, value::variable};
+use crate::{
+    value::credential, value::header, value::host, value::name, value::network, value::path_prefix, value::variable,
+};
 
 /// One bottle: which agent runs in it, what it may reach, and with which credentials.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -34,7 +36,7 @@ use crate::{value::credential, value::header, value::host, value::name, value::p
 pub struct Manifest {
     /// The bottle's name. It names the output folder, the containers and the microVM. Without it
     /// the file's name counts.
-    #[schemars(extend("pattern" = name::PATTERN, "examples" = ["review"]))]
+    #[schemars(transform = name::FORM.text(), extend("examples" = ["review"]))]
     pub name: Option<Spanned<String>>,
     /// Another bottle to start from: a name in the same folder, or a relative path inside the
     /// project. `env` merges by key and `agent_provider`, `network` and `targets` by field, the
@@ -42,7 +44,7 @@ pub struct Manifest {
     #[schemars(extend("minLength" = 1, "examples" = ["base", "../shared/base.yaml"]))]
     pub extends: Option<Spanned<String>>,
     /// The agent and how it signs in.
-    #[schemars(extend("default" = {}, "examples" = [{ "auth_token": "AGENT_TOKEN" }]))]
+    #[schemars(extend("default" = {}, "examples" = [{ "template": "claude" }, { "auth_token": "AGENT_TOKEN" }]))]
     pub agent_provider: Option<AgentProvider>,
     /// The network that agent and egress share.
     #[schemars(extend("default" = {}, "examples" = [{ "subnet": "10.200.7.0/24" }]))]
@@ -50,7 +52,7 @@ pub struct Manifest {
     /// Variables of the agent. A value is text, or `${HOST_VAR}` (the host's variable, bound at
     /// launch), or `?` with an optional question (asked at launch). `$$` stands for `$`.
     #[schemars(extend(
-        "propertyNames" = { "pattern": variable::PATTERN },
+        "propertyNames" = variable::FORM.schema(),
         "default" = {},
         "examples" = [{ "EDITOR": "vim", "REVIEWER": "${USER}", "TICKET": "?Which ticket is this for" }]
     ))]
@@ -78,11 +80,12 @@ pub struct AgentProvider {
     pub own: Option<Provider>,
     /// The name of the host variable that holds the agent's token; egress sends the token, the
     /// agent holds a placeholder.
-    #[schemars(extend("pattern" = variable::PATTERN, "examples" = ["AGENT_TOKEN"]))]
+    #[schemars(transform = variable::TOKEN_FORM.text(), extend("examples" = ["AGENT_TOKEN"]))]
     pub auth_token: Option<Spanned<String>>,
     /// Whether egress signs in as the host's user, from the agent's own credential file on the
     /// host. Nothing of that file is read unless this is true.
-    #[schemars(extend("default" = false, "examples" = [true]))]
+    // Without `default`, which editors would write out with every `agent_provider`.
+    #[schemars(extend("examples" = [true]))]
     pub forward_host_credentials: Option<Spanned<bool>>,
     /// A Dockerfile to build the agent's image from. Without it one is generated that installs a
     /// pinned release of the client.
@@ -98,7 +101,7 @@ pub struct AgentProvider {
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// A private IPv4 /24. Without it one is derived from the bottle's name.
-    #[schemars(extend("pattern" = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/24$", "examples" = ["10.200.7.0/24"]))]
+    #[schemars(transform = network::SUBNET_FORM.text(), extend("examples" = ["10.200.7.0/24"]))]
     pub subnet: Option<Spanned<String>>,
 }
 
@@ -116,11 +119,11 @@ pub struct Egress {
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// An exact DNS name; no scheme, port, path or wildcard. One entry for each host.
-    #[schemars(required, extend("pattern" = host::PATTERN, "maxLength" = 254, "examples" = ["api.example.com"]))]
+    #[schemars(required, transform = host::FORM.text(), extend("maxLength" = 254, "examples" = ["api.example.com"]))]
     pub host: Option<Spanned<String>>,
     /// Path prefixes that the agent may ask for, matched on the borders of path segments: `/a`
     /// admits `/a` and `/a/b`, not `/ab`. Without it any path.
-    #[schemars(inner(regex(pattern = path_prefix::PATTERN)), extend("examples" = [["/v1/models"]]))]
+    #[schemars(transform = path_prefix::FORM.items(), extend("examples" = [["/v1/models"]]))]
     pub path_allowlist: Option<Spanned<Vec<Spanned<String>>>>,
     /// The credential that egress puts on requests to this host.
     #[schemars(extend("examples" = [{ "scheme": "Bearer", "token_ref": "API_TOKEN" }]))]
@@ -150,19 +153,19 @@ pub struct Auth {
     #[schemars(extend("examples" = ["Bearer"]))]
     pub scheme: Option<Spanned<Scheme>>,
     /// The name of the host variable that holds the token. Never the token.
-    #[schemars(required, extend("pattern" = variable::PATTERN, "maxLength" = 100, "examples" = ["GITEA_TOKEN"]))]
+    #[schemars(required, transform = variable::TOKEN_FORM.text(), extend("maxLength" = 100, "examples" = ["GITEA_TOKEN"]))]
     pub token_ref: Option<Spanned<String>>,
     /// The user of scheme `Basic`, whose password is the token.
-    #[schemars(extend("minLength" = 1, "pattern" = r"^[^:\u0000-\u001f\u007f]*$", "examples" = ["git"]))]
+    #[schemars(transform = credential::USERNAME_FORM.text(), extend("minLength" = 1, "examples" = ["git"]))]
     pub username: Option<Spanned<String>>,
     /// A header whose value is the token.
-    #[schemars(extend("pattern" = header::PATTERN, "examples" = ["x-api-key"]))]
+    #[schemars(transform = header::FORM.text(), extend("examples" = ["x-api-key"]))]
     pub header: Option<Spanned<String>>,
     /// What stands before the token in `header`; the token follows at once, so that a blank belongs to it.
-    #[schemars(extend("pattern" = credential::PREFIX_PATTERN, "examples" = ["Bot "]))]
+    #[schemars(transform = credential::PREFIX_FORM.text(), extend("examples" = ["Bot "]))]
     pub prefix: Option<Spanned<String>>,
     /// A query parameter whose value is the token. Only on a host that pipelock does not open: its log has every URL.
-    #[schemars(extend("pattern" = credential::PARAMETER_PATTERN, "examples" = ["key"]))]
+    #[schemars(transform = credential::PARAMETER_FORM.text(), extend("examples" = ["key"]))]
     pub query: Option<Spanned<String>>,
 }
 

@@ -10,8 +10,9 @@ use crate::text::source::{SourceId, Sources, Span};
 use crate::text::yaml;
 
 /// Reads one source. What cannot be used is reported and left out of the manifest; nothing comes
-/// back when the text is not YAML at all.
-pub fn parse(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option<Manifest> {
+/// back when the text is not YAML at all. In a file that is shared with the reference system, the keys that only
+/// that one has are ignored with a warning.
+pub fn parse(sources: &Sources, id: SourceId, is_shared: bool, findings: &mut Findings) -> Option<Manifest> {
     let source = sources.get(id);
     is_small(sources, id, "a manifest describes one bottle; is this the right file?", findings)?;
     let Some(range) = source.yaml() else {
@@ -31,6 +32,9 @@ pub fn parse(sources: &Sources, id: SourceId, findings: &mut Findings) -> Option
                 .help("add `name: NAME`; `bottlec init -` prints a manifest to start from"),
         );
         return None;
+    }
+    if is_shared {
+        schema::ignore_unsupported(&mut root, findings);
     }
     schema::validate(&mut root, findings);
     if !root.is_valid() {

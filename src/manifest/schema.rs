@@ -6,9 +6,15 @@ use serde_json::Value as Json;
 
 use super::Manifest;
 use crate::provider;
-use crate::text::diagnostic::{Code, Findings};
+use crate::text::diagnostic::{Code, Diagnostic, Findings};
 use crate::text::schema::{self, Vocabulary};
+use crate::text::source::Span;
 use crate::text::yaml::{Node, Step, Value};
+use crate::value::host::Host;
+use crate::value::name::BottleName;
+use crate::value::network::{Subnet, parse_ssrf_exception};
+use crate::value::path_prefix::PathPrefix;
+use crate::value::variable::TokenRef;
 
 /// The schema as committed: `schema/bottle.schema.json`.
 pub const TEXT: &str = include_str!("../../schema/bottle.schema.json");
@@ -35,10 +41,16 @@ static WORDS: Vocabulary = Vocabulary {
     schema: LazyLock::new(|| serde_json::from_str(TEXT).expect("the committed schema is JSON")),
     whole: "a bottle",
     former: FORMER_KEYS,
+    typed: TYPED_KEYS,
 };
 
 /// Checks a tree against the schema, reports in our words what does not fit, and takes it out of use.
 pub(super) fn validate(root: &mut Node, findings: &mut Findings) {
+    if let Some((at, message, help)) = other_document(root) {
+        findings.push(Diagnostic::new(Code::OtherDocument, message).at(at, "").help(help));
+        root.invalidate();
+        return;
+    }
     let json: Json = root.to_json();
     schema::validate(root, Validator::iter_errors(&json), &WORDS, findings);
     // An unknown provider stays in the tree: without it the default one would be judged.
@@ -52,6 +64,70 @@ pub(super) fn validate(root: &mut Node, findings: &mut Findings) {
     }
 }
 
+/// Takes out the keys at the top that only the reference system has, with a warning for each.
+pub(super) fn ignore_unsupported(root: &mut Node, findings: &mut Findings) {
+    let Value::Mapping(entries) = &mut root.value else { return };
+    entries.retain(|entry| {
+        let name = entry.key.name.as_ref();
+        let row = FORMER_KEYS.iter().find(|(former, code, ..)| *former == name && *code == Code::UnsupportedKey);
+        if row.is_some() {
+            findings.push(
+                Diagnostic::new(Code::IgnoredKey, format!("the key `{name}` is ignored: only bot-bottle has it"))
+                    .at(entry.key.span, "no effect in bottlec")
+                    .help(format!(
+                        "nothing to do if bot-bottle needs it; `# bottlec: allow {} reason` silences this",
+                        Code::IgnoredKey.as_str()
+                    )),
+            );
+        }
+        row.is_none()
+    });
+}
+
+/// Where a document says that it is another one than a bottle, what it is, and what to do.
+fn other_document(root: &Node) -> Option<(Span, &'static str, String)> {
+    let Value::Mapping(entries) = &root.value else { return None };
+    if entries.iter().any(|entry| entry.key.name != "name" && is_key(&entry.key.name)) {
+        return None;
+    }
+    OTHER_DOCUMENTS.iter().find_map(|(key, message, help)| {
+        let entry = root.entry(key)?;
+        let name = match &entry.value.value {
+            Value::String(name) => BottleName::parse(name).ok(),
+            _ => None,
+        };
+        let help = help.replace("NAME", name.as_ref().map_or("NAME", BottleName::as_str));
+        Some((entry.key.span, *message, help))
+    })
+}
+
+/// Other documents of the reference system: the key by which each is known, what it is, and what to do. `NAME` stands
+/// for what the key holds, if that is the name of a bottle.
+const OTHER_DOCUMENTS: &[(&str, &str, &str)] = &[
+    (
+        "bottle",
+        "this is an agent of bot-bottle, not a bottle",
+        "name the file of its bottle, `bottles/NAME.md`; choose bottlec's agent there, under `agent_provider`",
+    ),
+    ("bottles", "this is a list of bottles, as bot-bottle had it; a bottle has a file of its own", LIST_HELP),
+    ("agents", "this is a list of agents, as bot-bottle had it, not a bottle", LIST_HELP),
+];
+
+const LIST_HELP: &str = "write each entry of `bottles` to a file of its own, such as `NAME.bottle.yaml`";
+
+/// Keys whose value may stand alone where their mapping or list should, the likeliest first, and whether a text is a
+/// value of theirs.
+const TYPED_KEYS: &[(&str, fn(&str) -> bool)] = &[
+    ("template", |text| provider::is_path(text) || provider::find(Some(text)).is_some()),
+    ("host", |text| Host::parse(text).is_ok()),
+    // `Basic` needs a `username` too.
+    ("scheme", |text| ["Bearer", "token"].contains(&text)),
+    ("token_ref", |text| TokenRef::parse(text).is_ok()),
+    ("subnet", |text| Subnet::parse(text).is_ok()),
+    ("path_allowlist", |text| PathPrefix::parse(text).is_ok()),
+    ("ssrf_ip_allowlist", |text| parse_ssrf_exception(text).is_ok()),
+];
+
 /// Whether a manifest has such a key at its top.
 pub fn is_key(name: &str) -> bool {
     WORDS.keys(&[]).iter().any(|key| key == name)
@@ -63,25 +139,25 @@ const FORMER_KEYS: &[(&str, Code, &str, &str)] = &[
         "git",
         Code::UnsupportedKey,
         "the key `git` is not supported",
-        "bottlec does not set up git remotes; let the agent push through a gate of your own",
+        "bottlec does not set up git remotes; let the agent push through a gate of your own. Remove the key; in `.bot-bottle/bottles/`, where bot-bottle reads the file too, it is ignored",
     ),
     (
         "git-gate",
         Code::UnsupportedKey,
         "the key `git-gate` is not supported",
-        "bottlec does not set up a git gate; let the agent push through one of your own",
+        "bottlec does not set up a git gate; let the agent push through one of your own. Remove the key; in `.bot-bottle/bottles/`, where bot-bottle reads the file too, it is ignored",
     ),
     (
         "supervise",
         Code::UnsupportedKey,
         "the key `supervise` is not supported",
-        "bottlec does not set up a supervisor; remove the key",
+        "bottlec does not set up a supervisor. Remove the key; in `.bot-bottle/bottles/`, where bot-bottle reads the file too, it is ignored",
     ),
     (
         "skills",
         Code::UnsupportedKey,
         "the key `skills` is not supported",
-        "skills belong to an agent, not to its bottle; put them in the image",
+        "skills belong to an agent, not to its bottle; put them in the image. Remove the key; in `.bot-bottle/bottles/`, where bot-bottle reads the file too, it is ignored",
     ),
     (
         "auth_role",

@@ -46,13 +46,18 @@ pub fn kind(path: &Path, text: impl FnOnce() -> Result<Option<Vec<u8>>>) -> Resu
     if !name.ends_with(".md") {
         return Ok(Kind::Other);
     }
-    if path.parent().is_some_and(|folder| folder.ends_with(".bot-bottle/bottles")) {
+    if is_shared(path) {
         return Ok(Kind::Bottle);
     }
     Ok(match keys(text()?) {
         Some(TopKeys::Names(names)) if is_telling(&names) => Kind::Bottle,
         _ => Kind::Other,
     })
+}
+
+/// Whether a file is where the reference system keeps its bottles: bottlec shares it with that system.
+pub fn is_shared(path: &Path) -> bool {
+    path.parent().is_some_and(|folder| folder.ends_with(".bot-bottle/bottles"))
 }
 
 /// Whether a folder may hold bottles: hidden ones do not, but for that of the reference system, nor do packages.

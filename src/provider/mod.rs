@@ -23,7 +23,7 @@ use crate::provider::facts::HostFacts;
 use crate::provider::plan::{AgentImage, AgentProvisionPlan, HomeFile, NpmPackage, ProviderRoute, TokenSource};
 use crate::text::diagnostic::{Diagnostic, Findings, Problem};
 use crate::text::render::RenderError;
-use crate::text::schema;
+use crate::text::schema::{self, TextForm};
 use crate::text::source::Span;
 use crate::text::yaml::Node;
 use crate::value::credential::Auth;
@@ -258,6 +258,14 @@ impl Provider {
 }
 
 impl BuiltIn {
+    /// What it is and how it signs in, in a sentence.
+    fn summary(&self) -> String {
+        let agent = self.get();
+        let forward = agent.credential_file().map(|_| "`forward_host_credentials`");
+        let ways: Vec<&str> = agent.takes_auth_token().then_some("`auth_token`").into_iter().chain(forward).collect();
+        format!("`{}` of npm. Signs in with {}, or inside the bottle.", agent.image.value.npm, ways.join(" or "))
+    }
+
     /// The token that egress sends for the agent, from the host's credentials at launch. `prepared`
     /// gives the files of the agent's home as they were built.
     ///
@@ -308,16 +316,17 @@ pub fn is_path(template: &str) -> bool {
     template.contains('/') && (template.ends_with(".yaml") || template.ends_with(".yml"))
 }
 
-/// What such a path looks like, for the schema.
-const PATH_PATTERN: &str = r"^[^/\\]+/[^\\]*\.ya?ml$";
+/// What such a path looks like.
+const PATH_FORM: TextForm = TextForm {
+    pattern: r"^[^/\\]+/[^\\]*\.ya?ml$",
+    says: "name a definition of your own by a path with `/` that ends in `.yaml`, such as `./agents/mine.yaml`",
+};
 
 /// The finding about a `template` that is neither a name nor a path.
 pub fn unknown(template: &str, place: Span) -> Diagnostic {
     let diagnostic = schema::unknown_value(template, place, &names(|_| true));
     match template.contains('/') || template.contains('.') {
-        true => diagnostic.help(
-            "name a definition of your own by a path with `/` that ends in `.yaml`, such as `./agents/mine.yaml`",
-        ),
+        true => diagnostic.help(PATH_FORM.says),
         false => diagnostic,
     }
 }
@@ -334,10 +343,10 @@ pub fn names(condition: impl Fn(&BuiltIn) -> bool) -> Vec<&'static str> {
 
 /// The schema of `agent_provider.template`.
 pub(crate) fn template_schema(_: &mut SchemaGenerator) -> Schema {
-    let names = names(|_| true);
+    let (names, says): (Vec<&str>, Vec<String>) = ALL.iter().map(|agent| (agent.name(), agent.summary())).unzip();
     json_schema!({
         "type": "string",
-        "anyOf": [{ "enum": names }, { "pattern": PATH_PATTERN }],
+        "anyOf": [{ "enum": names, "enumDescriptions": says }, PATH_FORM.schema()],
         "default": default_name(),
         "examples": [default_name(), "./agents/mine.yaml"]
     })

@@ -9,7 +9,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::paths::LocationSegment;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, RestrictFormats};
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, json_schema};
 use serde_json::Value as Json;
 
 use crate::text::diagnostic::{Code, Diagnostic, Edit, Findings, Fix, Safety};
@@ -29,6 +29,40 @@ pub fn generate<T: JsonSchema>() -> Schema {
     settings.into_generator().into_root_schema_for::<T>()
 }
 
+/// What a text looks like.
+#[derive(Clone, Copy, Debug)]
+pub struct TextForm {
+    /// The expression that it matches.
+    pub pattern: &'static str,
+    /// How to mend one that does not, in the words of editors and of bottlec alike.
+    pub says: &'static str,
+}
+
+impl TextForm {
+    /// Gives a schema this form.
+    pub fn text(self) -> impl FnMut(&mut Schema) {
+        move |schema| {
+            schema.insert("pattern".into(), self.pattern.into());
+            schema.insert("patternErrorMessage".into(), self.says.into());
+        }
+    }
+
+    /// Gives it to the items of a list.
+    pub fn items(self) -> impl FnMut(&mut Schema) {
+        move |schema| {
+            let items = schema.get_mut("items").and_then(|items| <&mut Schema>::try_from(items).ok());
+            items.into_iter().for_each(self.text());
+        }
+    }
+
+    /// The schema of a text of this form.
+    pub fn schema(self) -> Schema {
+        let mut schema = json_schema!({});
+        self.text()(&mut schema);
+        schema
+    }
+}
+
 /// A schema as a file.
 pub fn text(schema: &Schema) -> String {
     serde_json::to_string_pretty(schema).expect("a schema is JSON") + "\n"
@@ -40,8 +74,10 @@ pub fn for_validator(mut schema: Schema) -> Schema {
     schema
 }
 
-const LEFT_TO_TYPES: [&str; 12] = [
+const LEFT_TO_TYPES: [&str; 14] = [
     "pattern",
+    "patternErrorMessage",
+    "enumDescriptions",
     "propertyNames",
     "title",
     "description",
@@ -75,16 +111,19 @@ fn reduce_value(value: &mut Json) {
 }
 
 /// `oneOf` of constants, which schemars makes of documented enums, says less in a validator's and an
-/// editor's words than `enum` does.
+/// editor's words than `enum` does. What they are about is in `enumDescriptions`, which editors show beside each.
 fn plain_enums(schema: &mut Schema) {
-    let constants = schema
-        .get("oneOf")
-        .and_then(Json::as_array)
-        .and_then(|variants| variants.iter().map(|variant| variant.get("const").cloned()).collect::<Option<Vec<_>>>());
-    if let Some(constants) = constants {
+    let variants = schema.get("oneOf").and_then(Json::as_array);
+    let all = |key| {
+        variants.and_then(|all| all.iter().map(|variant| variant.get(key).cloned()).collect::<Option<Vec<Json>>>())
+    };
+    if let (Some(constants), descriptions) = (all("const"), all("description")) {
         schema.remove("oneOf");
         schema.insert("type".into(), "string".into());
         schema.insert("enum".into(), Json::Array(constants));
+        if let Some(texts) = descriptions {
+            schema.insert("enumDescriptions".into(), Json::Array(texts));
+        }
     }
 }
 
@@ -128,6 +167,8 @@ pub struct Vocabulary {
     /// Keys that users know from elsewhere: the code, what became of them, and what to do. A list's item that has a
     /// removed one is out of use as a whole.
     pub former: &'static [(&'static str, Code, &'static str, &'static str)],
+    /// Keys whose value may stand alone where their mapping or list should, and whether a text is a value of theirs.
+    pub typed: &'static [(&'static str, fn(&str) -> bool)],
 }
 
 /// What has been reported and is taken out of use.
@@ -238,7 +279,11 @@ fn report(
                 TypeKind::Single(JsonType::Object) => "a mapping",
                 _ => "a string",
             };
-            findings.push(wrong_type(node, place(root, steps, node), expected));
+            let mut diagnostic = wrong_type(node, place(root, steps, node), expected);
+            if let Some(example) = words.example(steps, &node.value) {
+                diagnostic = diagnostic.help(format!("write `{example}`"));
+            }
+            findings.push(diagnostic);
             broken.values.push(steps.to_vec());
         }
         Kind::Enum { options } => {
@@ -295,11 +340,69 @@ pub fn unknown_value(given: &str, place: Span, options: &[&str]) -> Diagnostic {
 impl Vocabulary {
     /// The keys that the schema knows at a place.
     pub fn keys(&self, steps: &[Step]) -> Vec<String> {
-        let place = steps.iter().fold(&*self.schema, |schema, step| match step {
+        self.at(steps)["properties"].as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    fn at(&self, steps: &[Step]) -> &Json {
+        steps.iter().fold(&*self.schema, |schema, step| match step {
             Step::Key(name) => schema["properties"].get(name).unwrap_or(&schema["additionalProperties"]),
             Step::Index(_) => &schema["items"],
-        });
-        place["properties"].as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+        })
+    }
+
+    /// The mapping or list that belongs at a place where a single value is: the schema's example, with that value in it
+    /// if it can be one of the example's.
+    fn example(&self, steps: &[Step], found: &Value) -> Option<String> {
+        let (last, above) = steps.split_last()?;
+        let schema = self.at(steps);
+        let (key, example) = match last {
+            Step::Key(name) => (name.as_str(), schema["examples"].get(0)?),
+            Step::Index(_) => ("", self.at(above)["examples"].get(0)?.get(0)?),
+        };
+        let given = match found {
+            Value::String(text) => Some(text.as_ref()),
+            Value::Bool(_) | Value::Integer(_) | Value::Float(_) => None,
+            Value::Invalid | Value::Null | Value::Sequence(_) | Value::Mapping(_) => return None,
+        };
+        let filled = given.and_then(|given| self.filled(key, schema, example, given));
+        let value = filled.as_ref().unwrap_or(example);
+        match (last, value) {
+            (_, Json::String(_) | Json::Bool(_) | Json::Number(_) | Json::Null) => None,
+            (Step::Key(name), value) => Some(format!("{name}: {}", flow(value))),
+            (Step::Index(_), Json::Object(keys)) if keys.len() == 1 => {
+                Some(format!("- {}", flow(value).trim_start_matches("{ ").trim_end_matches(" }")))
+            }
+            (Step::Index(_), value) => Some(format!("- {}", flow(value))),
+        }
+    }
+
+    /// An example with a text in the place of the value that it can be, and of the rest only what must be there.
+    fn filled(&self, key: &str, schema: &Json, example: &Json, given: &str) -> Option<Json> {
+        let fits = |name: &str| self.typed.iter().any(|(typed, fits)| *typed == name && fits(given));
+        match example {
+            Json::Array(items) => {
+                let item = items.first()?;
+                let item = if item.is_string() {
+                    fits(key).then(|| given.into())
+                } else {
+                    self.filled(key, &schema["items"], item, given)
+                };
+                Some(Json::Array(vec![item?]))
+            }
+            Json::Object(keys) => {
+                let known = schema["properties"].as_object()?;
+                let (own, _) = self.typed.iter().find(|(name, _)| known.contains_key(*name) && fits(name))?;
+                let one_of = schema["oneOf"].as_array().into_iter().flatten();
+                let required = std::iter::once(schema).chain(one_of).filter_map(|part| part["required"].as_array());
+                let required = required
+                    .flatten()
+                    .filter_map(Json::as_str)
+                    .filter_map(|name| Some((name.to_owned(), keys.get(name)?.clone())));
+                let own = [((*own).to_owned(), given.into())];
+                Some(required.chain(own).collect::<serde_json::Map<_, _>>().into())
+            }
+            _ => None,
+        }
     }
 
     fn former(&self, name: &str) -> Option<&(&'static str, Code, &'static str, &'static str)> {
@@ -338,6 +441,26 @@ impl Vocabulary {
             }),
         }
     }
+}
+
+/// A value as YAML on one line.
+fn flow(value: &Json) -> String {
+    match value {
+        Json::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Json::Object(keys) => {
+            let entries: Vec<String> = keys.iter().map(|(name, value)| format!("{name}: {}", flow(value))).collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
+        Json::String(text) if is_plain(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+/// Whether every reader of YAML takes a text for itself, without quotes.
+fn is_plain(text: &str) -> bool {
+    text.trim_start_matches("./").starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
+        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&text.to_ascii_lowercase().as_str())
 }
 
 fn listed<'o>(names: impl Iterator<Item = &'o str>) -> String {

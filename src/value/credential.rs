@@ -3,14 +3,27 @@
 use serde::{Deserialize, Serialize};
 
 use crate::text::diagnostic::Problem;
+use crate::text::schema::TextForm;
 use crate::value::header::HeaderName;
 use crate::value::variable::{TokenRef, may_hold_token};
 
 /// What the text before a token may look like, for the schema.
-pub const PREFIX_PATTERN: &str = "^[!-~]([ -~]{0,62}[ !-/:-@\\[-`{-~])?$";
+pub const PREFIX_FORM: TextForm = TextForm {
+    pattern: "^[!-~]([ -~]{0,62}[ !-/:-@\\[-`{-~])?$",
+    says: "write what stands before the token, with the blank between them, such as `\"Bot \"`",
+};
 
 /// What the name of a query parameter looks like.
-pub const PARAMETER_PATTERN: &str = "^[A-Za-z0-9._~$-]{1,64}$";
+pub const PARAMETER_FORM: TextForm = TextForm {
+    pattern: "^[A-Za-z0-9._~$-]{1,64}$",
+    says: "write the name of the parameter that the service reads its key from, such as `key`",
+};
+
+/// What the user of scheme `Basic` looks like.
+pub const USERNAME_FORM: TextForm = TextForm {
+    pattern: r"^[^:\u0000-\u001f\u007f]*$",
+    says: "write only the username, without `:` or control characters",
+};
 
 /// Where egress puts a token, and in which form. What means the same is the same value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -207,7 +220,7 @@ impl Prefix {
         if text.is_empty() || text.starts_with(' ') || text.bytes().any(|byte| !(b' '..=b'~').contains(&byte)) {
             return Err(Problem::new(
                 "a prefix must be one line of ASCII and must not start with a blank",
-                "write what stands before the token, such as `\"Bot \"`",
+                PREFIX_FORM.says,
             ));
         }
         if text.ends_with(|last: char| last.is_ascii_alphanumeric()) {
@@ -241,7 +254,7 @@ impl Username {
         if text.is_empty() || text.contains(':') || text.chars().any(char::is_control) {
             return Err(Problem::new(
                 "a username for scheme `Basic` must not contain `:` or a control character",
-                "write only the username",
+                USERNAME_FORM.says,
             ));
         }
         Ok(Username(text.to_owned()))
@@ -266,7 +279,7 @@ impl Parameter {
     /// # Errors
     /// What would have to be encoded: servers differ in how they read that.
     pub fn parse(text: &str) -> Result<Parameter, Problem> {
-        let help = "write the name of the parameter that the service reads its key from, such as `key`";
+        let help = PARAMETER_FORM.says;
         if may_hold_token(text) {
             return Err(Problem::new("this looks like a token, not the name of a query parameter", help));
         }

@@ -4,10 +4,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::text::diagnostic::Problem;
+use crate::text::schema::TextForm;
 use crate::value::variable::may_hold_token;
 
 /// What the name of a header may look like, for the schema. [`HeaderName::parse`] says more.
-pub const PATTERN: &str = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$";
+pub const FORM: TextForm = TextForm {
+    pattern: r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$",
+    says: "write the name of the header that the service reads its key from, such as `x-api-key`",
+};
 
 /// Headers that say where a request ends.
 pub const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
@@ -42,7 +46,7 @@ impl HeaderName {
     /// # Errors
     /// What is not a token of RFC 9110, and headers that mean something to the hops or to a rule of egress.
     pub fn parse(text: &str) -> Result<HeaderName, Problem> {
-        let help = "write the name of the header that the service reads its key from, such as `x-api-key`";
+        let help = FORM.says;
         if may_hold_token(text) {
             return Err(Problem::new("this looks like a token, not the name of a header", help));
         }

@@ -3,10 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::text::diagnostic::Problem;
+use crate::text::schema::TextForm;
 
 /// What a host may look like before it is lower-cased, for the schema. [`Host::parse`] says more.
-pub const PATTERN: &str =
-    r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?$";
+pub const FORM: TextForm = TextForm {
+    pattern: r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?$",
+    says: "write a DNS name such as `api.example.com`, without scheme, port, path or wildcard",
+};
 
 /// An exact DNS name: ASCII or `xn--` labels of RFC 1123, lower case, without a dot at its end.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,7 +26,7 @@ impl Host {
     pub fn parse(text: &str) -> Result<Host, Problem> {
         let refuse = |message: String, help: &str| Err(Problem::new(message, help));
         if text.is_empty() {
-            return refuse("a host must not be empty".into(), "write a DNS name such as `api.example.com`");
+            return refuse("a host must not be empty".into(), FORM.says);
         }
         if let Some((_, rest)) = text.split_once("://") {
             let host = rest.split(['/', ':']).next().unwrap_or_default();
@@ -62,10 +65,7 @@ impl Host {
         }
         for label in name.split('.') {
             if let Some(why) = label_problem(label) {
-                return refuse(
-                    format!("`{}` is not a DNS name: {why}", text.escape_debug()),
-                    "write a name such as `api.example.com`",
-                );
+                return refuse(format!("`{}` is not a DNS name: {why}", text.escape_debug()), FORM.says);
             }
         }
         // Each label may be well, and one that is written from the right beside one that begins with a digit not.

@@ -6,7 +6,12 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use sha2::{Digest, Sha256};
 
 use crate::text::diagnostic::Problem;
+use crate::text::schema::TextForm;
 use crate::value::name::BottleName;
+
+/// What a bottle's network looks like, for the schema. [`Subnet::parse`] says more.
+pub const SUBNET_FORM: TextForm =
+    TextForm { pattern: r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/24$", says: "write a range such as `10.200.7.0/24`" };
 
 /// A private IPv4 /24. The first address is the engine's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,7 +23,7 @@ impl Subnet {
     /// # Errors
     /// Anything but a /24 in one of RFC 1918's ranges, without host bits.
     pub fn parse(text: &str) -> Result<Subnet, Problem> {
-        let help = "write a range such as `10.200.7.0/24`";
+        let help = SUBNET_FORM.says;
         let Ok(net) = text.parse::<Ipv4Net>() else {
             return Err(Problem::new("not a valid IPv4 range", help));
         };

@@ -3,10 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::text::diagnostic::Problem;
+use crate::text::schema::TextForm;
 use crate::value::allowlist::Admits;
 
 /// What a prefix may look like, for the schema. [`PathPrefix::parse`] says more.
-pub const PATTERN: &str = r"^/[!$&'()*+,./:=@A-Z_a-z~0-9-]*$";
+pub const FORM: TextForm = TextForm {
+    pattern: r"^/[!$&'()*+,./:=@A-Z_a-z~0-9-]*$",
+    says: "start with `/`, and end the prefix before a query, `%`, `;`, a backslash or a character that URLs encode",
+};
 
 /// A prefix that is matched on the borders of path segments: `/a` admits `/a` and `/a/b`, not `/ab`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,10 +45,7 @@ impl PathPrefix {
         }
         let allowed = |c: char| c.is_ascii_alphanumeric() || "!$&'()*+,./:;=@_~-".contains(c);
         if let Some(c) = text.chars().find(|&c| !allowed(c)) {
-            return refuse(
-                &format!("a path prefix must not contain `{}`", c.escape_debug()),
-                "end the prefix before that segment",
-            );
+            return refuse(&format!("a path prefix must not contain `{}`", c.escape_debug()), FORM.says);
         }
         let mut segments = text[1..].split('/').peekable();
         while let Some(segment) = segments.next() {

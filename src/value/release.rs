@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 /// A release of pipelock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum PipelockTarget {
-    /// 2.3 and later 2.x.
+    /// pipelock 2.3 and later 2.x.
     #[default]
     #[serde(rename = "2.3")]
     V2_3,
-    /// 3.x.
+    /// pipelock 3.x.
     #[serde(rename = "3")]
     V3,
 }
@@ -18,11 +18,11 @@ pub enum PipelockTarget {
 /// A release of smolvm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum SmolvmTarget {
-    /// 1.9 and later.
+    /// smolvm 1.9 and later.
     #[default]
     #[serde(rename = "1.9")]
     V1_9,
-    /// 1.33 and later.
+    /// smolvm 1.33 and later.
     #[serde(rename = "1.33")]
     V1_33,
 }

@@ -4,9 +4,17 @@
 use serde::{Deserialize, Serialize};
 
 use crate::text::diagnostic::Problem;
+use crate::text::schema::TextForm;
 
-/// What a variable's name looks like, for the schema and for [`VariableName::parse`].
-pub const PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+const NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+
+/// What a variable's name looks like.
+pub const FORM: TextForm =
+    TextForm { pattern: NAME, says: "use letters, digits and `_`; the first character must not be a digit" };
+
+/// What the name of a token looks like.
+pub const TOKEN_FORM: TextForm =
+    TextForm { pattern: NAME, says: "write the name of the host variable that holds the token, such as `GITEA_TOKEN`" };
 
 /// The longest line of an env file that `docker run --env-file` reads, in bytes: Go's
 /// `bufio.MaxScanTokenSize` less one for the line break.
@@ -30,10 +38,7 @@ impl VariableName {
         if first && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             return Ok(VariableName(text.to_owned()));
         }
-        Err(Problem::new(
-            format!("`{}` is not a valid variable name", text.escape_debug()),
-            "use letters, digits and `_`; the first character must not be a digit",
-        ))
+        Err(Problem::new(format!("`{}` is not a valid variable name", text.escape_debug()), FORM.says))
     }
 
     /// The name.
@@ -56,7 +61,7 @@ impl TokenRef {
     /// What is not a name, and what looks like a token put in the place of its name. The text is
     /// not repeated in the message: it may be a secret.
     pub fn parse(text: &str) -> Result<TokenRef, Problem> {
-        let help = "write the name of the host variable that holds the token, such as `GITEA_TOKEN`";
+        let help = TOKEN_FORM.says;
         if looks_like_token(text) || text.len() > 100 {
             return Err(Problem::new("this looks like a token, not the name of a variable", help));
         }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use files::Files;
 use revision::{Resolved, Revision};
 
-use super::{AgentProvider, Manifest, extends, parse};
+use super::{AgentProvider, Manifest, extends, parse, which};
 use crate::provider;
 use crate::text::diagnostic::{Code, Diagnostic, Findings, Problem};
 use crate::text::source::{Source, SourceId, Sources, Span};
@@ -109,7 +109,9 @@ struct Bottle {
 impl Loader<'_> {
     fn take(&mut self, path: &Path, reference: String, bytes: Vec<u8>) -> Bottle {
         let (id, is_text) = self.add(path, reference, bytes);
-        let manifest = if is_text { parse::parse(&self.sources, id, &mut self.findings) } else { None };
+        // In its folder, a file is named without it.
+        let is_shared = std::path::absolute(path).is_ok_and(|path| which::is_shared(&path));
+        let manifest = if is_text { parse::parse(&self.sources, id, is_shared, &mut self.findings) } else { None };
         Bottle { id, path: path.to_owned(), manifest }
     }
 

@@ -32,7 +32,7 @@ pub(super) use read::{read_built_in, read_node};
 pub struct Service {
     /// Its hosts, by the names that routes of agents use.
     #[schemars(with = "BTreeMap<String, String>", extend(
-        "additionalProperties" = { "type": "string", "pattern": host::PATTERN },
+        "additionalProperties" = { "type": "string", "pattern": host::FORM.pattern },
         "propertyNames" = { "pattern": form::LABEL_PATTERN },
         "minProperties" = 1
     ))]
@@ -246,11 +246,11 @@ pub struct Route {
     pub rule: Label,
     /// The path prefixes that the client asks for, as measured; empty for any path.
     #[serde(default)]
-    #[schemars(with = "Vec<String>", inner(regex(pattern = path_prefix::PATTERN)))]
+    #[schemars(with = "Vec<String>", inner(regex(pattern = path_prefix::FORM.pattern)))]
     pub paths: Vec<PathPrefix>,
     /// The prefixes among them without which it cannot do what the route is for.
     #[serde(default)]
-    #[schemars(with = "Vec<String>", inner(regex(pattern = path_prefix::PATTERN)))]
+    #[schemars(with = "Vec<String>", inner(regex(pattern = path_prefix::FORM.pattern)))]
     pub essential: Vec<PathPrefix>,
 }
 
@@ -261,9 +261,9 @@ fn credential_schema(_: &mut SchemaGenerator) -> Schema {
         "properties": {
             "scheme": { "type": "string", "enum": ["Bearer", "token", "Basic"] },
             "username": { "type": "string" },
-            "header": { "type": "string", "pattern": header::PATTERN },
-            "prefix": { "type": "string", "pattern": credential::PREFIX_PATTERN },
-            "query": { "type": "string", "pattern": credential::PARAMETER_PATTERN },
+            "header": { "type": "string", "pattern": header::FORM.pattern },
+            "prefix": { "type": "string", "pattern": credential::PREFIX_FORM.pattern },
+            "query": { "type": "string", "pattern": credential::PARAMETER_FORM.pattern },
         }
     })
 }

@@ -33,12 +33,14 @@ static AGENT_WORDS: Vocabulary = Vocabulary {
     schema: LazyLock::new(|| serde_json::from_str(AGENT).expect("the committed schema is JSON")),
     whole: "an agent's definition",
     former: &[],
+    typed: &[],
 };
 
 static SERVICE_WORDS: Vocabulary = Vocabulary {
     schema: LazyLock::new(|| serde_json::from_str(SERVICE).expect("the committed schema is JSON")),
     whole: "a service",
     former: &[],
+    typed: &[],
 };
 
 /// A kind of definition.

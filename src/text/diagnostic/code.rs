@@ -146,6 +146,10 @@ codes! {
     UnsupportedKey = "BTL106" Error,
     /// A key that was removed.
     RemovedKey = "BTL107" Error,
+    /// A key of the reference system, in a file that it reads too.
+    IgnoredKey = "BTL108" Warning,
+    /// A document of the reference system that is not a bottle.
+    OtherDocument = "BTL109" Error,
 
     // Rules that a schema cannot say.
     /// Not a name for a bottle.
