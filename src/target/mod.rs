@@ -58,6 +58,11 @@ pub trait Target: Sync {
     /// A file does not read back: a defect of bottlec.
     fn emit(&self, job: &Job, earlier: &[Emitted]) -> Result<Vec<Emitted>, RenderError>;
 
+    /// Those of its files that are the same in every bottle.
+    fn fixed(&self) -> &'static [&'static StaticFile] {
+        &[]
+    }
+
     /// What its files in a tree keep up around the agent, compared with what a build writes for this bottle. A tree
     /// that was built for other backends does not have them.
     ///
@@ -198,6 +203,11 @@ pub fn emit(job: &Job) -> Result<Vec<Emitted>, RenderError> {
 /// What a bottle that runs with the old files needs before it goes by the new ones.
 pub fn restarts<'f>(old: &'f Files, new: &'f Files) -> impl Iterator<Item = Restart> + 'f {
     ALL.iter().filter_map(move |target| target.restart(old, new))
+}
+
+/// Whether this is a file that is the same in every bottle, with the text that it has there.
+pub fn is_fixed(path: &str, text: &str) -> bool {
+    ALL.iter().flat_map(|target| target.fixed()).any(|file| file.path == path && file.text == text)
 }
 
 /// What may lie in a tree that these backends run though no build writes it.

@@ -3,6 +3,7 @@
 
 mod committed;
 mod manners;
+mod picture;
 mod revisions;
 mod trees;
 

@@ -17,7 +17,7 @@ pub(super) fn render(reviews: &[Review]) -> String {
 }
 
 fn one(review: &Review) -> String {
-    let Review { name, shown, presence, changes, restarts, texts, findings } = review;
+    let Review { name, shown, presence, changes, reachable: _, restarts, texts, findings } = review;
     let mut text = String::new();
     let what = match presence {
         Presence::Added => "new, ",
@@ -45,7 +45,7 @@ fn one(review: &Review) -> String {
             let _ = writeln!(text, "  {:17} {}", step.as_str(), step.says());
         }
     }
-    for Text { path: _, diff } in texts {
+    for Text { path: _, diff, is_fixed: _ } in texts {
         text.push('\n');
         diff.split_inclusive('\n').for_each(|line| colored(&mut text, line));
     }

@@ -72,7 +72,7 @@ pub fn render(reviews: &[Review]) -> String {
 }
 
 fn bottle(review: &Review) -> Bottle<'_> {
-    let Review { name, shown, presence, changes, restarts, texts, findings } = review;
+    let Review { name, shown, presence, changes, reachable: _, restarts, texts, findings } = review;
     Bottle {
         name,
         path: shown,
@@ -80,7 +80,7 @@ fn bottle(review: &Review) -> Bottle<'_> {
         grade: review.grade(),
         changes: changes.iter().map(entry).collect(),
         restarts: restarts.iter().map(|step: &Restart| Step { step: step.as_str(), message: step.says() }).collect(),
-        files: texts.iter().map(|Text { path, diff }| File { path, diff }).collect(),
+        files: texts.iter().map(|Text { path, diff, is_fixed: _ }| File { path, diff }).collect(),
         findings: findings.iter().map(finding).collect(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Graded, Presence, Review, Text};
+use super::{Graded, Presence, Review, Text, picture};
 use crate::text::diagnostic::Grade;
 use crate::text::visible;
 
@@ -20,7 +20,7 @@ pub fn render(reviews: &[Review]) -> String {
 }
 
 fn one(text: &mut String, review: &Review) {
-    let Review { name, shown, presence, changes, restarts, texts, findings } = review;
+    let Review { name, shown, presence, changes, reachable: _, restarts, texts, findings } = review;
     let what = match presence {
         Presence::Added => "new, ",
         Presence::Kept => "",
@@ -28,6 +28,9 @@ fn one(text: &mut String, review: &Review) {
     };
     let grade = review.grade().map_or("nothing to review", Grade::as_str);
     let _ = writeln!(text, "### {}: {what}{grade}\n\n{}\n", escaped(name), code(shown));
+    if let Some(picture) = picture::draw(review) {
+        let _ = writeln!(text, "```mermaid\n{}```\n\n{}\n", picture.chart, picture.legend);
+    }
     if !changes.is_empty() {
         text.push_str("| Grade | Rule | What changes | Where |\n| --- | --- | --- | --- |\n");
         changes.iter().for_each(|graded| row(text, graded));
@@ -48,7 +51,11 @@ fn one(text: &mut String, review: &Review) {
         }
         text.push('\n');
     }
-    for Text { path, diff } in texts {
+    let fixed: Vec<String> = texts.iter().filter(|file| file.is_fixed).map(|file| code(&file.path)).collect();
+    if !fixed.is_empty() {
+        let _ = writeln!(text, "The same in every bottle, so not shown: {}\n", fixed.join(", "));
+    }
+    for Text { path, diff, is_fixed: _ } in texts.iter().filter(|file| !file.is_fixed) {
         let fence = fence(diff);
         let mut lines = diff.split_inclusive('\n');
         let shown: String = lines.by_ref().take(LINES).collect();

@@ -3,10 +3,10 @@
 
 pub mod json;
 pub mod markdown;
+mod picture;
 pub mod sarif;
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use serde::Serialize;
@@ -14,13 +14,16 @@ use similar::TextDiff;
 
 use crate::compile::index::Provenance;
 use crate::model::{Change, Direction, Edits, Entry, Model, Restart, Topic, changes, rebuilt, restarts, sort};
-use crate::target::agent;
+use crate::target::{self, agent};
 use crate::text::accept::{self, AcceptFrom, acceptances};
 use crate::text::diagnostic::located::Located;
 use crate::text::diagnostic::{Findings, Grade};
 use crate::text::source::{SourceId, Sources};
 use crate::text::visible;
+use crate::value::allowlist::Allowlist;
+use crate::value::host::Host;
 use crate::value::isolation::Files;
+use crate::value::path_prefix::PathPrefix;
 
 /// A bottle on one side of a comparison.
 pub struct Side {
@@ -57,6 +60,8 @@ pub struct Review {
     pub presence: Presence,
     /// Sorted by grade, highest first.
     pub changes: Vec<Graded>,
+    /// The paths of each host that can be reached now.
+    pub reachable: BTreeMap<Host, Allowlist<PathPrefix>>,
     /// What to restart if the bottle is running.
     pub restarts: Vec<Restart>,
     /// The files that differ.
@@ -115,8 +120,10 @@ pub struct Accepted {
 pub struct Text {
     /// The path in the tree.
     pub path: String,
-    /// The unified difference.
+    /// The unified difference. Names that no summary shows are not in it.
     pub diff: String,
+    /// Whether the whole file is new or gone, and the same in every bottle.
+    pub is_fixed: bool,
 }
 
 impl Review {
@@ -222,6 +229,7 @@ pub fn review(old: Option<&Side>, new: Option<&Side>, edits: Vec<Change>, terms:
             _ => Presence::Kept,
         },
         changes,
+        reachable: new_reach.reachable().map(|route| (route.host.clone(), route.path_allowlist.clone())).collect(),
         restarts,
         texts: texts(old, new),
         findings: sources
@@ -303,9 +311,19 @@ impl Side {
     }
 }
 
-/// The text of a file, safe to show. Empty if the file does not exist.
-fn text_of<'f>(files: &'f Files, path: &str) -> Cow<'f, str> {
-    files.get(path).map(|text| visible::lines(text)).unwrap_or_default()
+/// What stands for the name of a variable that no summary shows.
+const HIDDEN: &str = "(hidden)";
+
+/// A text without these names.
+fn without_names(text: &str, names: &BTreeSet<&str>) -> String {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut shown = String::with_capacity(text.len());
+    for piece in text.split_inclusive(|c| !is_of_name(c)) {
+        let word = piece.trim_end_matches(|c| !is_of_name(c));
+        shown.push_str(if names.contains(word) { HIDDEN } else { word });
+        shown.push_str(&piece[word.len()..]);
+    }
+    shown
 }
 
 fn texts(old: Option<&Side>, new: Option<&Side>) -> Vec<Text> {
@@ -330,16 +348,30 @@ fn texts(old: Option<&Side>, new: Option<&Side>) -> Vec<Text> {
         };
         old.into_iter().chain(new).any(of)
     };
+    let hidden: BTreeSet<&str> =
+        old.into_iter().chain(new).flat_map(|side| &side.model.reach.hidden).map(String::as_str).collect();
+    // Safe to show. A Dockerfile of the manifest's own is shown as it is: no name in it is bottlec's.
+    let shown = |files: &Files, side: Option<&Side>, path: &str| match files.get(path) {
+        None => String::new(),
+        Some(text) if side.is_some_and(|side| side.model.files.contains_key(path)) => {
+            visible::lines(&without_names(text, &hidden)).into_owned()
+        }
+        Some(text) => visible::lines(text).into_owned(),
+    };
     let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let differs = |path: &&&String| before.get(**path) != after.get(**path) && !is_private(path);
     let text = |path: &&String| {
-        let (old, new) = (text_of(&before, path), text_of(&after, path));
+        let (was, is) = (shown(&before, old, path), shown(&after, new, path));
         let name = |side: &str, files: &Files| {
             if files.contains_key(*path) { format!("{side}/{path}") } else { "/dev/null".to_owned() }
         };
-        let diff = TextDiff::from_lines(&*old, &*new);
+        let diff = TextDiff::from_lines(&was, &is);
         let diff = diff.unified_diff().header(&name("old", &before), &name("new", &after)).to_string();
-        Text { path: (*path).clone(), diff }
+        let is_fixed = match (before.get(*path), after.get(*path)) {
+            (Some(text), None) | (None, Some(text)) => target::is_fixed(path, text),
+            _ => false,
+        };
+        Text { path: (*path).clone(), diff, is_fixed }
     };
-    paths.iter().filter(differs).map(text).collect()
+    paths.iter().filter(differs).map(text).filter(|text| !text.diff.is_empty()).collect()
 }

@@ -6,6 +6,7 @@ mod wire;
 
 use super::env_file::EnvFile;
 use super::{Emitted, Files, Identity, Isolation, Job, RenderError, Target, Unreadable, file, pipelock};
+use crate::value::artifact::StaticFile;
 use crate::value::isolation::Guard;
 use crate::value::origin::Origins;
 use crate::value::restart::Restart;
@@ -34,6 +35,10 @@ impl Target for EgressFolder {
         ];
         emitted.extend(FIXED.map(Emitted::fixed));
         Ok(emitted)
+    }
+
+    fn fixed(&self) -> &'static [&'static StaticFile] {
+        &FIXED
     }
 
     fn read(&self, files: &Files, _bottle: &Identity) -> Result<Isolation, Unreadable> {
