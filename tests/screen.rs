@@ -1,8 +1,136 @@
 //! What people see: messages, streams, exit codes.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{bottlec, compile_text, folder, screen};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{tcgetwinsize, tcsetwinsize};
+
+use crate::support::{bottlec, compile_text, folder, screen, stdout};
+
+/// What a terminal of this width shows of a command, a line each.
+fn on_terminal(width: u16, folder: &Path, arguments: &[&str]) -> Vec<String> {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = File::options().read(true).write(true).open(name).unwrap();
+    let mut size = tcgetwinsize(&terminal).unwrap();
+    size.ws_col = width;
+    size.ws_row = 50;
+    tcsetwinsize(&terminal, size).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bottlec"));
+    command.args(arguments).current_dir(folder).env_clear().env("HOME", folder);
+    command.env("NO_COLOR", "1").env("TERM", "xterm").stdin(Stdio::null());
+    let mut child = command.stdout(terminal.try_clone().unwrap()).stderr(terminal).spawn().unwrap();
+    // It holds the terminal, whose end would not come.
+    drop(command);
+    // The end of a terminal is an error.
+    let (mut shown, mut piece, mut master) = (Vec::new(), [0; 4096], File::from(master));
+    while let Ok(count @ 1..) = master.read(&mut piece) {
+        shown.extend_from_slice(&piece[..count]);
+    }
+    child.wait().unwrap();
+    String::from_utf8(shown).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// The longest line, but for examples of the help, whose words stay together, and lines of a manifest.
+fn widest(lines: &[String]) -> usize {
+    let is_whole =
+        |line: &&String| line.starts_with("  bottlec ") || line.get(..4).is_some_and(|start| start.contains('|'));
+    lines.iter().filter(|line| !is_whole(line)).map(|line| line.chars().count()).max().unwrap()
+}
+
+#[test]
+fn help_and_pages_fit_a_terminal_and_break_between_words() {
+    let folder = folder(&[]);
+    for command in ["build", "check", "diff", "why", "plan", "exec", "allow", "init", "rule", "completions", "man"] {
+        for (width, limit) in [(80, 80), (140, 100)] {
+            let lines = on_terminal(width, folder.path(), &[command, "--help"]);
+            assert!(widest(&lines) <= limit, "{command} at {width}: {} {lines:#?}", widest(&lines));
+            assert!(lines.len() > 10, "{command} {lines:?}");
+            // A paragraph is broken at the width alone: its next word would not have fit.
+            let prose = |line: &String| !line.is_empty() && !line.starts_with(' ') && !line.ends_with(':');
+            for pair in lines.windows(2).filter(|pair| prose(&pair[0]) && prose(&pair[1])) {
+                let next = pair[1].split(' ').next().unwrap();
+                assert!(pair[0].len() + 1 + next.len() > limit, "{command} at {width}: {pair:?}");
+            }
+        }
+    }
+    for (width, limit) in [(40, 40), (80, 80), (140, 100)] {
+        let lines = on_terminal(width, folder.path(), &["rule", "BTL203"]);
+        assert!(widest(&lines) <= limit, "{width} {lines:#?}");
+    }
+}
+
+#[test]
+fn findings_break_between_words_on_a_terminal_and_nowhere_else() {
+    let long = "agent_provider: { template: codex, forward_host_credentials: true }\negress:\n  routes:\n    - host: auth.openai.com\n      role: x\n    - host: git.example.com\n      path_allowlist: [\"/a\", /b?c]\n";
+    let folder = folder(&[("long.yaml", long)]);
+    for (width, arguments) in [
+        (80, &["check", "long.yaml"] as &[&str]),
+        (80, &["build", "long.yaml", "-o", "out"]),
+        (60, &["check", "long.yaml"]),
+        (60, &["exec", "no/such/folder/of/a/bottle/is/here"]),
+    ] {
+        let lines = on_terminal(width, folder.path(), arguments);
+        assert!(widest(&lines) <= usize::from(width), "{arguments:?} at {width}: {lines:#?}");
+        assert!(lines.iter().any(|line| line.starts_with("       ")), "something is broken: {lines:#?}");
+        // What is to be copied stays whole.
+        for whole in ["`auth_token: NAME_OF_A_HOST_VARIABLE`", "`forward_host_credentials: true`"] {
+            assert!(arguments[0] == "exec" || lines.iter().any(|line| line.contains(whole)), "{whole} {lines:#?}");
+        }
+    }
+    // A pipe and a log have no width.
+    let text = stdout(&bottlec(folder.path(), &["check", "long.yaml"]));
+    assert!(text.lines().any(|line| line.starts_with("  = help: remove this route: ") && line.len() > 140), "{text}");
+}
+
+#[test]
+fn a_page_is_shown_without_the_marks_of_its_file() {
+    let folder = folder(&[]);
+    let page = |code: &str| stdout(&bottlec(folder.path(), &["rule", code]));
+    let text = page("BTL203");
+    assert!(text.starts_with("BTL203: invalid host\n\nThe host of a route"), "{text}");
+    assert!(text.ends_with(
+        "Good:\n\n    egress:\n      routes:\n        - host: api.example.com\n        - host: files.example.com\n"
+    ));
+    for code in bottlec::compile::rules::all() {
+        let text = page(code.as_str());
+        assert!(!text.contains("```") && !text.contains("](") && !text.starts_with('#'), "{text}");
+    }
+    let text = page("BTL106");
+    assert!(text.contains("with a warning (BTL108). Every"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_read_is_said_once() {
+    let folder = folder(&[("good.yaml", "name: good\n")]);
+    for arguments in [&["check", "none.yaml"] as &[&str], &["check", "good.yaml", "none.yaml"]] {
+        let run = bottlec(folder.path(), arguments);
+        assert_eq!(run.status.code(), Some(2));
+        // Neither a second line about it, nor that all is well.
+        let expected = "bottlec: cannot read none.yaml: No such file or directory (os error 2)\n";
+        assert_eq!(screen(&run), expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn completions_are_for_the_shell_in_use_unless_another_is_named() {
+    let folder = folder(&[]);
+    let run = |shell: &str, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bottlec"));
+        command.arg("completions").args(arguments).current_dir(folder.path()).env_clear().env("SHELL", shell);
+        command.output().unwrap()
+    };
+    assert!(stdout(&run("/usr/bin/zsh", &[])).starts_with("#compdef bottlec"));
+    assert_eq!(stdout(&run("/usr/bin/zsh", &["bash"])), stdout(&run("/bin/bash", &[])));
+    let unknown = run("/bin/other", &[]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(screen(&unknown).contains("write one of bash, elvish, fish, powershell, zsh"), "{}", screen(&unknown));
+}
 
 #[test]
 fn a_message_shows_code_place_line_and_remedy() {

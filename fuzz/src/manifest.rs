@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use annotate_snippets::Renderer;
 use bottlec::cli::human;
 use bottlec::manifest::{self, Loaded};
 use bottlec::provider::facts::HostFacts;
@@ -72,7 +71,7 @@ fn told(findings: Findings, sources: &mut Sources) {
     let report: Value = serde_json::from_str(&sarif::render(&located)).expect("JSON");
     assert_eq!(report["runs"][0]["results"].as_array().map(Vec::len), Some(findings.len()));
     for found in &findings {
-        let block = human::render(found, sources, &Renderer::plain());
+        let block = human::render(found, sources, &human::Look::plain());
         let odd = block.chars().find(|&c| c.is_control() && c != '\n');
         assert_eq!(odd, None, "a terminal would obey {block:?}");
     }

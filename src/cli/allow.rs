@@ -12,7 +12,7 @@ use super::exec::show;
 use super::{Screen, Status, invalid_tree};
 use crate::cli::agreement::{Subject, uses};
 use crate::cli::terminal::Terminal;
-use crate::output::{self, InvalidTree, Verified};
+use crate::output::{self, Verified};
 use crate::text::diagnostic::Problem;
 
 /// Allow a bottle to use credentials: which token may be sent to which host
@@ -40,13 +40,13 @@ Examples:
   bottlec allow --list out/review
   bottlec allow --forget out/review
 
-A bottle sends no token to a host, and passes no credential to its agent, until you have allowed it
-in the bottle's folder. `exec` asks on the terminal; use this command to answer beforehand, or for
-starts without a terminal. No token is read. The answer is stored in bottlec's configuration folder
-($XDG_CONFIG_HOME/bottlec, or ~/.config/bottlec) and applies to this folder only: another clone of
+A bottle sends no token to a host, and passes no credential to its agent, until you have allowed it \
+in the bottle's folder. `exec` asks on the terminal; use this command to answer beforehand, or for \
+starts without a terminal. No token is read. The answer is stored in bottlec's configuration folder \
+($XDG_CONFIG_HOME/bottlec, or ~/.config/bottlec) and applies to this folder only: another clone of \
 the same repository asks again, and after a rebuild only what is new is asked for.
 
-Exit codes: 0 everything is allowed, 1 something is not, or the folder is not what a build wrote,
+Exit codes: 0 everything is allowed, 1 something is not, or the folder is not what a build wrote, \
 2 usage, I/O or internal error, 130 interrupted with ^C.";
 
 impl Allow {
@@ -60,7 +60,7 @@ impl Allow {
             Ok(bottle) => bottle,
             Err(invalid) => {
                 show(&Level::ERROR, &invalid_tree::explain(&self.folder, &invalid));
-                return Ok(if invalid == InvalidTree::NoIndex { Status::Exit(2) } else { Status::Findings });
+                return Ok(if invalid.is_no_bottle() { Status::Exit(2) } else { Status::Findings });
             }
         };
         if self.list {

@@ -4,15 +4,15 @@ use std::collections::HashSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use annotate_snippets::Renderer;
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 use sha2::{Digest as _, Sha256};
 
 use super::batch::{self, Jobs};
+use super::human::{self, Look};
 use super::messages::Messages;
 use super::progress::Progress;
-use super::{Screen, Status, human, say};
+use super::{Screen, Status, say};
 use crate::compile::{self, rules, rules::allow};
 use crate::manifest::load::find::Found;
 use crate::manifest::{self, Loaded};
@@ -73,7 +73,7 @@ Examples:
   git diff --name-only origin/main -- '*.bottle.yaml' | bottlec check @-
   cat manifest.yaml | bottlec check - --stdin-filename bottles/manifest.yaml
 
-In a folder these are bottles: bottle.yaml, *.bottle.yaml, a manifest.yaml with a key that only a bottle has,
+In a folder these are bottles: bottle.yaml, *.bottle.yaml, a manifest.yaml with a key that only a bottle has, \
 and Markdown with such a key in its front matter. What git ignores is passed over.
 
 Exit codes: 0 no errors (with --strict, no warnings either), 1 errors, 2 usage, I/O or internal error.";
@@ -115,12 +115,13 @@ impl Check {
             }
             messages.print()?;
         }
-        self.conclude(&report, paths.len(), screen)?;
+        // That nothing is wrong can be said only if all has been read.
+        self.conclude(&report, if unread == 0 { paths.len() } else { 0 }, screen)?;
         if paths.is_empty() && unread == 0 {
             screen.note(format_args!("bottlec: the list contains no manifests"));
         }
         if unread > 0 {
-            bail!("{unread} of the inputs could not be read");
+            return Ok(Status::Exit(2));
         }
         Ok(if report.errors > 0 && !self.exit_zero { Status::Findings } else { Status::Clean })
     }
@@ -156,11 +157,11 @@ impl Check {
         let located: Vec<Located> = findings.iter().map(|diagnostic| Located::of(diagnostic, &sources)).collect();
         let mut sources = sources;
         super::mask_secrets(&findings, &mut sources);
-        let renderer = Renderer::styled();
+        let look = Look::on(std::io::stdout());
         let worded = findings.iter().zip(located).map(|(diagnostic, located)| {
             let one = std::slice::from_ref(&located);
             let text = match self.format {
-                Format::Human => human::render(diagnostic, &sources, &renderer) + "\n\n",
+                Format::Human => human::render(diagnostic, &sources, &look) + "\n\n",
                 Format::Concise => concise::render(one),
                 Format::Github => github::render(one),
                 Format::Json | Format::Sarif => String::new(),

@@ -14,6 +14,10 @@ pub(super) fn explain(folder: &Path, invalid: &InvalidTree) -> Problem {
     let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let again = format!("rebuild it: bottlec build MANIFEST -o {}", above.display());
     match invalid {
+        InvalidTree::NoFolder => Problem::new(
+            format!("no bottle in {shown}: the folder does not exist"),
+            format!("build it first: bottlec build MANIFEST -o {}", above.display()),
+        ),
         InvalidTree::NoIndex => Problem::new(
             format!("no bottle in {shown}: {} not found", INDEX),
             "pass the bottle's own folder: `bottlec build MANIFEST -o DIR` writes it to DIR/NAME",

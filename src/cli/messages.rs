@@ -3,10 +3,10 @@
 use std::fmt::Arguments;
 use std::io::Write as _;
 
-use annotate_snippets::Renderer;
 use anyhow::{Context as _, Result};
 
-use super::{Screen, human, mask_secrets};
+use super::human::{self, Look};
+use super::{Screen, mask_secrets};
 use crate::text::diagnostic::{Diagnostic, Severity};
 use crate::text::source::Sources;
 
@@ -46,10 +46,10 @@ impl Messages {
     /// Adds findings; warnings are omitted with `--quiet`.
     pub(super) fn findings(&mut self, screen: &Screen, findings: &[Diagnostic], mut sources: Sources) {
         mask_secrets(findings, &mut sources);
-        let renderer = Renderer::styled();
+        let look = Look::on(std::io::stderr());
         for diagnostic in findings {
             if diagnostic.severity == Severity::Error || !screen.quiet {
-                self.error(format_args!("{}\n", human::render(diagnostic, &sources, &renderer)));
+                self.error(format_args!("{}\n", human::render(diagnostic, &sources, &look)));
             }
         }
     }

@@ -33,6 +33,9 @@ Examples:
   bottlec plan manifest.yaml
   bottlec plan manifest.yaml | jq '.routes[].host'
 
+This is what the manifest and its provider ask for, not what a build would change: for that, run \
+`bottlec build MANIFEST -o DIR --check`. What a change allows the agent: `bottlec diff`.
+
 The format is documented in docs/formats.md.
 
 Exit codes: 0 no errors, 1 errors, 2 usage, I/O or internal error.";

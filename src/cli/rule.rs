@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Status;
+use super::{Status, human};
 use crate::compile::rules;
 use crate::text::diagnostic::Grade;
 use crate::text::suggest;
@@ -34,7 +34,7 @@ impl Rule {
                 })
                 .collect(),
             Some(written) => match rules::find(written) {
-                Some(code) => code.page().text().to_owned(),
+                Some(code) => code.page().plain(human::width(std::io::stdout())),
                 None => {
                     let known = rules::all();
                     let known = known.iter().map(|code| code.as_str());

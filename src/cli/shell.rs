@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
-use clap::CommandFactory as _;
+use anyhow::{Context as _, Result, bail};
+use clap::{CommandFactory as _, ValueEnum as _};
 use clap_complete::Shell;
 
 use super::{Arguments, Status};
@@ -17,14 +17,18 @@ Examples:
   bottlec completions zsh > ~/.zfunc/_bottlec
   bottlec completions fish > ~/.config/fish/completions/bottlec.fish")]
 pub(super) struct Completions {
-    /// Shell that will load the script
-    shell: Shell,
+    /// Shell that will load the script [default: the one of $SHELL]
+    shell: Option<Shell>,
 }
 
 impl Completions {
     pub(super) fn run(&self) -> Result<Status> {
+        let Some(shell) = self.shell.or_else(Shell::from_env) else {
+            let shells: Vec<String> = Shell::value_variants().iter().map(ToString::to_string).collect();
+            bail!("$SHELL does not say for which shell: write one of {}", shells.join(", "));
+        };
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Arguments::command(), "bottlec", &mut script);
+        clap_complete::generate(shell, &mut Arguments::command(), "bottlec", &mut script);
         std::io::stdout().write_all(&script).context("cannot write to stdout")?;
         Ok(Status::Clean)
     }

@@ -44,7 +44,7 @@ pub struct Manifest {
     #[schemars(extend("minLength" = 1, "examples" = ["base", "../shared/base.yaml"]))]
     pub extends: Option<Spanned<String>>,
     /// The agent and how it signs in.
-    #[schemars(extend("default" = {}, "examples" = [{ "template": "claude" }, { "auth_token": "AGENT_TOKEN" }]))]
+    #[schemars(extend("default" = {}, "examples" = [{ "template": provider::default_name() }, { "auth_token": "AGENT_TOKEN" }]))]
     pub agent_provider: Option<AgentProvider>,
     /// The network that agent and egress share.
     #[schemars(extend("default" = {}, "examples" = [{ "subnet": "10.200.7.0/24" }]))]

@@ -1,6 +1,7 @@
 //! Whether a tree on disk is what one build wrote. Nothing is written and no link is followed.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -39,6 +40,8 @@ pub struct Found {
 /// Why a tree is not what one build wrote.
 #[derive(Debug, PartialEq, Eq)]
 pub enum InvalidTree {
+    /// The folder does not exist.
+    NoFolder,
     /// There is no index: no build has put a bottle here.
     NoIndex,
     /// The index cannot be read.
@@ -53,6 +56,13 @@ pub enum InvalidTree {
     OtherRelease,
     /// Files that are not what a build writes, and what is wrong with each; then what that means.
     Otherwise(Vec<(String, String)>, Vec<String>),
+}
+
+impl InvalidTree {
+    /// Whether nothing there claims to be a bottle.
+    pub fn is_no_bottle(&self) -> bool {
+        matches!(self, InvalidTree::NoFolder | InvalidTree::NoIndex)
+    }
 }
 
 /// What is wrong with a file that the index lists.
@@ -124,6 +134,9 @@ pub fn foreign(root: &Path, index: &Index, rebuilt: &Rebuilt) -> Result<Vec<Stri
 /// # Errors
 /// What the file system says, with the path.
 pub fn find(root: &Path) -> Result<Result<Found, InvalidTree>> {
+    if root.metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Ok(Err(InvalidTree::NoFolder));
+    }
     let mut place = TreeDir::named(root)?;
     // Builds hold this lock while they write. Where there are no locks, the hashes must do.
     if place.is_locked() {

@@ -9,4 +9,5 @@ pub mod schema;
 pub mod source;
 pub mod suggest;
 pub mod visible;
+pub mod wrap;
 pub mod yaml;

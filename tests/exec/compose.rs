@@ -68,6 +68,21 @@ fn compose_reads_the_bottles_file_for_the_checkouts_project_and_nothing_else() {
 }
 
 #[test]
+fn a_docker_without_its_compose_plugin_is_called_that() {
+    let bottle = with_programs(PLAIN, &["docker-compose"]);
+    let docker = bottle.path().join("bin/docker");
+    fs::write(&docker, "#!/bin/sh\necho 'unknown flag: --rm' >&2\nexit 125\n").unwrap();
+    fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).unwrap();
+    let missing = run(&bottle, &VALUES, &["out/review", "--", "docker", "compose", "run", "--rm", "agent"]);
+    assert_eq!(missing.status.code(), Some(127), "{}", screen(&missing));
+    assert!(screen(&missing).contains("its compose plugin is not installed"), "{}", screen(&missing));
+    assert!(!screen(&missing).contains("unknown flag"), "{}", screen(&missing));
+    // Another command of docker's is none of ours, nor is the other program.
+    assert_eq!(run(&bottle, &VALUES, &["out/review", "--", "docker", "ps"]).status.code(), Some(125));
+    assert!(started(&bottle, "docker-compose ps").starts_with("docker-compose "));
+}
+
+#[test]
 fn options_that_would_have_compose_start_something_else_are_refused() {
     let bottle = with_programs(MANIFEST, &["docker", "docker-compose"]);
     for option in [

@@ -29,7 +29,8 @@ fn a_tree_that_is_not_what_one_build_wrote_is_not_started() {
             fs::write(path, text.replace(from, to)).unwrap();
         }
     };
-    let table: [(&str, Change, i32, &[&str]); 23] = [
+    let table: [(&str, Change, i32, &[&str]); 24] = [
+        ("no folder", &|tree| fs::remove_dir_all(tree).unwrap(), 2, &["build it first: bottlec build MANIFEST -o out"]),
         ("no index", &|tree| remove(tree.join("bottle.json")), 2, &["no bottle in out/review", "bottlec build"]),
         ("no JSON", &|tree| fs::write(tree.join("bottle.json"), "{").unwrap(), 1, &["is malformed", "bottlec build"]),
         ("another format", &replaced("/format", 2.into()), 1, &["format 2", "bottlec build MANIFEST -o out"]),

@@ -68,12 +68,13 @@ Examples:
   bottlec diff --rev origin/main
   bottlec diff --rev HEAD~1 bottles/ --format markdown --fail-on high
 
-Grades: critical, high, medium, low, info; `bottlec rule BTL801` explains a code. Accept a change with
-a comment on its line of the new manifest: # bottlec: accept BTL811 until 2027-01-31 reason
+Grades: critical, high, medium, low, info; `bottlec rule BTL801` explains a code. Accept a change with \
+a comment on its line of the new manifest:
+  # bottlec: accept BTL811 until 2027-01-31 reason
 
 Manifests are compiled with a placeholder account: nothing is read from the host.
 
-Exit codes: 0 no differences, or none that --fail-on selects, 1 differences, 2 usage, I/O or
+Exit codes: 0 no differences, or none that --fail-on selects, 1 differences, 2 usage, I/O or \
 internal error.";
 
 impl Diff {

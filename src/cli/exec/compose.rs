@@ -132,6 +132,11 @@ impl Compose {
         })
     }
 
+    /// Whether it is a command of another program.
+    pub(super) fn is_plugin(&self) -> bool {
+        self.program.len() > 1
+    }
+
     /// Whether this may pass a value to a container. An unknown subcommand may.
     pub(super) fn needs_values(&self) -> bool {
         self.subcommand.as_deref().is_some_and(|name| !TOKEN_FREE.contains(&name))

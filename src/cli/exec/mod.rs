@@ -18,14 +18,15 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process;
 
-use annotate_snippets::{Group, Level, Renderer};
+use annotate_snippets::Level;
 use anyhow::{Context as _, Result};
 use starting::Start;
 
 use super::{Screen, Status, consent, invalid_tree, say};
+use crate::cli::human::Look;
 use crate::cli::launch::{self, HostEnv, Launch, OWNER};
 use crate::cli::terminal::{Terminal, Unanswered};
-use crate::output::{self, InvalidTree, Verified};
+use crate::output::{self, Verified};
 use crate::target::{self, Agent};
 use crate::text::diagnostic::Problem;
 use crate::value::guest;
@@ -60,13 +61,13 @@ Examples:
   bottlec exec out/review -- smolvm machine create -s Smolfile
   bottlec exec --print-env-names out/review
 
-Tokens are read from the host variables named in the manifest, or from the agent's own login on
-the host; questions are asked on the terminal. All of them are set in the command's environment.
-Commands that start nothing (`down`, `logs`, `ps`, `stop`, `build`, ...) get none of them.
-Before any token is read, you must have allowed, once per folder, which token may be sent to which
+Tokens are read from the host variables named in the manifest, or from the agent's own login on \
+the host; questions are asked on the terminal. All of them are set in the command's environment. \
+Commands that start nothing (`down`, `logs`, `ps`, `stop`, `build`, ...) get none of them. \
+Before any token is read, you must have allowed, once per folder, which token may be sent to which \
 host: on the terminal, or with `bottlec allow DIR`.
 
-Exit codes: that of the command; 1 the bottle or the host's values do not permit a start, 2 usage,
+Exit codes: that of the command; 1 the bottle or the host's values do not permit a start, 2 usage, \
 I/O or internal error, 126 the command cannot be executed, 127 the command was not found.";
 
 /// The exit code of shells after ^C.
@@ -78,7 +79,7 @@ impl Exec {
             Ok(bottle) => bottle,
             Err(invalid) => {
                 show(&Level::ERROR, &invalid_tree::explain(&self.folder, &invalid));
-                return Ok(if invalid == InvalidTree::NoIndex { Status::Exit(2) } else { Status::Findings });
+                return Ok(if invalid.is_no_bottle() { Status::Exit(2) } else { Status::Findings });
             }
         };
         if self.print_env_names {
@@ -211,7 +212,6 @@ impl Exec {
 }
 
 /// Prints a problem and its fix in the same style as findings.
-pub(super) fn show(level: &Level<'static>, Problem { message, help, .. }: &Problem) {
-    let group = Group::with_title(level.clone().primary_title(message)).element(Level::HELP.message(help));
-    say(format_args!("{}\n", Renderer::styled().render(&[group])));
+pub(super) fn show(level: &Level<'static>, problem: &Problem) {
+    say(format_args!("{}\n", Look::on(std::io::stderr()).problem(level, problem)));
 }

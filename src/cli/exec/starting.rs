@@ -93,6 +93,15 @@ impl Start {
             Ok(program) => program,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        if let What::Compose(compose) = &what
+            && compose.is_plugin()
+            && !has_plugin(&program)
+        {
+            let shown = Path::new(compose.program.first().map_or(OsStr::new(""), OsString::as_os_str)).display();
+            let message = format!("`{shown} compose` does not work: its compose plugin is not installed");
+            let help = "install the plugin, or use `docker-compose` in its place";
+            return Ok(Err((program::NOT_FOUND, Problem::new(message, help))));
+        }
         let found = match (found, &what) {
             // A command that records nothing does not need the records.
             (Err(_), What::Other) if asked.is_none() => Project::unrecorded(&checkout, name)?,
@@ -201,6 +210,13 @@ impl Start {
     }
 }
 
+/// Whether a `docker` has the command `compose`. One without it takes the words after it for its own.
+fn has_plugin(docker: &Path) -> bool {
+    let mut version = Command::new(docker);
+    version.args(["compose", "version"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    version.status().is_ok_and(|status| status.success())
+}
+
 /// The command that starts the agent's prompt, with whichever compose is installed.
 fn of_the_agent(agent: Agent, here: &Path) -> Result<Compose, (u8, Problem)> {
     if agent == Agent::Absent {
@@ -213,12 +229,7 @@ fn of_the_agent(agent: Agent, here: &Path) -> Result<Compose, (u8, Problem)> {
         ));
     }
     let find = |name: &str| program::find(OsStr::new(name), std::env::var_os("PATH"), here).ok();
-    let has_plugin = |docker: PathBuf| {
-        let mut version = Command::new(docker);
-        version.args(["compose", "version"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        version.status().is_ok_and(|status| status.success())
-    };
-    let words: &[&str] = if find("docker").is_some_and(has_plugin) {
+    let words: &[&str] = if find("docker").is_some_and(|docker| has_plugin(&docker)) {
         &["docker", "compose"]
     } else if find("docker-compose").is_some() {
         &["docker-compose"]

@@ -91,7 +91,7 @@ fn other_credential(owned: Option<&Auth>, own: &Auth) -> Option<(&'static str, &
         Some(owned) if owned == own => None,
         Some(_) => Some(("sends its own credential there", "remove `auth`; the provider's credential applies")),
         None => Some((
-            "sends no credential of egress there",
+            "leaves signing in there to the agent",
             "remove `auth`; let the provider sign in through `agent_provider`",
         )),
     }

@@ -2,6 +2,8 @@
 //! before and after a change that the rule grades. The pages are Markdown files in `docs/rules/`, compiled in, so that the program and the documents say
 //! the same.
 
+use crate::text::wrap::wrap;
+
 /// A rule's page.
 #[derive(Clone, Copy, Debug)]
 pub struct Page(&'static str);
@@ -28,6 +30,29 @@ pub enum Shows {
     After,
 }
 
+/// The width at which lines of prose are still read with ease.
+const READABLE: usize = 100;
+
+/// A text with the words of its links alone.
+fn without_links(text: &str) -> String {
+    let mut pieces = text.split("](");
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let opened = plain.rfind('[');
+        match (opened, piece.split_once(')')) {
+            (Some(opened), Some((_, rest))) => {
+                plain.remove(opened);
+                plain.push_str(rest);
+            }
+            _ => {
+                plain.push_str("](");
+                plain.push_str(piece);
+            }
+        }
+    }
+    plain
+}
+
 impl Page {
     pub(super) fn new(text: &'static str) -> Self {
         Page(text)
@@ -36,6 +61,33 @@ impl Page {
     /// The whole page.
     pub fn text(self) -> &'static str {
         self.0
+    }
+
+    /// The page for a terminal, without the marks of Markdown: manifests are indented. With a width, paragraphs are
+    /// broken to it.
+    pub fn plain(self, width: Option<usize>) -> String {
+        let mut plain = String::new();
+        let mut is_code = false;
+        for block in self.0.trim_end().split("\n\n") {
+            // A manifest may have blank lines; a paragraph has no fence.
+            let fences = block.lines().filter(|line| line.starts_with("```")).count();
+            if is_code || fences > 0 {
+                for line in block.lines().filter(|line| !line.starts_with("```")) {
+                    plain.push_str(&format!("    {line}\n"));
+                }
+                is_code ^= fences % 2 == 1;
+            } else {
+                let text = without_links(block.trim_start_matches("# "));
+                let lines = width.map(|width| wrap(&text.replace('\n', " "), width.min(READABLE)));
+                lines.unwrap_or_else(|| vec![text]).iter().for_each(|line| {
+                    plain.push_str(line);
+                    plain.push('\n');
+                });
+            }
+            plain.push('\n');
+        }
+        plain.truncate(plain.trim_end().len());
+        plain + "\n"
     }
 
     /// The rule in a few words: the first line without its code.
