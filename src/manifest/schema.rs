@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::Manifest;
 use crate::provider;
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
-use crate::text::schema::{self, Vocabulary};
+use crate::text::schema::{self, Typed, Vocabulary};
 use crate::text::source::Span;
 use crate::text::yaml::{Node, Step, Value};
 use crate::value::host::Host;
@@ -117,7 +117,7 @@ const LIST_HELP: &str = "write each entry of `bottles` to a file of its own, suc
 
 /// Keys whose value may stand alone where their mapping or list should, the likeliest first, and whether a text is a
 /// value of theirs.
-const TYPED_KEYS: &[(&str, fn(&str) -> bool)] = &[
+const TYPED_KEYS: &[Typed] = &[
     ("template", |text| provider::is_path(text) || provider::find(Some(text)).is_some()),
     ("host", |text| Host::parse(text).is_ok()),
     // `Basic` needs a `username` too.

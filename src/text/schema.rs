@@ -158,6 +158,9 @@ fn flowing_text(schema: &mut Schema) {
     }
 }
 
+/// A key, and whether a text is a value of it.
+pub type Typed = (&'static str, fn(&str) -> bool);
+
 /// How the errors of a schema are reported.
 pub struct Vocabulary {
     /// The schema, for the keys at a place.
@@ -168,7 +171,7 @@ pub struct Vocabulary {
     /// removed one is out of use as a whole.
     pub former: &'static [(&'static str, Code, &'static str, &'static str)],
     /// Keys whose value may stand alone where their mapping or list should, and whether a text is a value of theirs.
-    pub typed: &'static [(&'static str, fn(&str) -> bool)],
+    pub typed: &'static [Typed],
 }
 
 /// What has been reported and is taken out of use.

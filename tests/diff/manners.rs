@@ -204,6 +204,21 @@ fn outside_of_fences(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_name_that_no_summary_shows_is_in_no_format() {
+    let token = "agent_provider: { auth_token: A_TOKEN }\n";
+    let folder = folder(&[("old.yaml", "name: a\n"), ("new.yaml", &format!("name: a\n{token}"))]);
+    for (format, _) in super::FORMATS {
+        let run = diff(folder.path(), &["old.yaml", "new.yaml", "--format", format]);
+        let text = stdout(&run);
+        assert!(text.contains("A_TOKEN") || text.contains("A\\_TOKEN"), "{format} {text}");
+        assert!(!text.contains("CLAUDE_CODE_OAUTH_TOKEN"), "{format} {text}");
+    }
+    // Its lines are there all the same.
+    let text = stdout(&diff(folder.path(), &["old.yaml", "new.yaml"]));
+    assert!(text.contains("+      \"(hidden)\": \"egress-placeholder\"\n"), "{text}");
+}
+
+#[test]
 fn a_long_difference_is_cut_in_markdown_alone() {
     let long: String = (0..400).map(|number| format!("# {number}\n")).collect();
     let project = edited("egress/addon.py", "import", &(long + "import"));
