@@ -12,6 +12,7 @@
 #[cfg(not(target_family = "wasm"))]
 pub mod cli;
 pub mod compile;
+pub mod config;
 pub mod link;
 pub mod manifest;
 pub mod model;

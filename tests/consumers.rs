@@ -236,7 +236,21 @@ fn git(place: &Path, arguments: &[&str]) -> String {
 
 /// Lets pre-commit run the hooks whose names end in `kind`, on a good manifest and on bad ones. The folder
 /// `programs` is the first on the path.
+///
+/// The project says in `bottlec.toml` where its trees are, or the hook's arguments do.
 fn hooks_judge(pre_commit: &Path, kind: &str, programs: &Path, variables: &[(&str, &str)]) {
+    for is_configured in [true, false] {
+        hooks_judge_project(pre_commit, kind, programs, variables, is_configured);
+    }
+}
+
+fn hooks_judge_project(
+    pre_commit: &Path,
+    kind: &str,
+    programs: &Path,
+    variables: &[(&str, &str)],
+    is_configured: bool,
+) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
     let repo = |name: &str| folder.path().join(name);
@@ -249,9 +263,13 @@ fn hooks_judge(pre_commit: &Path, kind: &str, programs: &Path, variables: &[(&st
 
     fs::create_dir(repo("user")).unwrap();
     let config = format!(
-        "repos:\n  - repo: {}\n    rev: {revision}    hooks:\n      - id: bottlec-check-{kind}\n      - id: bottlec-golden-{kind}\n        args: [team.bottle.yaml, -o, golden]\n",
+        "repos:\n  - repo: {}\n    rev: {revision}    hooks:\n      - id: bottlec-check-{kind}\n      - id: bottlec-golden-{kind}\n{}",
         repo("hooks").display(),
+        if is_configured { "" } else { "        args: [team.bottle.yaml, -o, golden]\n" },
     );
+    if is_configured {
+        fs::write(repo("user").join("bottlec.toml"), "golden = \"golden\"\n").unwrap();
+    }
     fs::write(repo("user").join(".pre-commit-config.yaml"), config).unwrap();
     fs::write(repo("user").join("team.bottle.yaml"), "name: team\n").unwrap();
     git(&repo("user"), &["init", "-q"]);
@@ -278,6 +296,9 @@ fn hooks_judge(pre_commit: &Path, kind: &str, programs: &Path, variables: &[(&st
     git(&repo("user"), &["add", "-A"]);
     let (success, said) = hooks();
     assert!(!success && said.contains("Passed") && said.contains("10.1.1."), "{said}");
+    let update =
+        if is_configured { "bottlec build --update" } else { "bottlec build --update --hermetic team.bottle.yaml" };
+    assert!(said.contains(&format!("to update it: {update}")), "{said}");
     // By any name that the rule finds, in the file that changed or beside it.
     for name in ["team.bottle.yaml", "manifest.yaml", "docs/dev.md"] {
         let path = repo("user").join(name);

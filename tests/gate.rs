@@ -10,6 +10,8 @@ use crate::support::{bottlec, folder, screen, skipped, stdout};
 const TEAM: &str = "name: team\negress:\n  routes:\n    - host: old.example.com\n";
 const EVIL: &str = "name: team\negress:\n  routes:\n    - host: old.example.com\n    - host: evil.example.com\n";
 
+const NO_EVIL: &str = "[policy.forbid-hosts]\n\"evil.example.com\" = \"seen in an attack\"\n";
+
 /// What a pull request does, and how the gate takes it.
 struct Case {
     what: &'static str,
@@ -122,6 +124,61 @@ const CASES: &[Case] = &[
         },
         passes: false,
         says: &["BTL811", "evil.example.com"],
+    },
+    Case {
+        what: "a policy that is lifted by the change that breaks it",
+        base: &[("bottlec.toml", NO_EVIL), ("team.bottle.yaml", TEAM)],
+        change: |repository| {
+            fs::remove_file(repository.path("bottlec.toml")).unwrap();
+            repository.commit(&[("team.bottle.yaml", EVIL)]);
+        },
+        passes: false,
+        says: &["its grade is critical", "BTL862", "BTL861", "seen in an attack"],
+    },
+    Case {
+        what: "grades that fail, lifted by the change that has one, and its own acceptance",
+        base: &[("team.bottle.yaml", TEAM)],
+        change: |repository| {
+            repository.write("bottlec.toml", "[review]\nfail-on = \"never\"\naccept-from = \"head\"\n");
+            let accepted =
+                EVIL.replace("evil.example.com", "evil.example.com  # bottlec: accept BTL811 until 2999-12-31 mine");
+            repository.commit(&[("team.bottle.yaml", &accepted)]);
+        },
+        passes: false,
+        says: &["its grade is high, and `fail-on` is high", "BTL811"],
+    },
+    Case {
+        what: "a pattern that is removed by the change that hides behind it",
+        base: &[("bottlec.toml", "bottles = [\"agents/*.yaml\"]\n"), ("agents/team.yaml", TEAM)],
+        change: |repository| {
+            repository.write("bottlec.toml", "");
+            repository.commit(&[("agents/team.yaml", EVIL)]);
+        },
+        passes: false,
+        says: &["BTL811", "BTL861"],
+    },
+    Case {
+        what: "what both sides agree on",
+        base: &[("bottlec.toml", "[review]\nfail-on = \"critical\"\n"), ("team.bottle.yaml", TEAM)],
+        change: |repository| write(repository, "team.bottle.yaml", EVIL),
+        passes: true,
+        says: &["BTL811"],
+    },
+    Case {
+        what: "a configuration that cannot be read",
+        base: &[("bottlec.toml", NO_EVIL), ("team.bottle.yaml", TEAM)],
+        change: |repository| write(repository, "bottlec.toml", "polcy = 1\n"),
+        passes: false,
+        says: &["title=bottlec BTL010,file=bottlec.toml", "bottlec.toml cannot be used"],
+    },
+    Case {
+        what: "strict warnings",
+        base: &[("bottlec.toml", "[check]\nstrict = true\n"), ("team.bottle.yaml", TEAM)],
+        change: |repository| {
+            write(repository, "team.bottle.yaml", &format!("{TEAM}      pipelock: {{ tls_passthrough: true }}\n"));
+        },
+        passes: false,
+        says: &["::error title=bottlec BTL601"],
     },
 ];
 

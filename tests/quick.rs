@@ -10,6 +10,7 @@ mod build_check;
 mod check;
 mod codex_credentials;
 mod commands;
+mod config;
 mod consumed_files;
 mod consumers;
 mod contract;

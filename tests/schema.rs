@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use bottlec::config;
 use bottlec::manifest::schema;
 use bottlec::text::diagnostic::Findings;
 use bottlec::text::source::{Source, Sources};
@@ -23,7 +24,12 @@ use crate::support::compile_text;
 
 #[test]
 fn committed_schemas_are_made_from_the_types() {
-    for (name, made) in [("bottle", schema::generate()), ("validator", schema::generate_for_validator())] {
+    for (name, made) in [
+        ("bottle", schema::generate()),
+        ("validator", schema::generate_for_validator()),
+        ("bottlec", config::schema::generate()),
+        ("bottlec-validator", config::schema::generate_for_validator()),
+    ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.schema.json"));
         if std::env::var_os("UPDATE").is_some() {
             fs::write(&path, &made).unwrap();

@@ -25,9 +25,11 @@ const WORDS: [&str; 10] = [
     "bottle_net",
 ];
 
-/// Where such a word is something else: a key or an example of the manifest, a variable of the host.
-const OTHERWISE: [(&str, &str); 5] = [
+/// Where such a word is something else: a key or an example of the manifest or of the project's configuration, a
+/// variable of the host.
+const OTHERWISE: [(&str, &str); 6] = [
     ("src/", "dockerfile"),
+    ("src/config/", "smolvm"),
     ("src/manifest/", "smolvm"),
     ("src/manifest/", "docker/"),
     ("src/value/release.rs", "smolvm"),

@@ -10,6 +10,7 @@ use std::thread;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
+use super::config::Configs;
 use super::progress::{INTERVAL, Progress};
 use crate::manifest::load::find::{self, Found};
 use crate::manifest::load::regular;
@@ -95,7 +96,7 @@ fn receive<R>(queue: &Receiver<R>, progress: &mut Progress) -> Result<R, RecvErr
 
 /// The files named by the arguments, without duplicates, in argument order, and what was found in their folders and has
 /// another name than a bottle's. Errors are passed to `unread` and do not stop the others.
-pub(super) fn inputs(arguments: &[PathBuf], mut unread: impl FnMut(anyhow::Error)) -> Result<Found> {
+pub(super) fn inputs(arguments: &[PathBuf], configs: &Configs, mut unread: impl FnMut(anyhow::Error)) -> Result<Found> {
     if arguments.iter().any(|path| is_stdin(path)) && arguments.iter().any(|path| path.as_os_str() == "@-") {
         bail!("`-` and `@-` cannot be used together: both read stdin");
     }
@@ -103,17 +104,17 @@ pub(super) fn inputs(arguments: &[PathBuf], mut unread: impl FnMut(anyhow::Error
     for argument in arguments {
         match argument.as_os_str().as_bytes().strip_prefix(b"@") {
             Some(list) => match read_list(Path::new(std::ffi::OsStr::from_bytes(list))) {
-                Ok(paths) => paths.into_iter().for_each(|path| add(path, &mut inputs, &mut unread)),
+                Ok(paths) => paths.into_iter().for_each(|path| add(path, configs, &mut inputs, &mut unread)),
                 Err(error) => unread(error),
             },
-            None => add(argument.clone(), &mut inputs, &mut unread),
+            None => add(argument.clone(), configs, &mut inputs, &mut unread),
         }
     }
     Ok(Found { bottles: once(inputs.bottles), look_alikes: once(inputs.look_alikes) })
 }
 
 /// Adds a file, or every bottle in a folder.
-fn add(path: PathBuf, inputs: &mut Found, unread: &mut impl FnMut(anyhow::Error)) {
+fn add(path: PathBuf, configs: &Configs, inputs: &mut Found, unread: &mut impl FnMut(anyhow::Error)) {
     if !path.is_dir() {
         inputs.bottles.push(path);
         return;
@@ -122,7 +123,7 @@ fn add(path: PathBuf, inputs: &mut Found, unread: &mut impl FnMut(anyhow::Error)
     let plain = |found: PathBuf| {
         if path == Path::new(".") { found.strip_prefix(".").map_or(found.clone(), Path::to_owned) } else { found }
     };
-    match find::below(&path) {
+    match find::below(&path, &|file| configs.names(file)) {
         Ok(found) => {
             if found.bottles.is_empty() {
                 unread(none_in(&path.display().to_string(), &found.look_alikes));

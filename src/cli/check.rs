@@ -9,11 +9,13 @@ use clap::ValueEnum;
 use sha2::{Digest as _, Sha256};
 
 use super::batch::{self, Jobs};
+use super::config::{self, Configs, Isolation};
 use super::human::{self, Look};
 use super::messages::Messages;
 use super::progress::Progress;
 use super::{Screen, Status, say};
 use crate::compile::{self, rules, rules::allow};
+use crate::config::{Broken, Config};
 use crate::manifest::load::find::Found;
 use crate::manifest::{self, Loaded};
 use crate::provider::facts::HostFacts;
@@ -34,8 +36,11 @@ pub(super) struct Check {
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
     /// Treat warnings as errors
-    #[arg(long)]
+    #[arg(long, overrides_with = "no_strict")]
     strict: bool,
+    /// Do not treat warnings as errors, even if bottlec.toml does
+    #[arg(long, overrides_with = "strict")]
+    no_strict: bool,
     /// Exit 0 even if there are errors
     #[arg(long)]
     exit_zero: bool,
@@ -45,6 +50,8 @@ pub(super) struct Check {
     /// Path of the manifest on stdin, for messages and `extends`
     #[arg(long, value_name = "PATH")]
     stdin_filename: Option<PathBuf>,
+    #[command(flatten)]
+    isolation: Isolation,
     #[command(flatten)]
     jobs: Jobs,
 }
@@ -74,7 +81,8 @@ Examples:
   cat manifest.yaml | bottlec check - --stdin-filename bottles/manifest.yaml
 
 In a folder these are bottles: bottle.yaml, *.bottle.yaml, a manifest.yaml with a key that only a bottle has, \
-and Markdown with such a key in its front matter. What git ignores is passed over.
+Markdown with such a key in its front matter, and what `bottles` in bottlec.toml matches. What git ignores is \
+passed over.
 
 Exit codes: 0 no errors (with --strict, no warnings either), 1 errors, 2 usage, I/O or internal error.";
 
@@ -85,14 +93,25 @@ impl Check {
         }
         let mut report = Report::default();
         let mut unread = 0;
-        let Found { bottles: paths, look_alikes } = batch::inputs(&self.paths, |error| {
+        let configs = Configs::on_disk(&self.isolation);
+        let Found { bottles: paths, look_alikes } = batch::inputs(&self.paths, &configs, |error| {
             say(format_args!("bottlec: {error:#}"));
             unread += 1;
         })?;
+        for path in &paths {
+            configs.of(self.place_of(path))?;
+        }
+        let mut messages = Messages::default();
+        for Broken { sources, findings } in configs.take_broken() {
+            for found in self.worded(findings, sources) {
+                self.take(found, &mut report, screen, &mut messages);
+            }
+        }
+        messages.print()?;
         self.jobs.run(
             &paths,
             &mut Progress::new(screen, "checked", paths.len()),
-            |_, path| self.check_file(path),
+            |_, path| self.check_file(path, &configs),
             |_, checked, progress| {
                 let mut messages = Messages::default();
                 match checked {
@@ -110,7 +129,9 @@ impl Check {
         )?;
         for path in &look_alikes {
             let mut messages = Messages::default();
-            for found in self.worded(look_alike(path)) {
+            let (mut findings, sources) = look_alike(path);
+            self.weigh(configs.of(path)?.as_deref(), &mut findings);
+            for found in self.worded(findings.into_sorted(), sources) {
                 self.take(found, &mut report, screen, &mut messages);
             }
             messages.print()?;
@@ -127,11 +148,12 @@ impl Check {
     }
 
     /// The findings of one file, each with its text unless the format is a single document.
-    fn check_file(&self, path: &Path) -> Result<Vec<(Located, String)>> {
+    fn check_file(&self, path: &Path, configs: &Configs) -> Result<Vec<(Located, String)>> {
+        let config = configs.of(self.place_of(path))?;
         let loaded = if batch::is_stdin(path) {
             let mut bytes = Vec::new();
             std::io::stdin().take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).context("cannot read stdin")?;
-            manifest::load_bytes(self.stdin_filename.as_deref().unwrap_or(Path::new("stdin.yaml")), bytes)?
+            manifest::load_bytes(self.place_of(path), bytes)?
         } else {
             manifest::load(path)?
         };
@@ -140,20 +162,34 @@ impl Check {
             let linked = compile::link(&bottle, &HostFacts::hermetic(), &self.backend, &mut findings)
                 .with_context(|| format!("internal error in {}: please report it", path.display()))?;
             rules::lint(&bottle, &linked, &sources, &mut findings);
+            let breaches = config::judge(config.as_deref(), &linked);
+            breaches.into_iter().for_each(|breach| findings.push(breach.diagnostic()));
         }
         // Only `diff` can tell whether they are used.
         let _ = accept::acceptances(&sources, &mut findings);
         let allows = allow::silence(&sources, &mut findings);
         allow::report(&allows, &mut findings);
-        Ok(self.worded((findings, sources)))
+        self.weigh(config.as_deref(), &mut findings);
+        Ok(self.worded(findings.into_sorted(), sources))
+    }
+
+    /// The path that decides where a manifest belongs.
+    fn place_of<'p>(&'p self, path: &'p Path) -> &'p Path {
+        if batch::is_stdin(path) { self.stdin_filename.as_deref().unwrap_or(Path::new("stdin.yaml")) } else { path }
+    }
+
+    /// Gives findings the severity that the project, or the command line, gives them.
+    fn weigh(&self, config: Option<&Config>, findings: &mut Findings) {
+        if let Some(config) = config {
+            config.weigh(findings);
+        }
+        if self.strict || (!self.no_strict && config.is_some_and(Config::is_strict)) {
+            findings.escalate();
+        }
     }
 
     /// The findings with their texts.
-    fn worded(&self, (mut findings, sources): (Findings, Sources)) -> Vec<(Located, String)> {
-        if self.strict {
-            findings.escalate();
-        }
-        let findings = findings.into_sorted();
+    fn worded(&self, findings: Vec<Diagnostic>, sources: Sources) -> Vec<(Located, String)> {
         let located: Vec<Located> = findings.iter().map(|diagnostic| Located::of(diagnostic, &sources)).collect();
         let mut sources = sources;
         super::mask_secrets(&findings, &mut sources);

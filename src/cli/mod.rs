@@ -6,6 +6,7 @@ mod batch;
 mod build;
 mod check;
 pub(crate) mod checkout;
+mod config;
 mod consent;
 mod diff;
 mod exec;

@@ -3,9 +3,9 @@
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
+use crate::config::FailOn;
 use crate::target::Backend;
 use crate::text::accept::AcceptFrom;
-use crate::text::diagnostic::Grade;
 
 impl ValueEnum for Backend {
     fn value_variants<'a>() -> &'a [Self] {
@@ -35,18 +35,19 @@ impl ValueEnum for AcceptFrom {
     }
 }
 
-impl ValueEnum for Grade {
+impl ValueEnum for FailOn {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Grade::Info, Grade::Low, Grade::Medium, Grade::High, Grade::Critical]
+        &FailOn::ALL
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(PossibleValue::new(self.as_str()).help(match self {
-            Grade::Info => "No change of reach",
-            Grade::Low => "The agent can do less",
-            Grade::Medium => "The agent can do more, where it could do something before",
-            Grade::High => "The agent can reach something new, or somebody looks away",
-            Grade::Critical => "A credential or a wall is at stake",
+            FailOn::Info => "No change of reach",
+            FailOn::Low => "The agent can do less",
+            FailOn::Medium => "The agent can do more, where it could do something before",
+            FailOn::High => "The agent can reach something new, or somebody looks away",
+            FailOn::Critical => "A credential or a wall is at stake",
+            FailOn::Never => "No change fails",
         }))
     }
 }

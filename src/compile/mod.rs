@@ -43,7 +43,23 @@ pub fn compile(
     backends: &[Backend],
     findings: &mut Findings,
 ) -> Result<Option<Tree>, RenderError> {
+    compile_under(bottle, sources, host, backends, findings, |_, _| {})
+}
+
+/// The same under a policy, which may have more to say of the linked bottle.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn compile_under(
+    bottle: &Bottle,
+    sources: &Sources,
+    host: &HostFacts,
+    backends: &[Backend],
+    findings: &mut Findings,
+    policy: impl FnOnce(&Linked, &mut Findings),
+) -> Result<Option<Tree>, RenderError> {
     let linked = link(bottle, host, backends, findings)?;
+    policy(&linked, findings);
     if findings.has_errors() { Ok(None) } else { linked.render(sources) }
 }
 
@@ -71,6 +87,11 @@ pub fn link<'b>(
 }
 
 impl Linked<'_> {
+    /// The bottle.
+    pub fn bottle(&self) -> &Bottle {
+        self.bottle
+    }
+
     /// Every artifact. Nothing without a route: pipelock refuses to start with an empty allowlist.
     fn render(&self, sources: &Sources) -> Result<Option<Tree>, RenderError> {
         let Linked { bottle, plan, egress, backends, hermetic } = self;

@@ -68,6 +68,10 @@ pub enum Topic {
     Tree,
     /// The manifest itself.
     Manifest,
+    /// What a policy forbids.
+    Policy(String),
+    /// What the project's configuration asks for.
+    Configuration(String),
     /// What a part runs.
     Image(String),
     /// The text of the manifest's own Dockerfile.

@@ -187,6 +187,52 @@ pub fn compare(out: &Path, tree: &Tree) -> Result<BTreeMap<String, Difference>> 
     Ok(differences)
 }
 
+/// The names of the trees in a folder; none if it is not there.
+///
+/// # Errors
+/// What the file system says, with the path.
+pub fn trees(out: &Path) -> Result<Vec<String>> {
+    let context = || format!("cannot read the folder {}", out.display());
+    let entries = match std::fs::read_dir(out) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(context),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(context)?;
+        let is_tree = entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && entry.path().join(INDEX).symlink_metadata().is_ok_and(|found| found.is_file());
+        names.extend(is_tree.then(|| entry.file_name().to_string_lossy().into_owned()));
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Removes a tree of which every file is as its index lists it and which holds nothing else. Returns whether it did.
+///
+/// # Errors
+/// What is in the way; what the file system says, with the path.
+pub fn discard(folder: &Path) -> Result<bool> {
+    let Ok(Found { index, files, faults }) = find(folder)? else { return Ok(false) };
+    let Some(mut place) = TreeDir::open(folder)? else { return Ok(true) };
+    place.lock()?;
+    if !faults.is_empty() || !place.foreign(&Closed::listed(&index))?.is_empty() {
+        return Ok(false);
+    }
+    for path in files.keys().filter(|path| *path != INDEX) {
+        place.remove(path)?;
+        place.prune(path)?;
+    }
+    place.remove(INDEX)?;
+    match std::fs::remove_dir(folder) {
+        Ok(()) => Ok(true),
+        // What was made at run time is its owner's.
+        Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("cannot remove the folder {}", folder.display())),
+    }
+}
+
 /// What is in the place of a file that is to be written.
 enum State {
     Missing,

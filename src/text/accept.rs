@@ -2,6 +2,8 @@
 //! for a time; alone on a line, one that no line asks for.
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use crate::text::comment::{Comment, comments};
 use crate::text::diagnostic::{Code, Diagnostic, Findings};
@@ -25,7 +27,8 @@ pub struct Acceptance {
 }
 
 /// Whose acceptances count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum AcceptFrom {
     /// Those that were there before the change
     Base,
@@ -34,6 +37,14 @@ pub enum AcceptFrom {
 }
 
 impl AcceptFrom {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AcceptFrom::Base => "base",
+            AcceptFrom::Head => "head",
+        }
+    }
+
     /// Whether a comment of the new texts counts, where these were the old ones. Under `Base` one on a line does
     /// while its file is as it was: in another text the same line can stand for something else. One alone on its
     /// line does if the old file has it.
@@ -90,6 +101,9 @@ fn parse(comment: Comment) -> Result<Acceptance, String> {
     let code = words.next().unwrap_or_default();
     let graded = Code::BUILT_IN.iter().copied().find(|known| known.is(code) && known.grade().is_some());
     let code = graded.ok_or_else(|| "this comment does not name a graded change".to_owned())?;
+    if code == Code::AgainstPolicy {
+        return Err(format!("{} cannot be accepted: the policy of the project decides", code.as_str()));
+    }
     let (until, date) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let date = date.parse::<Date>().ok().filter(|parsed| until == "until" && parsed.to_string() == date);
     let until = date.ok_or_else(|| format!("the acceptance of {} needs a date", code.as_str()))?;

@@ -1,6 +1,7 @@
-//! Comments to bottlec: `# bottlec: WORDS`, anywhere in a manifest but in a scalar.
+//! Comments to bottlec: `# bottlec: WORDS`, anywhere in a manifest but in a scalar, and on lines of their own in a
+//! project's configuration.
 
-use crate::text::source::{SourceId, Sources, Span};
+use crate::text::source::{Source, SourceId, Sources, Span};
 use crate::text::yaml;
 
 /// What starts a comment to bottlec.
@@ -28,11 +29,12 @@ impl Comment {
 
 /// The comments to bottlec in one text.
 pub fn comments(sources: &Sources, id: SourceId) -> Vec<Comment> {
-    let text = &sources.get(id).text;
+    let Source { path, text, .. } = sources.get(id);
     if !text.contains(MARK) {
         return Vec::new();
     }
-    let quoted = yaml::scalar_ranges(text);
+    let is_toml = path.ends_with(".toml");
+    let quoted = if is_toml { Vec::new() } else { yaml::scalar_ranges(text) };
     let in_scalar = |at: usize| quoted.iter().any(|range| range.contains(&at));
     let found = text.match_indices(MARK).filter(|(at, _)| !in_scalar(*at));
     found
@@ -50,5 +52,6 @@ pub fn comments(sources: &Sources, id: SourceId) -> Vec<Comment> {
                 words: text[start + MARK.len()..end].trim().to_owned(),
             }
         })
+        .filter(|comment: &Comment| !is_toml || comment.is_alone)
         .collect()
 }

@@ -45,8 +45,9 @@ fn names_are_bytes() {
     let mut changed: Vec<PathBuf> = names.iter().map(|name| PathBuf::from(format!("{name}/base.yaml"))).collect();
     changed.sort();
     assert_eq!(revision.changed().unwrap().into_iter().collect::<Vec<_>>(), changed);
-    let bottles = manifest::load::find::below_revision(&revision, repository.root()).unwrap();
-    assert_eq!(bottles, manifest::load::find::below(repository.root()).unwrap().bottles);
+    let bottles =
+        manifest::load::find::below_revision(&revision, repository.root(), manifest::load::find::NONE).unwrap();
+    assert_eq!(bottles, manifest::load::find::below(repository.root(), manifest::load::find::NONE).unwrap().bottles);
     assert_eq!(bottles.len(), names.len() + 1);
     assert!(bottles.contains(&repository.root().join(&odd)));
     for name in names.iter().filter(|name| !name.contains('\\')) {
@@ -121,7 +122,7 @@ fn paths_count_from_the_current_folder_and_over_links_to_it() {
         assert_eq!(revision.place(&path).unwrap(), Path::new(place), "{}", path.display());
     }
     assert!(revision.place(&link.join("../x")).is_err() && revision.place(away.path()).is_err());
-    let found = manifest::load::find::below_revision(&revision, &link).unwrap();
+    let found = manifest::load::find::below_revision(&revision, &link, manifest::load::find::NONE).unwrap();
     assert_eq!(found, [link.join("bottle.yaml"), link.join("sub/bottle.yaml")]);
     assert_eq!(
         found.last().map(|path| texts(&at(&revision, path))),

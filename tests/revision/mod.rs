@@ -141,9 +141,10 @@ fn a_parent_that_changed_is_seen_in_its_children_alone() {
 
     let revision = Revision::open("HEAD", repository.root()).unwrap();
     assert_eq!(revision.changed().unwrap().into_iter().collect::<Vec<_>>(), [Path::new("bottles/shared.yaml")]);
-    let bottles = manifest::load::find::below_revision(&revision, repository.root()).unwrap();
+    let bottles =
+        manifest::load::find::below_revision(&revision, repository.root(), manifest::load::find::NONE).unwrap();
     assert_eq!(bottles.len(), 200);
-    assert_eq!(bottles, manifest::load::find::below(repository.root()).unwrap().bottles);
+    assert_eq!(bottles, manifest::load::find::below(repository.root(), manifest::load::find::NONE).unwrap().bottles);
     let is_changed = |path: &&PathBuf| texts(&at(&revision, path)) != texts(&manifest::load(path).unwrap());
     let changed: Vec<&Path> =
         bottles.iter().filter(is_changed).map(|path| path.strip_prefix(repository.root()).unwrap()).collect();
@@ -300,13 +301,18 @@ fn deleted_bottles_are_found_by_the_rule_for_those_on_disk() {
     };
     symlink("bottle.yaml", repository.path("all/link.bottle.yaml")).unwrap();
     repository.commit(&[]);
-    let on_disk = manifest::load::find::below(&repository.path("all")).unwrap().bottles;
+    let on_disk = manifest::load::find::below(&repository.path("all"), manifest::load::find::NONE).unwrap().bottles;
     assert_eq!(on_disk.len(), 7);
     fs::remove_dir_all(repository.path("all")).unwrap();
     let revision = Revision::open("HEAD", &repository.path("all")).unwrap();
-    assert_eq!(manifest::load::find::below_revision(&revision, &repository.path("all")).unwrap(), on_disk);
+    assert_eq!(
+        manifest::load::find::below_revision(&revision, &repository.path("all"), manifest::load::find::NONE).unwrap(),
+        on_disk
+    );
     for (folder, count) in [("all/deep", 1), ("all/nothing", 0), ("all/bottle.yaml", 0), ("", 8), ("all/.hidden", 1)] {
-        let found = manifest::load::find::below_revision(&revision, &repository.path(folder)).unwrap();
+        let found =
+            manifest::load::find::below_revision(&revision, &repository.path(folder), manifest::load::find::NONE)
+                .unwrap();
         assert_eq!(found.len(), count, "{folder}");
     }
 }

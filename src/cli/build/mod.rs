@@ -2,8 +2,9 @@
 
 mod claim;
 mod drift;
+mod goal;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,18 +12,21 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use self::claim::{Claim, Collision};
+use self::goal::Goal;
 use super::batch::{self, Jobs};
+use super::config::{self, Configs, Isolation};
 use super::messages::Messages;
 use super::progress::Progress;
 use super::{Screen, Status, say};
 use crate::compile::tree::Tree;
-use crate::compile::{compile, rules::allow};
+use crate::compile::{Linked, compile_under, rules::allow};
 use crate::manifest::bottle::Bottle;
 use crate::manifest::load::find::Found;
 use crate::manifest::{self, Loaded};
 use crate::output::{self, Overwrite};
 use crate::provider::facts::HostFacts;
 use crate::target::Backend;
+use crate::text::diagnostic::Findings;
 use crate::text::visible;
 
 /// Compile bottles into output folders
@@ -30,12 +34,14 @@ use crate::text::visible;
 #[command(after_help = EXAMPLES)]
 pub(super) struct Build {
     /// Manifests: YAML files, or Markdown files with YAML front matter; folders to search for bottles;
-    /// `@FILE` reads paths from a file, one per line, `@-` from stdin
-    #[arg(required = true, value_name = "MANIFEST")]
+    /// `@FILE` reads paths from a file, one per line, `@-` from stdin. With --check or --update: all of the
+    /// project, if none is given
+    #[arg(required_unless_present_any = ["check", "update"], value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
-    /// Output folder, with one subfolder per bottle; `-` prints the tree
-    #[arg(short, long, value_name = "DIR")]
-    output: PathBuf,
+    /// Output folder, with one subfolder per bottle; `-` prints the tree. With --check or --update: `golden` in
+    /// bottlec.toml, hermetically, if none is given
+    #[arg(short, long, required_unless_present_any = ["check", "update"], value_name = "DIR")]
+    output: Option<PathBuf>,
     /// Backends to build for
     #[arg(long, value_delimiter = ',', value_name = "BACKEND", default_value = "docker,smolmachines")]
     backend: Vec<Backend>,
@@ -53,6 +59,8 @@ pub(super) struct Build {
     #[arg(long, conflicts_with = "check")]
     update: bool,
     #[command(flatten)]
+    isolation: Isolation,
+    #[command(flatten)]
     jobs: Jobs,
 }
 
@@ -63,6 +71,7 @@ Examples:
   git ls-files '*.bottle.yaml' | bottlec build @- -o out/ --jobs 4
   bottlec build manifest.yaml -o golden/ --hermetic --check
   bottlec build manifest.yaml -o golden/ --hermetic --update
+  bottlec build --check
 
 A bottle with errors does not stop the others. If two bottles have the same name or network, nothing is written.
 
@@ -89,8 +98,17 @@ enum End {
 struct Outcome {
     messages: Messages,
     end: End,
+    /// The bottle's name, if the manifest could be read.
+    name: Option<String>,
     /// Whether the manifest requests the host's credentials.
     asks_for_credentials: bool,
+}
+
+/// A build and what it was asked for.
+struct Work<'w> {
+    build: &'w Build,
+    configs: &'w Configs<'w>,
+    goal: Goal,
 }
 
 /// What is known about the whole build before the first bottle is compiled.
@@ -104,15 +122,31 @@ struct Batch<'b> {
 
 impl Build {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
-        if self.update && self.prints() {
+        let configs = Configs::on_disk(&self.isolation);
+        match goal::of(self, &configs)? {
+            Some(goal) => Work { build: self, configs: &configs, goal }.run(screen),
+            None => {
+                config::report(configs.take_broken(), screen);
+                Ok(Status::Findings)
+            }
+        }
+    }
+}
+
+impl Work<'_> {
+    fn run(&self, screen: &Screen) -> Result<Status> {
+        if self.build.update && self.prints() {
             bail!("--update cannot be used with `-o -`: there is no output folder to update");
         }
         let mut ends = BTreeMap::new();
         let mut unread = 0;
-        let Found { bottles: paths, look_alikes } = batch::inputs(&self.manifests, |error| {
+        let Found { bottles: mut paths, look_alikes } = batch::inputs(&self.goal.manifests, self.configs, |error| {
             say(format_args!("bottlec: {error:#}"));
             unread += 1;
         })?;
+        if let Some(project) = &self.goal.project {
+            paths = project.own(paths, self.configs)?;
+        }
         for path in &look_alikes {
             screen.note(format_args!(
                 "bottlec: {} looks like a bottle but was not built; rename it to {}, or name it",
@@ -125,33 +159,78 @@ impl Build {
                 "build cannot read a manifest from stdin: a bottle is named after its file, and its parents are found next to it"
             );
         }
+        for path in &paths {
+            self.configs.of(path)?;
+        }
+        if config::report(self.configs.take_broken(), screen) {
+            screen.note(format_args!("bottlec: nothing was built"));
+            return Ok(Status::Findings);
+        }
         let batch = self.survey(&paths, screen)?;
         // Only once, so that a failure is reported once.
-        if !self.check && !self.prints() && batch.collisions.is_empty() && batch.claims.iter().any(Option::is_some) {
-            std::fs::create_dir_all(&self.output)
-                .with_context(|| format!("cannot create {}", self.output.display()))?;
+        if !self.build.check
+            && !self.prints()
+            && batch.collisions.is_empty()
+            && batch.claims.iter().any(Option::is_some)
+        {
+            let output = &self.goal.output;
+            std::fs::create_dir_all(output).with_context(|| format!("cannot create {}", output.display()))?;
         }
         let mut asked_for_credentials = false;
-        self.jobs.run(
+        let mut names = BTreeSet::new();
+        self.build.jobs.run(
             &paths,
-            &mut Progress::new(screen, if self.check { "compared" } else { "built" }, paths.len()),
+            &mut Progress::new(screen, if self.build.check { "compared" } else { "built" }, paths.len()),
             |number, path| self.bottle(number, path, &batch, screen),
             |_, outcome, progress| {
                 asked_for_credentials |= outcome.asks_for_credentials;
+                names.extend(outcome.name);
                 *ends.entry(outcome.end).or_insert(0) += 1;
                 progress.print(outcome.messages)
             },
         )?;
-        if self.host_credentials.is_some() && !asked_for_credentials {
+        if self.build.host_credentials.is_some() && !asked_for_credentials {
             screen.note(format_args!(
                 "bottlec: --host-credentials has no effect: no manifest sets `forward_host_credentials: true`"
             ));
         }
-        Ok(self.conclude(&ends, unread, &batch, screen))
+        let has_all = unread == 0 && names.len() == paths.len() && batch.collisions.is_empty();
+        // The tree of a bottle that has no name, because of an error in it, would look like one of none.
+        let left = if has_all { self.orphans(&names, screen)? } else { 0 };
+        Ok(self.conclude(&ends, unread, left, &batch, screen))
+    }
+
+    /// The trees in the project's folder that no bottle writes any more: reported, or removed with `--update`.
+    /// Returns how many are there after that.
+    fn orphans(&self, names: &BTreeSet<String>, screen: &Screen) -> Result<usize> {
+        if self.goal.project.is_none() {
+            return Ok(0);
+        }
+        let mut messages = Messages::default();
+        let mut left = 0;
+        for name in output::trees(&self.goal.output)?.into_iter().filter(|name| !names.contains(name)) {
+            let folder = self.goal.output.join(&name);
+            let shown = visible::line(&folder.display().to_string()).into_owned();
+            if self.build.check {
+                left += 1;
+                messages.result(format!("orphan  {shown}\n"));
+                messages
+                    .note(screen, format_args!("{}: no bottle of the project writes this tree", visible::line(&name)));
+            } else if output::discard(&folder)? {
+                messages.note(screen, format_args!("removed {shown}: no bottle of the project writes this tree"));
+            } else {
+                left += 1;
+                messages.error(format_args!(
+                    "bottlec: no bottle of the project writes {shown}, which holds more than a build wrote: remove it"
+                ));
+            }
+        }
+        messages.print()?;
+        Ok(left)
     }
 
     fn prints(&self) -> bool {
-        self.output == Path::new("-")
+        self.goal.output == Path::new("-")
     }
 
     /// Reads what all manifests claim, and keeps nothing else: no file may be written before it is known that
@@ -160,7 +239,7 @@ impl Build {
         let mut claims = Vec::new();
         if paths.len() > 1 {
             claims.reserve_exact(paths.len());
-            self.jobs.run(
+            self.build.jobs.run(
                 paths,
                 &mut Progress::new(screen, "read", paths.len()),
                 |_, path| Claim::read(path),
@@ -175,7 +254,8 @@ impl Build {
     }
 
     fn bottle(&self, number: usize, manifest: &Path, batch: &Batch, screen: &Screen) -> Outcome {
-        let mut outcome = Outcome { messages: Messages::default(), end: End::Broken, asks_for_credentials: false };
+        let mut outcome =
+            Outcome { messages: Messages::default(), end: End::Broken, name: None, asks_for_credentials: false };
         match self.attempt(number, manifest, batch, screen, &mut outcome) {
             Ok(end) => outcome.end = end,
             Err(error) => outcome.messages.error(format_args!("bottlec: {error:#}")),
@@ -196,16 +276,25 @@ impl Build {
         if let (Some(collision), Some(bottle)) = (batch.collisions.get(&number), &bottle) {
             findings.push(collision.diagnostic(manifest, bottle, batch.paths));
         }
+        let config = self.configs.of(manifest)?;
         let tree = match &bottle {
             Some(bottle) => {
+                outcome.name = Some(bottle.name.as_str().to_owned());
                 outcome.asks_for_credentials = bottle.settings.forward_host_credentials.is_some();
-                compile(bottle, &sources, &self.facts(bottle), &self.backend, &mut findings)
+                let policy = |linked: &Linked, findings: &mut Findings| {
+                    let breaches = config::judge(config.as_deref(), linked);
+                    breaches.into_iter().for_each(|breach| findings.push(breach.diagnostic()));
+                };
+                compile_under(bottle, &sources, &self.facts(bottle), &self.build.backend, &mut findings, policy)
                     .with_context(|| format!("internal error in {}: please report it", manifest.display()))?
             }
             None => None,
         };
         // Comments that allow a lint are not reported as unused: only `check` lints.
         let _ = allow::silence(&sources, &mut findings);
+        if let Some(config) = &config {
+            config.weigh(&mut findings);
+        }
         let is_valid = !findings.has_errors();
         let messages = &mut outcome.messages;
         messages.findings(screen, &findings.into_sorted(), sources);
@@ -221,8 +310,8 @@ impl Build {
             messages.tree(stream(&tree));
             return Ok(End::Built);
         }
-        if self.check {
-            let differs = drift::check(&self.output, &tree, !self.hermetic, screen, messages)?;
+        if self.build.check {
+            let differs = drift::check(&self.goal.output, &tree, !self.goal.hermetic, screen, messages)?;
             return Ok(if differs { End::Differs } else { End::Unchanged });
         }
         let is_one = batch.paths.len() == 1;
@@ -230,20 +319,27 @@ impl Build {
     }
 
     /// Prints the summary. Returns the exit status.
-    fn conclude(&self, ends: &BTreeMap<End, usize>, unread: usize, batch: &Batch, screen: &Screen) -> Status {
+    fn conclude(
+        &self,
+        ends: &BTreeMap<End, usize>,
+        unread: usize,
+        orphans: usize,
+        batch: &Batch,
+        screen: &Screen,
+    ) -> Status {
         let count = |end| ends.get(&end).copied().unwrap_or(0);
         let failed = count(End::Refused) + count(End::Broken);
-        if count(End::Differs) > 0 {
+        if count(End::Differs) + orphans > 0 && self.build.check {
             screen.note(format_args!("bottlec: the output is out of date; to update it: {}", update_command()));
         }
         let is_one = batch.paths.len() == 1;
         if !batch.collisions.is_empty() || (is_one && count(End::Refused) == 1) {
-            if !self.check && !self.prints() {
+            if !self.build.check && !self.prints() {
                 screen.note(format_args!("bottlec: nothing was written"));
             }
         } else if batch.paths.len() > 1 {
             let (done, word) =
-                if self.check { (count(End::Differs), "differing") } else { (count(End::Built), "built") };
+                if self.build.check { (count(End::Differs), "differing") } else { (count(End::Built), "built") };
             screen.note(format_args!("{word} {done}, unchanged {}, failed {failed}", count(End::Unchanged)));
         }
         if batch.paths.is_empty() && unread == 0 {
@@ -251,22 +347,22 @@ impl Build {
         }
         match () {
             () if unread + count(End::Broken) > 0 => Status::Exit(2),
-            () if failed + count(End::Differs) > 0 => Status::Findings,
+            () if failed + count(End::Differs) + orphans > 0 => Status::Findings,
             () => Status::Clean,
         }
     }
 
     fn overwrite(&self) -> Overwrite {
-        if self.update { Overwrite::Conflicted } else { Overwrite::Nothing }
+        if self.build.update { Overwrite::Conflicted } else { Overwrite::Nothing }
     }
 
     /// The facts that this bottle needs. A credential file is opened only if the manifest requests it.
     fn facts(&self, bottle: &Bottle) -> HostFacts {
-        if self.hermetic {
+        if self.goal.hermetic {
             return HostFacts::hermetic();
         }
         let asked = bottle.settings.forward_host_credentials.and_then(|_| bottle.provider.agent().credential_file());
-        crate::cli::facts::read(asked, self.host_credentials.as_deref())
+        crate::cli::facts::read(asked, self.build.host_credentials.as_deref())
     }
 
     fn write(
@@ -277,8 +373,8 @@ impl Build {
         screen: &Screen,
         messages: &mut Messages,
     ) -> Result<End> {
-        let written = output::write(&self.output, tree, self.overwrite())?;
-        let folder = output::folder(&self.output, tree);
+        let written = output::write(&self.goal.output, tree, self.overwrite())?;
+        let folder = output::folder(&self.goal.output, tree);
         if screen.verbose {
             for path in &written.changed {
                 messages.note(screen, format_args!("wrote   {}", folder.join(path).display()));
@@ -312,9 +408,9 @@ impl Build {
                 ),
             );
         }
-        if is_one && !self.hermetic {
+        if is_one && !self.goal.hermetic {
             let shown = shell_words(folder.as_os_str());
-            match self.backend.contains(&Backend::Docker) {
+            match self.build.backend.contains(&Backend::Docker) {
                 true => messages.note(screen, format_args!("next: bottlec exec {shown}")),
                 false => messages.note(
                     screen,

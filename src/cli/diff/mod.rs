@@ -1,11 +1,13 @@
 //! `bottlec diff`: what a change allows the agent to do.
 
+mod terms;
 mod text;
 mod trees;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
@@ -13,8 +15,11 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use self::terms::{Both, Judged};
 use self::trees::Trees;
+use super::config::Isolation;
 use super::{Screen, Status, batch, say, side};
+use crate::config::{Config, FailOn};
 use crate::manifest::load::find;
 use crate::manifest::load::revision::Revision;
 use crate::manifest::{self, Loaded};
@@ -37,15 +42,22 @@ pub(super) struct Diff {
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
-    /// Exit 1 only if a change of at least this grade has not been accepted
+    /// Exit 1 only if a change of at least this grade has not been accepted [default with --rev: the stricter
+    /// `fail-on` of both sides' bottlec.toml]
     #[arg(long, value_name = "GRADE")]
-    fail_on: Option<Grade>,
+    fail_on: Option<FailOn>,
     /// Date used to decide whether acceptances have expired [default: today, in UTC]
     #[arg(long, value_name = "YYYY-MM-DD")]
     today: Option<Date>,
-    /// Which side's acceptances count, with --rev
-    #[arg(long, value_name = "WHOSE", default_value = "head", requires = "rev")]
-    accept_from: AcceptFrom,
+    /// Which side's acceptances count, with --rev [default: base if either side's bottlec.toml says so, else head]
+    #[arg(long, value_name = "WHOSE", requires = "rev")]
+    accept_from: Option<AcceptFrom>,
+    /// Judge as a gate for pull requests does: what neither an option nor bottlec.toml says is `--fail-on high` and
+    /// `--accept-from base`
+    #[arg(long, requires = "rev")]
+    gate: bool,
+    #[command(flatten)]
+    isolation: Isolation,
 }
 
 /// Output formats for changes.
@@ -59,6 +71,8 @@ enum Format {
     Sarif,
     /// Markdown, for a pull request
     Markdown,
+    /// Lines for scripts: `grade=`, `fails=`, `fail-on=` and `accept-from=`
+    Verdict,
 }
 
 const EXAMPLES: &str = "\
@@ -79,8 +93,8 @@ internal error.";
 
 impl Diff {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
-        let Compared { pairs, trees, same, broken, look_alikes } = match (&self.rev, self.paths.as_slice()) {
-            (Some(base), paths) => since(base, paths, screen)?,
+        let Compared { pairs, trees, same, broken, look_alikes, judged } = match (&self.rev, self.paths.as_slice()) {
+            (Some(base), paths) => since(base, paths, &self.isolation, screen)?,
             (None, [old, new]) => {
                 let [old, new] = [old, new].map(|path| side::open(path, screen));
                 let (old, new) = (old?, new?);
@@ -93,7 +107,8 @@ impl Diff {
             }
         };
         let today = self.today.unwrap_or_else(|| Timestamp::now().to_zoned(TimeZone::UTC).date());
-        let terms = Terms { today, accept_from: self.accept_from };
+        let accept_from = self.accept_from.unwrap_or_else(|| judged.accept_from(self.gate));
+        let terms = Terms { today, accept_from };
         let compared = pairs.len() + trees.len() + same;
         if let (Some(base), 0, 0) = (&self.rev, compared, broken) {
             let paths: Vec<String> = self.paths.iter().map(|path| path.display().to_string()).collect();
@@ -111,8 +126,19 @@ impl Diff {
         reviews_of_trees.iter_mut().for_each(|tree| tree.leave_out(&reviews));
         reviews.extend(reviews_of_trees);
         reviews.retain(|review| !review.is_empty());
+        let bottles = summary(compared, &reviews);
+        let weaker = judged.reviews(terms);
+        let is_weaker = weaker.iter().any(Review::differs);
+        reviews.splice(0..0, weaker);
 
+        let highest = reviews.iter().filter_map(Review::grade).max();
+        let fail_on = self.fail_on.or_else(|| judged.fail_on(self.gate));
+        let fails = match fail_on {
+            Some(fail_on) => fail_on.is_reached(highest),
+            None => reviews.iter().any(Review::differs),
+        };
         let text = match self.format {
+            Format::Verdict => verdict(highest, fails, fail_on, accept_from),
             Format::Text => text::render(&reviews),
             Format::Json => json::render(&reviews),
             Format::Sarif => sarif::render(&reviews),
@@ -121,18 +147,24 @@ impl Diff {
         let mut stdout = anstream::stdout().lock();
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write to stdout")?;
         if self.format == Format::Text {
-            screen.note(format_args!("{}", summary(compared, &reviews)));
+            let also = if is_weaker { "; bottlec.toml asks for less" } else { "" };
+            screen.note(format_args!("{bottles}{also}"));
         }
         if broken > 0 {
             bail!("{broken} of the bottles could not be compared");
         }
-        let highest = reviews.iter().filter_map(Review::grade).max();
-        let fails = match self.fail_on {
-            Some(grade) => highest.is_some_and(|highest| highest >= grade),
-            None => reviews.iter().any(Review::differs),
-        };
         Ok(if fails { Status::Findings } else { Status::Clean })
     }
+}
+
+/// Lines that a script reads without a parser.
+fn verdict(grade: Option<Grade>, fails: bool, fail_on: Option<FailOn>, accept_from: AcceptFrom) -> String {
+    format!(
+        "grade={}\nfails={fails}\nfail-on={}\naccept-from={}\n",
+        grade.map_or("none", Grade::as_str),
+        fail_on.map_or("any", FailOn::as_str),
+        accept_from.as_str()
+    )
 }
 
 fn summary(compared: usize, reviews: &[Review]) -> String {
@@ -169,19 +201,23 @@ struct Compared {
     broken: usize,
     /// What has the keys of a bottle and another name.
     look_alikes: Vec<PathBuf>,
+    /// The configurations of both sides.
+    judged: Judged,
 }
 
 /// The bottles below the paths that differ from a revision or are missing from it, and how many are unchanged,
 /// comparing their manifests, parents and Dockerfiles.
-fn since(base: &str, paths: &[PathBuf], screen: &Screen) -> Result<Compared> {
+fn since(base: &str, paths: &[PathBuf], isolation: &Isolation, screen: &Screen) -> Result<Compared> {
     let here = [PathBuf::from(".")];
     let paths = if paths.is_empty() { &here } else { paths };
     let plain = |path: PathBuf| path.strip_prefix(".").map_or_else(|_| path.clone(), Path::to_owned);
     let revision = Revision::open(base, &paths[0])?;
+    let mut configs = Both::of(&revision, isolation);
+    configs.paths(paths)?;
     let (mut was, mut is, mut look_alikes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for path in paths {
         if path.is_dir() {
-            let found = find::below_work_tree(&revision, path)?;
+            let found = find::below_work_tree(&revision, path, &|file| configs.names(file))?;
             is.extend(found.bottles.into_iter().map(plain));
             look_alikes.extend(found.look_alikes.into_iter().map(plain));
         } else if path.exists() {
@@ -189,7 +225,8 @@ fn since(base: &str, paths: &[PathBuf], screen: &Screen) -> Result<Compared> {
         }
         let there = revision.read(path).ok().flatten().is_some();
         was.extend(there.then(|| plain(path.clone())));
-        was.extend(find::below_revision(&revision, path)?.into_iter().map(plain));
+        let found = find::below_revision(&revision, path, &|file| configs.names(file))?;
+        was.extend(found.into_iter().map(plain));
     }
     let changed = revision.changed()?;
     let mut since = Compared::default();
@@ -215,9 +252,12 @@ fn since(base: &str, paths: &[PathBuf], screen: &Screen) -> Result<Compared> {
             ));
         }
     }
-    for one in moves {
+    let policies: Vec<Vec<Arc<Config>>> =
+        moves.iter().map(|one| configs.bottle(one.old.as_deref(), &one.new)).collect::<Result<_>>()?;
+    since.judged = configs.judged(screen)?;
+    for (one, policies) in moves.iter().zip(policies) {
         // A bottle with errors does not stop the others.
-        match pair(&one, &revision, &changed, screen) {
+        match pair(one, &revision, &changed, &policies, screen) {
             Ok(Some(pair)) => since.pairs.push(pair),
             Ok(None) => since.same += 1,
             Err(error) => {
@@ -252,7 +292,13 @@ struct Move {
 }
 
 /// A bottle before and after the change. Returns `None` if it is unchanged.
-fn pair(one: &Move, revision: &Revision, changed: &BTreeSet<PathBuf>, screen: &Screen) -> Result<Option<Pair>> {
+fn pair(
+    one: &Move,
+    revision: &Revision,
+    changed: &BTreeSet<PathBuf>,
+    policies: &[Arc<Config>],
+    screen: &Screen,
+) -> Result<Option<Pair>> {
     let path = &one.new;
     let new = if path.exists() { Some(manifest::load(path)?) } else { None };
     // A sparse checkout omits files that have not been removed.
@@ -270,7 +316,7 @@ fn pair(one: &Move, revision: &Revision, changed: &BTreeSet<PathBuf>, screen: &S
         return Ok(None);
     }
     // A bottle that had errors counts as new: it could not be built before.
-    let old = match old.map(|old| side::compiled(before, old, was)).transpose()? {
+    let old = match old.map(|old| side::compiled(before, old, was, &[])).transpose()? {
         None => None,
         Some(Ok(old)) => Some(old),
         Some(Err(_)) => {
@@ -282,7 +328,7 @@ fn pair(one: &Move, revision: &Revision, changed: &BTreeSet<PathBuf>, screen: &S
             None
         }
     };
-    let new = new.map(|new| side::compiled(path, new, is)).transpose()?;
+    let new = new.map(|new| side::compiled(path, new, is, policies)).transpose()?;
     let new = new.transpose().map_err(|uncompiled| uncompiled.report(screen))?;
     let edits = match (&old, &new) {
         (None, None) => return Ok(None),

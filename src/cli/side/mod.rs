@@ -4,11 +4,14 @@ pub(super) mod tree;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::Screen;
-use crate::compile::compile;
+use crate::cli::config;
+use crate::compile::{Linked, compile_under};
+use crate::config::Config;
 use crate::manifest::bottle::Bottle;
 use crate::manifest::load::revision::Revision;
 use crate::manifest::{self, Loaded};
@@ -61,7 +64,7 @@ pub(super) fn open(path: &Path, screen: &Screen) -> Result<Side> {
     }
     let loaded = manifest::load(path)?;
     let dockerfile = dockerfile(&loaded, None)?;
-    compiled(path, loaded, dockerfile)?.map_err(|uncompiled| uncompiled.report(screen))
+    compiled(path, loaded, dockerfile, &[])?.map_err(|uncompiled| uncompiled.report(screen))
 }
 
 /// The Dockerfile of a manifest, from disk or from a revision.
@@ -81,7 +84,7 @@ pub(super) fn dockerfile(loaded: &Loaded, revision: Option<&Revision>) -> Result
     Ok(text.map(|text| Dockerfile { name, text }))
 }
 
-/// Compiles a loaded manifest with a placeholder account.
+/// Compiles a loaded manifest with a placeholder account, and judges it by the policies of these configurations.
 ///
 /// # Errors
 /// Internal errors.
@@ -89,13 +92,20 @@ pub(super) fn compiled(
     path: &Path,
     loaded: Loaded,
     dockerfile: Option<Dockerfile>,
+    configs: &[Arc<Config>],
 ) -> Result<Result<Side, Uncompiled>> {
     let shown = path.display().to_string();
     let Loaded { sources, manifest, mut findings, .. } = loaded;
     let bottle = manifest.and_then(|manifest| manifest::check(&manifest, &sources, &mut findings));
+    let mut against_policy = Vec::new();
+    let policy = |linked: &Linked, _: &mut Findings| {
+        against_policy = config::judge(configs.iter().map(|config| &**config), linked);
+    };
     let tree = match &bottle {
-        Some(bottle) => compile(bottle, &sources, &HostFacts::hermetic(), &backends(bottle), &mut findings)
-            .with_context(|| format!("internal error in {shown}: please report it"))?,
+        Some(bottle) => {
+            compile_under(bottle, &sources, &HostFacts::hermetic(), &backends(bottle), &mut findings, policy)
+                .with_context(|| format!("internal error in {shown}: please report it"))?
+        }
         None => None,
     };
     let Some(tree) = tree else {
@@ -104,5 +114,13 @@ pub(super) fn compiled(
         return Ok(Err(Uncompiled { shown, sources, errors }));
     };
     let model = Model::of_tree(&tree).map_err(|problem| anyhow!("internal error in {shown}: {problem}"))?;
-    Ok(Ok(Side { shown, model, edited: Edits::new(), stand_ins: BTreeSet::new(), sources: Some(sources), dockerfile }))
+    Ok(Ok(Side {
+        shown,
+        model,
+        edited: Edits::new(),
+        stand_ins: BTreeSet::new(),
+        sources: Some(sources),
+        dockerfile,
+        against_policy,
+    }))
 }

@@ -56,7 +56,15 @@ pub(in crate::cli) fn side(folder: &Path, found: Found, rebuilt: Rebuilt, foreig
     }
     let (model, stand_ins) = model(files, tree.as_ref(), &mut edited)
         .map_err(|problem| anyhow!("{}", visible::line(&folder.join(problem).display().to_string())))?;
-    Ok(Side { shown: folder.display().to_string(), model, edited, stand_ins, sources: None, dockerfile: None })
+    Ok(Side {
+        shown: folder.display().to_string(),
+        model,
+        edited,
+        stand_ins,
+        sources: None,
+        dockerfile: None,
+        against_policy: Vec::new(),
+    })
 }
 
 /// The model of the files. A file that cannot be read is replaced by its expected content and reported as edited.

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::folder_of;
+use super::{folder_of, project};
 use crate::manifest::load::revision::{Resolved, Revision};
 use crate::{manifest::load::regular, text::yaml};
 
@@ -17,8 +17,8 @@ pub(super) enum Files<'r> {
 }
 
 impl Files<'_> {
-    /// The folder that `extends` and `dockerfile` may not leave: the nearest one above the manifest
-    /// that is a git work tree, else the manifest's own.
+    /// The folder that `extends` and `dockerfile` may not leave: that of the nearest `bottlec.toml`, else git's top
+    /// level, else the manifest's own.
     pub(super) fn root(self, manifest: &Path) -> Result<PathBuf> {
         match self {
             Files::Disk => {
@@ -26,10 +26,14 @@ impl Files<'_> {
                 let folder = folder
                     .canonicalize()
                     .with_context(|| format!("cannot resolve the folder of {}", manifest.display()))?;
-                let root = folder.ancestors().find(|above| above.join(".git").exists());
-                Ok(root.unwrap_or(&folder).to_owned())
+                Ok(project::root(&folder))
             }
-            Files::Revision(revision) => Ok(revision.root().to_owned()),
+            Files::Revision(revision) => {
+                let place = revision.place(manifest)?;
+                let is_root = |folder: &&Path| revision.is_file(&folder.join(project::CONFIG));
+                let root = place.ancestors().skip(1).find(is_root);
+                Ok(root.map_or_else(|| revision.root().to_owned(), |root| revision.root().join(root)))
+            }
         }
     }
 
@@ -42,7 +46,10 @@ impl Files<'_> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Resolved::Missing),
                 Err(error) => Err(error.into()),
             },
-            Files::Revision(revision) => revision.resolve(path),
+            Files::Revision(revision) => Ok(match revision.resolve(path)? {
+                Resolved::Inside(real) if !revision.root().join(&real).starts_with(root) => Resolved::Outside,
+                resolved => resolved,
+            }),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Finds the bottles of a folder, of a revision and of a work tree, by the rule of `manifest::which`.
+//! Finds the bottles of a folder, of a revision and of a work tree, by the rule of `manifest::which` and by what a
+//! project's configuration names.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +12,13 @@ use crate::manifest::which::{self, Kind};
 use crate::text::yaml;
 
 /// What is looked for, in words.
-pub const RULE: &str =
-    "bottle.yaml, *.bottle.yaml, a manifest.yaml with the keys of a bottle, and Markdown with them in its front matter";
+pub const RULE: &str = "bottle.yaml, *.bottle.yaml, a manifest.yaml with the keys of a bottle, Markdown with them in its front matter, and what `bottles` in bottlec.toml matches";
+
+/// Whether a project's configuration says of a file that it is a bottle.
+pub type Named<'n> = &'n dyn Fn(&Path) -> Result<bool>;
+
+/// Where no configuration says so of any.
+pub const NONE: Named = &|_| Ok(false);
 
 /// The files below a folder, sorted.
 #[derive(Debug, Default)]
@@ -37,7 +43,7 @@ impl Found {
 ///
 /// # Errors
 /// A folder cannot be read.
-pub fn below(folder: &Path) -> Result<Found> {
+pub fn below(folder: &Path, named: Named) -> Result<Found> {
     let mut found = Found::default();
     let walk = WalkBuilder::new(folder)
         .hidden(false)
@@ -51,7 +57,7 @@ pub fn below(folder: &Path) -> Result<Found> {
     for entry in walk {
         let entry = entry.with_context(|| format!("cannot read the folder {}", folder.display()))?;
         if entry.file_type().is_some_and(|kind| kind.is_file()) {
-            let kind = which::kind(entry.path(), || Ok(text(entry.path())))?;
+            let kind = kind(entry.path(), named, || Ok(text(entry.path())))?;
             found.take(entry.into_path(), kind);
         }
     }
@@ -62,10 +68,10 @@ pub fn below(folder: &Path) -> Result<Found> {
 ///
 /// # Errors
 /// The folder lies outside the repository, or git fails.
-pub fn below_revision(revision: &Revision, folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn below_revision(revision: &Revision, folder: &Path, named: Named) -> Result<Vec<PathBuf>> {
     let mut found = Found::default();
     for path in revision.files(folder)? {
-        let kind = which::kind(&path, || revision.read(&path))?;
+        let kind = kind(&path, named, || revision.read(&path))?;
         found.take(path, kind);
     }
     Ok(found.bottles)
@@ -75,7 +81,7 @@ pub fn below_revision(revision: &Revision, folder: &Path) -> Result<Vec<PathBuf>
 ///
 /// # Errors
 /// The folder lies outside the repository, or git fails.
-pub fn below_work_tree(revision: &Revision, folder: &Path) -> Result<Found> {
+pub fn below_work_tree(revision: &Revision, folder: &Path, named: Named) -> Result<Found> {
     let mut found = Found::default();
     let place = revision.place(folder)?;
     for (path, _) in revision.work_tree()? {
@@ -83,11 +89,15 @@ pub fn below_work_tree(revision: &Revision, folder: &Path) -> Result<Found> {
         let mut folders = rest.parent().into_iter().flat_map(Path::iter);
         let path = folder.join(rest);
         if folders.all(which::is_searched) && path.symlink_metadata().is_ok_and(|found| found.is_file()) {
-            let kind = which::kind(&path, || Ok(text(&path)))?;
+            let kind = kind(&path, named, || Ok(text(&path)))?;
             found.take(path, kind);
         }
     }
     Ok(found)
+}
+
+fn kind(path: &Path, named: Named, text: impl FnOnce() -> Result<Option<Vec<u8>>>) -> Result<Kind> {
+    if named(path)? { Ok(Kind::Bottle) } else { which::kind(path, text) }
 }
 
 /// The text of a file that may be a manifest. What cannot be read, or is larger than one, has none.

@@ -2,6 +2,7 @@
 
 mod files;
 pub mod find;
+pub mod project;
 pub(crate) mod regular;
 pub mod revision;
 
@@ -333,7 +334,7 @@ impl Loader<'_> {
     }
 }
 
-pub(super) fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

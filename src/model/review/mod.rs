@@ -1,6 +1,7 @@
 //! A review of two bottles: graded changes with their positions, acceptances, required restarts and text diffs.
 //! Pure; one file per format.
 
+pub mod configuration;
 pub mod json;
 pub mod markdown;
 mod picture;
@@ -13,11 +14,12 @@ use serde::Serialize;
 use similar::TextDiff;
 
 use crate::compile::index::Provenance;
+use crate::config::policy::Breach;
 use crate::model::{Change, Direction, Edits, Entry, Model, Restart, Topic, changes, rebuilt, restarts, sort};
 use crate::target::{self, agent};
 use crate::text::accept::{self, AcceptFrom, acceptances};
 use crate::text::diagnostic::located::Located;
-use crate::text::diagnostic::{Findings, Grade};
+use crate::text::diagnostic::{Code, Findings, Grade};
 use crate::text::source::{SourceId, Sources};
 use crate::text::visible;
 use crate::value::allowlist::Allowlist;
@@ -39,6 +41,8 @@ pub struct Side {
     pub sources: Option<Sources>,
     /// The Dockerfile that the manifest names.
     pub dockerfile: Option<Dockerfile>,
+    /// What of it the policies forbid that it is reviewed by.
+    pub against_policy: Vec<Breach>,
 }
 
 /// A Dockerfile next to a manifest.
@@ -217,7 +221,8 @@ pub fn review(old: Option<&Side>, new: Option<&Side>, edits: Vec<Change>, terms:
     let counts = |acceptance: &accept::Acceptance| {
         acceptance.until >= today && sources.is_some_and(|sources| accept_from.counts(acceptance, sources, before))
     };
-    let changes = found.into_iter().map(|change| graded(change, (old, new), &mut accepted, &counts)).collect();
+    let mut changes: Vec<Graded> = against_policy(new);
+    changes.extend(found.into_iter().map(|change| graded(change, (old, new), &mut accepted, &counts)));
     accept::report(&accepted, today, &mut findings);
     let findings = findings.into_sorted();
     Some(Review {
@@ -236,6 +241,30 @@ pub fn review(old: Option<&Side>, new: Option<&Side>, edits: Vec<Change>, terms:
             .map(|sources| findings.iter().map(|finding| Located::of(finding, sources)).collect())
             .unwrap_or_default(),
     })
+}
+
+/// What the new bottle does against the policies. No comment accepts it.
+fn against_policy(new: Option<&Side>) -> Vec<Graded> {
+    let told = |side: &Side, Breach { at, message, rule, .. }: &Breach| {
+        let sources = side.sources.as_ref()?;
+        let position = sources.position(*at);
+        let place = Place { file: sources.get(at.source).path.clone(), line: position.line, column: position.column };
+        Some(Graded {
+            change: Change {
+                topic: Topic::Policy(format!("{message}; {rule}")),
+                direction: Direction::Gain,
+                code: Code::AgainstPolicy,
+                message: format!("{message}; {rule}"),
+                entry: None,
+                is_gone: false,
+            },
+            place: Some(place),
+            file: side.shown.clone(),
+            decided: None,
+            accepted: None,
+        })
+    };
+    new.into_iter().flat_map(|side| side.against_policy.iter().filter_map(|breach| told(side, breach))).collect()
 }
 
 fn graded(

@@ -119,7 +119,9 @@ fn ways(review: &Review) -> Vec<Way<'_>> {
             | Topic::Setting(..)
             | Topic::HomeFile(_)
             | Topic::Name
-            | Topic::Subnet => continue,
+            | Topic::Subnet
+            | Topic::Policy(_)
+            | Topic::Configuration(_) => continue,
         };
         match ways.iter_mut().find(|way| way.host == host) {
             Some(way) => {

@@ -130,6 +130,8 @@ codes! {
     FrontMatter = "BTL008" Error,
     /// A file of a folder that has the keys of a bottle and another name.
     LookAlike = "BTL009" Warning,
+    /// A project's configuration that cannot be used.
+    Configuration = "BTL010" Error,
 
     // The schema.
     /// A key that no rule knows.
@@ -239,6 +241,12 @@ codes! {
     /// An accept comment whose day is over.
     ExpiredAcceptance = "BTL705" Warning,
 
+    // The project's policy.
+    /// Something that the policy forbids.
+    Forbidden = "BTL710" Error,
+    /// Something else than the policy requires.
+    Required = "BTL711" Error,
+
     // What a change gives the agent or takes from it.
     /// A credential on a host that it was not sent to before.
     CredentialReachesHost = "BTL801" Warning { grade: Some(Grade::Critical) },
@@ -280,6 +288,10 @@ codes! {
     TreeGone = "BTL852" Warning { grade: Some(Grade::High) },
     /// A manifest was removed, or has a name under which nothing finds it.
     LeftTheGate = "BTL853" Warning { grade: Some(Grade::High) },
+    /// A project's configuration that asks for less.
+    WeakerConfiguration = "BTL861" Warning { grade: Some(Grade::High) },
+    /// A bottle that does what the policy of either side forbids. Nobody can accept it by a comment.
+    AgainstPolicy = "BTL862" Warning { grade: Some(Grade::Critical) },
 }
 
 impl Code {
@@ -315,6 +327,11 @@ impl Code {
     /// Which of several errors at one place is reported: the lowest.
     pub(super) fn rank(self) -> u8 {
         self.0.rank
+    }
+
+    /// Whether it is about what the project's policy says.
+    pub(super) fn is_of_policy(self) -> bool {
+        [Code::Forbidden, Code::Required].contains(&self)
     }
 
     /// Whether the text that the finding points at may be a secret.

@@ -183,6 +183,19 @@ impl Findings {
         self.errors = self.all.len();
     }
 
+    /// Gives warnings another severity; without one they are left out.
+    pub fn reweigh(&mut self, severity: impl Fn(&Diagnostic) -> Option<Severity>) {
+        self.all.retain_mut(|diagnostic| {
+            if diagnostic.severity != Severity::Warning {
+                return true;
+            }
+            let severity = severity(diagnostic);
+            diagnostic.severity = severity.unwrap_or(diagnostic.severity);
+            severity.is_some()
+        });
+        self.errors = self.all.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    }
+
     /// How many of them are errors.
     pub fn error_count(&self) -> usize {
         self.errors
@@ -201,14 +214,14 @@ impl Findings {
     }
 
     /// The findings by place. Two checks that see one mistake (the schema and a rule of ours, say)
-    /// make one finding: the more telling one stays.
+    /// make one finding: the more telling one stays. What a policy says of a place is not about a mistake there.
     pub fn into_sorted(self) -> Vec<Diagnostic> {
         let mut all = self.all;
         let key = |found: &Diagnostic| (found.span(), found.code.rank(), found.code.as_str(), found.message.clone());
         all.sort_by_cached_key(key);
         let mut told = BTreeSet::new();
         all.retain(|diagnostic| match (diagnostic.severity, diagnostic.span()) {
-            (Severity::Error, Some(span)) => told.insert(span),
+            (Severity::Error, Some(span)) if !diagnostic.code.is_of_policy() => told.insert(span),
             _ => true,
         });
         all

@@ -3,11 +3,11 @@
 
 mod git;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
@@ -21,7 +21,7 @@ pub struct Revision {
     commit: String,
     root: PathBuf,
     entries: BTreeMap<PathBuf, Entry>,
-    objects: RefCell<git::Objects>,
+    objects: Mutex<git::Objects>,
 }
 
 /// What a path of the tree is.
@@ -85,7 +85,7 @@ impl Revision {
             .output(&["ls-tree", "-r", "-z", &commit])
             .with_context(|| format!("cannot list the files of `{}`", base.escape_debug()))?;
         let entries = names(&listing).map(entry).collect::<Result<_>>()?;
-        let objects = RefCell::new(git::Objects::of(&root));
+        let objects = Mutex::new(git::Objects::of(&root));
         Ok(Revision { base: base.to_owned(), commit, root, entries, objects })
     }
 
@@ -203,7 +203,7 @@ impl Revision {
     /// The start of a file, by its path from the root.
     fn text(&self, path: &Path, limit: usize) -> Result<Option<Vec<u8>>> {
         let Some(Entry::File { object }) = self.entries.get(path) else { return Ok(None) };
-        let text = self.objects.borrow_mut().read(object, limit);
+        let text = self.objects.lock().unwrap_or_else(PoisonError::into_inner).read(object, limit);
         Ok(Some(text.with_context(|| format!("cannot read {}", self.shown(path)))?))
     }
 
