@@ -845,6 +845,42 @@ fn a_change_is_held_to_the_configurations_of_both_sides() {
 }
 
 #[test]
+fn a_tree_that_comes_without_its_manifest_is_held_to_the_policy_too() {
+    let Some(repository) = Repository::new() else { return skipped("there is no git") };
+    repository.commit(&[("bottlec.toml", NO_PASTE), ("team.bottle.yaml", TEAM)]);
+    repository.write("team.bottle.yaml", TEAM_PASTES);
+    let build = ["build", "team.bottle.yaml", "-o", "golden", "--hermetic", "--isolated"];
+    assert!(bottlec(repository.root(), &build).status.success());
+    let diff = || {
+        git(repository.root(), &["add", "--all"]);
+        stdout(&bottlec(repository.root(), &["diff", "--rev", "main", "--fail-on", "critical"]))
+    };
+    assert_eq!(diff().matches("BTL862").count(), 1, "the tree repeats its manifest: {}", diff());
+    repository.write("team.bottle.yaml", TEAM);
+    let told = diff();
+    assert!(told.contains("team (golden/team): new, critical") && told.matches("BTL862").count() == 1, "{told}");
+}
+
+#[test]
+fn a_link_leads_nowhere() {
+    let Some(repository) = Repository::new() else { return skipped("there is no git") };
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("secret"), "a secret of the host\n").unwrap();
+    repository.write("team.bottle.yaml", TEAM);
+    symlink(outside.path().join("secret"), repository.path("bottlec.toml")).unwrap();
+    let (code, told) = check(repository.root(), &[]);
+    assert!(code == Some(2) && told.contains("bottlec.toml is a symbolic link"), "{told}");
+    assert!(!told.contains("secret"), "{told}");
+    repository.commit(&[]);
+    fs::remove_file(repository.path("bottlec.toml")).unwrap();
+    repository.write("bottlec.toml", NO_PASTE);
+    repository.write("team.bottle.yaml", TEAM_PASTES);
+    let run = bottlec(repository.root(), &["diff", "--rev", "main", "--fail-on", "critical"]);
+    assert_eq!(run.status.code(), Some(1), "{}", screen(&run));
+    assert!(screen(&run).contains("cannot be used, so only that of now counts") && stdout(&run).contains("BTL862"));
+}
+
+#[test]
 fn every_format_has_what_the_configuration_no_longer_asks_for() {
     let Some(repository) = Repository::new() else { return skipped("there is no git") };
     repository.commit(&[("bottlec.toml", NO_PASTE), ("team.bottle.yaml", TEAM)]);

@@ -222,6 +222,36 @@ fn ajv_judges_by_our_schema_as_we_do() {
     }
 }
 
+#[test]
+fn other_validators_take_the_schema_of_the_configuration_as_we_do() {
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/bottlec.schema.json");
+    for program in programs("BOTTLEC_AJV_BINS") {
+        let run =
+            Command::new(&program).args(["compile", "--spec=draft7", "--strict=true", "-s"]).arg(&schema).output();
+        let run = run.unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    }
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")).unwrap();
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let judged = [
+        ("good.toml", example, true),
+        ("key.toml", "colour = 1\n", false),
+        ("reason.toml", "[policy.forbid-hosts]\n\"a.example\" = \" \"\n", false),
+        ("host.toml", "[policy.forbid-hosts]\n\"https://a.example\" = \"x\"\n", false),
+        ("level.toml", "[check.severity]\nBTL601 = \"loud\"\n", false),
+        ("release.toml", "[policy.require-targets]\npipelock = { version = \"9\", reason = \"x\" }\n", false),
+    ];
+    let files: Vec<(&str, &str)> = judged.iter().map(|(name, text, _)| (*name, *text)).collect();
+    let folder = support::folder(&files);
+    for program in programs("BOTTLEC_CHECK_JSONSCHEMA_BINS") {
+        for (name, text, good) in judged {
+            let run = Command::new(&program).arg("--schemafile").arg(&schema).arg(folder.path().join(name)).output();
+            let run = run.unwrap();
+            assert_eq!(run.status.success(), good, "{text}: {}", String::from_utf8_lossy(&run.stdout));
+        }
+    }
+}
+
 /// Runs git where the test says, as nobody in particular.
 fn git(place: &Path, arguments: &[&str]) -> String {
     let run = Command::new("git")

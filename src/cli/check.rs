@@ -255,7 +255,10 @@ fn look_alike(path: &Path) -> (Findings, Sources) {
             "this file looks like a bottle, but is not checked: its name is not one of a bottle",
         )
         .at(Span { source: id, start: 0, end: 0 }, "")
-        .help(format!("rename it to `{}`, or name it on the command line", batch::renamed(path).display())),
+        .help(format!(
+            "rename it to `{}`, name it on the command line, or add it to `bottles` in bottlec.toml",
+            batch::renamed(path).display()
+        )),
     );
     (findings, sources)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::Screen;
 use crate::config::policy::{self, Breach, Rule};
@@ -147,14 +147,18 @@ impl<'r> Configs<'r> {
             Files::Disk => {
                 let shown = typed(&path).display().to_string();
                 match regular::read(&path, yaml::MAX_BYTES) {
+                    // What is wrong with it is shown, and it might lead out of the project.
+                    Ok(_) if path.is_symlink() => bail!("{shown} is a symbolic link; links are not followed"),
                     Ok(bytes) => (shown, bytes),
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
                     Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
                 }
             }
-            Files::Revision(revision) => match revision.read_place(&path)? {
-                Some(bytes) => (revision.shown(&path), bytes),
-                None => return Ok(None),
+            Files::Revision(revision) => match revision.read_place(&path) {
+                Ok(Some(bytes)) => (revision.shown(&path), bytes),
+                Ok(None) => return Ok(None),
+                // A link, or on the way to it.
+                Err(error) => return Ok(Some(Err(Broken::of(revision.shown(&path), format!("{error:#}"))))),
             },
         };
         Ok(Some(config::read(shown, bytes)))

@@ -118,6 +118,16 @@ pub struct Broken {
     pub findings: Vec<Diagnostic>,
 }
 
+impl Broken {
+    /// One that cannot be read.
+    pub fn of(shown: String, problem: String) -> Self {
+        let mut sources = Sources::default();
+        let source = sources.add(Source { path: shown.clone(), reference: shown, text: String::new() });
+        let at = Span { source, start: 0, end: 0 };
+        Broken { sources, findings: vec![Diagnostic::new(Code::Configuration, problem).at(at, "")] }
+    }
+}
+
 /// Reads a configuration; `shown` is its path as the user would type it.
 ///
 /// # Errors

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::compile::compile;
 use crate::compile::index::Index;
 use crate::compile::tree::Tree;
+use crate::compile::{Linked, compile_under};
+use crate::config::policy::Breach;
 use crate::manifest::bottle::Bottle;
 use crate::manifest::{self, written};
 use crate::model::{Model, changes};
@@ -24,6 +25,8 @@ pub struct Rebuilt {
     pub tree: Option<Tree>,
     /// What is wrong with a file, by path: words to be put after the path.
     pub deviations: BTreeMap<String, String>,
+    /// What the policies forbid that it was judged by.
+    pub against_policy: Vec<Breach>,
 }
 
 /// What is wrong with an entry that no build writes.
@@ -33,10 +36,21 @@ pub const OTHERWISE: &str = "is not what a build of this release writes";
 
 /// Compiles the tree of an index again and compares it with its files. The index is among them.
 pub fn rebuild(index: &Index, files: &BTreeMap<String, Vec<u8>>) -> Rebuilt {
-    let tree = match compiled(index, files) {
+    rebuild_under(index, files, |_| Vec::new())
+}
+
+/// The same, judged by policies.
+pub fn rebuild_under(
+    index: &Index,
+    files: &BTreeMap<String, Vec<u8>>,
+    policy: impl FnOnce(&Linked) -> Vec<Breach>,
+) -> Rebuilt {
+    let mut against_policy = Vec::new();
+    let tree = match compiled(index, files, |linked| against_policy = policy(linked)) {
         Ok(tree) => tree,
         Err(problem) => {
-            return Rebuilt { tree: None, deviations: BTreeMap::from([(INDEX.to_owned(), problem)]) };
+            let deviations = BTreeMap::from([(INDEX.to_owned(), problem)]);
+            return Rebuilt { tree: None, deviations, against_policy };
         }
     };
     let mut deviations = BTreeMap::new();
@@ -51,10 +65,10 @@ pub fn rebuild(index: &Index, files: &BTreeMap<String, Vec<u8>>) -> Rebuilt {
     if let Some(problem) = of_index(index, &tree, files) {
         deviations.insert(INDEX.to_owned(), problem);
     }
-    Rebuilt { tree: Some(tree), deviations }
+    Rebuilt { tree: Some(tree), deviations, against_policy }
 }
 
-fn compiled(index: &Index, files: &BTreeMap<String, Vec<u8>>) -> Result<Tree, String> {
+fn compiled(index: &Index, files: &BTreeMap<String, Vec<u8>>, policy: impl FnOnce(&Linked)) -> Result<Tree, String> {
     if !index.is_of_this_release() {
         return Err("is from another release of bottlec: rebuild it".to_owned());
     }
@@ -67,7 +81,8 @@ fn compiled(index: &Index, files: &BTreeMap<String, Vec<u8>>) -> Result<Tree, St
         Some((bottle, sources))
     });
     let tree = checked.map(|(bottle, sources)| {
-        compile(&bottle, &sources, &facts(index, &bottle, files), index.backends(), &mut findings)
+        let facts = facts(index, &bottle, files);
+        compile_under(&bottle, &sources, &facts, index.backends(), &mut findings, |linked, _| policy(linked))
     });
     match tree {
         Some(Ok(Some(tree))) if !findings.has_errors() => Ok(tree),

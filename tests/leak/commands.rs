@@ -14,7 +14,7 @@ use bottlec::provider;
 
 /// The commands that need no bottle. What each must at least say is there so that the runs are known to
 /// do their work.
-const BARE: [(&[&str], &str); 19] = [
+const BARE: [(&[&str], &str); 20] = [
     (&["--help"], "Usage"),
     (&["--version"], "bottlec"),
     (&[], "Usage"),
@@ -32,6 +32,7 @@ const BARE: [(&[&str], &str); 19] = [
     (&["rule", "BTL306"], "chmod"),
     (&["rule", "BTL999"], "BTL999"),
     (&["schema"], "$schema"),
+    (&["schema", "--config"], "$schema"),
     (&["man", "no-such-folder/man"], "bottlec"),
     (&["completions", "bash"], "_bottlec"),
 ];
@@ -54,12 +55,13 @@ fn commands_that_need_no_bottle_say_nothing_of_the_environment() {
 }
 
 /// What is done with a manifest, whose name is to be put for `M`, and with its tree for `T`.
-const RUNS: [&[&str]; 41] = [
+const RUNS: [&[&str]; 44] = [
     &["check", "M"],
     &["check", "M", "-v", "--strict", "--color", "always"],
     &["check", "M", "-q", "--format", "concise"],
     &["check", "M", "--format", "json", "--exit-zero"],
     &["check", "M", "--format", "sarif"],
+    &["check", "M", "--isolated", "--no-strict"],
     &["check", "M", "--format", "github", "--backend", "docker"],
     &["plan", "M"],
     &["plan", "M", "-v"],
@@ -82,6 +84,8 @@ const RUNS: [&[&str]; 41] = [
     &["diff", "M", "other.yaml", "--format", "text"],
     &["diff", "other.yaml", "T", "--format", "sarif", "--fail-on", "high"],
     &["diff", "--rev", "HEAD", "M", "-v"],
+    &["diff", "--rev", "HEAD", "M", "--gate", "--format", "verdict"],
+    &["build", "--check", "-v"],
     &["why", "M", "https://api.openai.com/v1/models"],
     &["why", "T", "https://chatgpt.com/backend-api/codex", "-X", "POST", "--format", "json", "-v"],
     &["why", "T", "https://nowhere.example/a?b=c", "-H", "Authorization: Bearer x"],

@@ -27,6 +27,7 @@ use crate::model::review::{Review, Side, Terms, json, markdown, review, sarif};
 use crate::model::{Change, edits, manifest_gone, manifest_hidden};
 use crate::text::accept::AcceptFrom;
 use crate::text::diagnostic::Grade;
+use crate::value::artifact::INDEX;
 
 /// Show what a change allows the agent and what it takes away, graded, followed by the text diff
 #[derive(clap::Args)]
@@ -254,6 +255,10 @@ fn since(base: &str, paths: &[PathBuf], isolation: &Isolation, screen: &Screen) 
     }
     let policies: Vec<Vec<Arc<Config>>> =
         moves.iter().map(|one| configs.bottle(one.old.as_deref(), &one.new)).collect::<Result<_>>()?;
+    let trees = Trees::below(paths, &revision, &changed)?;
+    let of_tree = |shown: &PathBuf| shown.join(INDEX);
+    let policies_of_trees: Vec<Vec<Arc<Config>>> =
+        trees.folders.values().map(|shown| configs.bottle(None, &of_tree(shown))).collect::<Result<_>>()?;
     since.judged = configs.judged(screen)?;
     for (one, policies) in moves.iter().zip(policies) {
         // A bottle with errors does not stop the others.
@@ -267,9 +272,8 @@ fn since(base: &str, paths: &[PathBuf], isolation: &Isolation, screen: &Screen) 
         }
     }
     since.look_alikes = look_alikes.into_iter().collect();
-    let trees = Trees::below(paths, &revision, &changed)?;
-    for (place, shown) in &trees.folders {
-        match trees.pair(place, shown) {
+    for ((place, shown), policies) in trees.folders.iter().zip(policies_of_trees) {
+        match trees.pair(place, shown, &policies) {
             Ok(Some(pair)) => since.trees.push(pair),
             Ok(None) => since.same += 1,
             Err(error) => {

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
 
 use super::Pair;
+use crate::cli::config;
 use crate::cli::side::tree;
 use crate::compile::index::Index;
+use crate::config::Config;
 use crate::manifest::load::revision::Revision;
-use crate::model::rebuild::{Closed, Rebuilt, Standing, rebuild};
+use crate::model::rebuild::{Closed, Rebuilt, Standing, rebuild, rebuild_under};
 use crate::model::review::Side;
 use crate::model::{Change, Edit, Edits, edits, gone, mended};
 use crate::output::{self, Fault, InvalidTree};
@@ -49,12 +52,12 @@ impl<'r> Trees<'r> {
     }
 
     /// A tree before and after the change. Returns `None` if nothing in its folder changed.
-    pub(super) fn pair(&self, place: &Path, shown: &Path) -> Result<Option<Pair>> {
+    pub(super) fn pair(&self, place: &Path, shown: &Path, policies: &[Arc<Config>]) -> Result<Option<Pair>> {
         if !self.changed.iter().any(|changed| changed.starts_with(place)) {
             return Ok(None);
         }
         let old = self.before(place, shown)?;
-        let new = self.now(place, shown)?;
+        let new = self.now(place, shown, policies)?;
         let edits = self.edits(place, old.as_ref(), new.as_ref());
         Ok(Some(Pair { old, new, edits }))
     }
@@ -80,7 +83,7 @@ impl<'r> Trees<'r> {
         Ok(tree::side(shown, found, rebuilt, foreign).ok())
     }
 
-    fn now(&self, place: &Path, shown: &Path) -> Result<Option<Side>> {
+    fn now(&self, place: &Path, shown: &Path, policies: &[Arc<Config>]) -> Result<Option<Side>> {
         let root = self.revision.root();
         let folder = root.join(place);
         // The target of a link is another folder, whatever it contains.
@@ -94,7 +97,9 @@ impl<'r> Trees<'r> {
             Err(InvalidTree::NoIndex) => return Ok(None),
             Err(problem) => return Err(tree::refused(shown, &problem)),
         };
-        let rebuilt = rebuild(&found.index, &found.files);
+        let rebuilt = rebuild_under(&found.index, &found.files, |linked| {
+            config::judge(policies.iter().map(|config| &**config), linked)
+        });
         let entries: Vec<(String, bool)> = self
             .present
             .iter()

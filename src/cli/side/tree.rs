@@ -38,7 +38,7 @@ pub(in crate::cli) fn refused(folder: &Path, problem: &InvalidTree) -> anyhow::E
 /// A file cannot be read, and its expected content is not known.
 pub(in crate::cli) fn side(folder: &Path, found: Found, rebuilt: Rebuilt, foreign: Vec<String>) -> Result<Side> {
     let Found { index: _, files, faults } = found;
-    let Rebuilt { tree, deviations } = rebuilt;
+    let Rebuilt { tree, deviations, against_policy } = rebuilt;
     let mut edited: Edits = deviations.into_iter().map(|(path, problem)| (path, Edit::File(problem))).collect();
     edited.extend(foreign.into_iter().map(|path| (path, Edit::Foreign)));
     for (path, fault) in &faults {
@@ -63,7 +63,7 @@ pub(in crate::cli) fn side(folder: &Path, found: Found, rebuilt: Rebuilt, foreig
         stand_ins,
         sources: None,
         dockerfile: None,
-        against_policy: Vec::new(),
+        against_policy,
     })
 }
 

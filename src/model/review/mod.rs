@@ -246,25 +246,28 @@ pub fn review(old: Option<&Side>, new: Option<&Side>, edits: Vec<Change>, terms:
 /// What the new bottle does against the policies. No comment accepts it.
 fn against_policy(new: Option<&Side>) -> Vec<Graded> {
     let told = |side: &Side, Breach { at, message, rule, .. }: &Breach| {
-        let sources = side.sources.as_ref()?;
-        let position = sources.position(*at);
-        let place = Place { file: sources.get(at.source).path.clone(), line: position.line, column: position.column };
-        Some(Graded {
+        // A tree has no manifest beside it.
+        let place = side.sources.as_ref().map(|sources| {
+            let position = sources.position(*at);
+            Place { file: sources.get(at.source).path.clone(), line: position.line, column: position.column }
+        });
+        let message = format!("{message}; {rule}");
+        Graded {
             change: Change {
-                topic: Topic::Policy(format!("{message}; {rule}")),
+                topic: Topic::Policy(message.clone()),
                 direction: Direction::Gain,
                 code: Code::AgainstPolicy,
-                message: format!("{message}; {rule}"),
+                message,
                 entry: None,
                 is_gone: false,
             },
-            place: Some(place),
+            place,
             file: side.shown.clone(),
             decided: None,
             accepted: None,
-        })
+        }
     };
-    new.into_iter().flat_map(|side| side.against_policy.iter().filter_map(|breach| told(side, breach))).collect()
+    new.into_iter().flat_map(|side| side.against_policy.iter().map(|breach| told(side, breach))).collect()
 }
 
 fn graded(
