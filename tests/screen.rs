@@ -89,6 +89,23 @@ fn findings_break_between_words_on_a_terminal_and_nowhere_else() {
 }
 
 #[test]
+fn a_review_breaks_between_words_on_a_terminal_and_nowhere_else() {
+    let old = "egress:\n  routes:\n    - host: a.example\n";
+    let new = "egress:\n  routes:\n    - host: a.example\n      path_allowlist: [/one, /two]\n      auth: { scheme: Bearer, token_ref: A_TOKEN }  # bottlec: accept BTL821 until 2999-01-01 it is meant and was talked about\n      pipelock: { tls_passthrough: true }\n";
+    let folder = folder(&[("old.yaml", old), ("new.yaml", new)]);
+    let arguments = ["diff", "old.yaml", "new.yaml"];
+    let lines = on_terminal(60, folder.path(), &arguments);
+    let graded: Vec<String> = lines.into_iter().take_while(|line| !line.starts_with("For a running")).collect();
+    assert!(widest(&graded) <= 60, "{graded:#?}");
+    let text = stdout(&bottlec(folder.path(), &arguments));
+    let plain: Vec<&str> = text.lines().take_while(|line| !line.starts_with("For a running")).collect();
+    assert!(plain.iter().any(|line| line.len() > 80) && plain.len() < graded.len(), "{plain:#?} {graded:#?}");
+    // Nothing is lost.
+    let words = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(plain.join("\n")), words(graded.join("\n")));
+}
+
+#[test]
 fn a_page_is_shown_without_the_marks_of_its_file() {
     let folder = folder(&[]);
     let page = |code: &str| stdout(&bottlec(folder.path(), &["rule", code]));

@@ -33,6 +33,21 @@ fn since(repository: &Repository, paths: &[&str]) -> (BTreeMap<String, (String, 
 }
 
 #[test]
+fn a_manifest_that_bot_bottle_reads_too_is_compared() {
+    let path = ".bot-bottle/bottles/dev.md";
+    let text = |host: &str| {
+        format!(
+            "---\nsupervise: true\ngit: {{ user: {{ name: A }} }}\negress: {{ routes: [{{ host: {host} }}] }}\n---\n"
+        )
+    };
+    let Some(repository) = repository(&[(path, &text("a.example"))]) else { return };
+    fs::write(repository.root().join(path), text("b.example")).unwrap();
+    let (told, run) = since(&repository, &[]);
+    assert_eq!(told.get(path), Some(&("kept".to_owned(), "high".into())), "{}", screen(&run));
+    assert!(!screen(&run).contains("did not compile"), "{}", screen(&run));
+}
+
+#[test]
 fn of_two_hundred_bottles_the_touched_ones_and_those_that_extend_them_are_told() {
     let name = |number: usize| format!("bottles/team-{}/b{number:03}.bottle.yaml", number % 7);
     let mut files: Vec<(String, String)> = (0..200)

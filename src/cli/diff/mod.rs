@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 use self::terms::{Both, Judged};
 use self::trees::Trees;
 use super::config::Isolation;
-use super::{Screen, Status, batch, say, side};
+use super::{Screen, Status, batch, human, say, side};
 use crate::config::{Config, FailOn};
 use crate::manifest::load::find;
 use crate::manifest::load::revision::Revision;
@@ -140,7 +140,7 @@ impl Diff {
         };
         let text = match self.format {
             Format::Verdict => verdict(highest, fails, fail_on, accept_from),
-            Format::Text => text::render(&reviews),
+            Format::Text => text::render(&reviews, human::width(std::io::stdout())),
             Format::Json => json::render(&reviews),
             Format::Sarif => sarif::render(&reviews),
             Format::Markdown => markdown::render(&reviews),

@@ -7,16 +7,27 @@ use clap::builder::styling::{AnsiColor, Style};
 use crate::model::review::{Graded, Presence, Review, Text};
 use crate::text::diagnostic::{Grade, concise};
 use crate::text::visible;
+use crate::text::wrap::wrap;
 
 /// The column in which messages start.
 const INDENT: usize = 18;
 
-/// The reviews, one after the other.
-pub(super) fn render(reviews: &[Review]) -> String {
-    reviews.iter().map(one).collect::<Vec<_>>().join("\n")
+/// The narrowest column that messages are broken for.
+const NARROWEST: usize = 30;
+
+/// The reviews, one after the other. On a terminal of some width, messages are broken to it.
+pub(super) fn render(reviews: &[Review], width: Option<usize>) -> String {
+    reviews.iter().map(|review| one(review, width)).collect::<Vec<_>>().join("\n")
 }
 
-fn one(review: &Review) -> String {
+/// A text that starts at the column of messages, and goes on there.
+fn hanging(text: &str, width: Option<usize>) -> String {
+    let text = visible::line(text);
+    let lines = width.map(|width| wrap(&text, width.saturating_sub(INDENT).max(NARROWEST)));
+    lines.map_or_else(|| text.into_owned(), |lines| lines.join(&format!("\n{:INDENT$}", "")))
+}
+
+fn one(review: &Review, width: Option<usize>) -> String {
     let Review { name, shown, presence, changes, reachable: _, restarts, texts, findings } = review;
     let mut text = String::new();
     let what = match presence {
@@ -34,7 +45,7 @@ fn one(review: &Review) -> String {
     );
     if !changes.is_empty() {
         text.push('\n');
-        changes.iter().for_each(|graded| change(&mut text, graded));
+        changes.iter().for_each(|graded| change(&mut text, graded, width));
     }
     if !findings.is_empty() {
         let _ = write!(text, "\n{}", concise::render(findings));
@@ -52,7 +63,7 @@ fn one(review: &Review) -> String {
     text
 }
 
-fn change(text: &mut String, graded: &Graded) {
+fn change(text: &mut String, graded: &Graded, width: Option<usize>) {
     let Graded { change, place, file: _, decided, accepted } = graded;
     let grade = change.grade();
     let style = match grade {
@@ -64,14 +75,15 @@ fn change(text: &mut String, graded: &Graded) {
         Grade::Info => Style::new(),
     };
     let word = grade.as_str();
-    let _ = writeln!(text, "{style}{word:8}{style:#}  {}  {}", change.code.as_str(), visible::line(&change.message));
+    let _ = writeln!(text, "{style}{word:8}{style:#}  {}  {}", change.code.as_str(), hanging(&change.message, width));
     let place = place.as_ref().map(|place| format!("{}:{}:{}", place.file, place.line, place.column));
     let from: Vec<String> = place.into_iter().chain(decided.clone()).collect();
     if !from.is_empty() {
-        let _ = writeln!(text, "{:INDENT$}{}", "", visible::line(&from.join(", ")));
+        let _ = writeln!(text, "{:INDENT$}{}", "", hanging(&from.join(", "), width));
     }
     if let Some(accepted) = accepted {
-        let _ = writeln!(text, "{:INDENT$}accepted until {}: {}", "", accepted.until, visible::line(&accepted.reason));
+        let words = format!("accepted until {}: {}", accepted.until, accepted.reason);
+        let _ = writeln!(text, "{:INDENT$}{}", "", hanging(&words, width));
     }
 }
 
