@@ -200,9 +200,11 @@ fn what_lies_on_disk_does_not_steer_the_terminal() {
 }
 
 #[test]
-fn a_clean_check_says_nothing() {
+fn a_clean_check_says_so_in_a_line() {
     let project = built();
     let run = bottlec(project.path(), &CHECK);
+    assert_eq!((run.status.code(), screen(&run).as_str()), (Some(0), "no differences in 1 bottle\n"));
+    let run = bottlec(project.path(), &[&CHECK[..], &["--quiet"]].concat());
     assert_eq!((run.status.code(), screen(&run).as_str()), (Some(0), ""));
 }
 

@@ -234,6 +234,19 @@ fn a_comparison_that_saw_nothing_fails() {
 }
 
 #[test]
+fn of_many_files_that_look_like_bottles_a_few_are_shown_to_people() {
+    let names: Vec<String> = (0..9).map(|number| format!("{number}.yaml")).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "agent_provider: {}\n")).collect();
+    let folder = folder(&[&files[..], &[("bottle.yaml", "name: x\n")]].concat());
+    let run = bottlec(folder.path(), &["check"]);
+    assert_eq!(stdout(&run).matches("BTL009").count(), 3, "{}", stdout(&run));
+    assert!(screen(&run).contains("6 more files look like bottles; to list them:"), "{}", screen(&run));
+    assert!(screen(&run).ends_with("0 errors, 9 warnings\n"), "{}", screen(&run));
+    let run = bottlec(folder.path(), &["check", "--format", "concise"]);
+    assert_eq!(stdout(&run).matches("BTL009").count(), 9, "{}", stdout(&run));
+}
+
+#[test]
 fn a_folder_has_the_bottles_of_the_rule_and_says_what_looks_like_one() {
     let folder = folder(&[
         ("bottle.yml", "nme: x\n"),

@@ -86,6 +86,9 @@ passed over.
 
 Exit codes: 0 no errors (with --strict, no warnings either), 1 errors, 2 usage, I/O or internal error.";
 
+/// How many files that look like bottles are shown in full to people: there may be hundreds.
+const LOOK_ALIKES: usize = 3;
+
 impl Check {
     pub(super) fn run(&self, screen: &Screen) -> Result<Status> {
         if self.stdin_filename.is_some() && !self.paths.iter().any(|path| batch::is_stdin(path)) {
@@ -127,14 +130,23 @@ impl Check {
                 progress.print(messages)
             },
         )?;
-        for path in &look_alikes {
+        for (number, path) in look_alikes.iter().enumerate() {
             let mut messages = Messages::default();
             let (mut findings, sources) = look_alike(path);
             self.weigh(configs.of(path)?.as_deref(), &mut findings);
             for found in self.worded(findings.into_sorted(), sources) {
-                self.take(found, &mut report, screen, &mut messages);
+                match self.format {
+                    Format::Human if number >= LOOK_ALIKES => _ = report.count(&found.0),
+                    _ => self.take(found, &mut report, screen, &mut messages),
+                }
             }
             messages.print()?;
+        }
+        if self.format == Format::Human && look_alikes.len() > LOOK_ALIKES {
+            let more = look_alikes.len() - LOOK_ALIKES;
+            screen.note(format_args!(
+                "{more} more files look like bottles; to list them: bottlec check --format concise"
+            ));
         }
         // That nothing is wrong can be said only if all has been read.
         self.conclude(&report, if unread == 0 { paths.len() } else { 0 }, screen)?;

@@ -341,6 +341,8 @@ impl Work<'_> {
             let (done, word) =
                 if self.build.check { (count(End::Differs), "differing") } else { (count(End::Built), "built") };
             screen.note(format_args!("{word} {done}, unchanged {}, failed {failed}", count(End::Unchanged)));
+        } else if self.build.check && count(End::Unchanged) == 1 && orphans == 0 {
+            screen.note(format_args!("no differences in 1 bottle"));
         }
         if batch.paths.is_empty() && unread == 0 {
             screen.note(format_args!("bottlec: the list contains no manifests"));
