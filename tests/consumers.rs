@@ -193,18 +193,19 @@ fn check_jsonschema_judges_by_our_schema_as_we_do() {
     }
 }
 
+/// A module for ajv, whose strict mode has to be told of words for editors; there are no others that draft-07 does not have.
+const WORDS_FOR_EDITORS: (&str, &str) =
+    ("words.js", "module.exports = ajv => ajv.addVocabulary(['patternErrorMessage', 'enumDescriptions'])");
+
 #[test]
 fn ajv_judges_by_our_schema_as_we_do() {
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/bottle.schema.json");
-    // Words for editors, of which the strict mode has to be told; there are no others that draft-07 does not have.
-    let folder = tempfile::tempdir().unwrap();
-    let words = folder.path().join("words.js");
-    fs::write(&words, "module.exports = ajv => ajv.addVocabulary(['patternErrorMessage', 'enumDescriptions'])")
-        .unwrap();
+    let words = support::folder(&[WORDS_FOR_EDITORS]);
     for program in programs("BOTTLEC_AJV_BINS") {
         let judged = judged_by_the_schema();
         let mut command = Command::new(&program);
-        command.args(["validate", "--spec=draft7", "--strict=true", "--errors=no", "-c"]).arg(&words);
+        command.args(["validate", "--spec=draft7", "--strict=true", "--errors=no", "-c"]);
+        command.arg(words.path().join(WORDS_FOR_EDITORS.0));
         command.arg("-s").arg(&schema);
         judged.iter().for_each(|(path, _)| {
             command.arg("-d").arg(path);
@@ -225,10 +226,11 @@ fn ajv_judges_by_our_schema_as_we_do() {
 #[test]
 fn other_validators_take_the_schema_of_the_configuration_as_we_do() {
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/bottlec.schema.json");
+    let words = support::folder(&[WORDS_FOR_EDITORS]);
     for program in programs("BOTTLEC_AJV_BINS") {
-        let run =
-            Command::new(&program).args(["compile", "--spec=draft7", "--strict=true", "-s"]).arg(&schema).output();
-        let run = run.unwrap();
+        let mut command = Command::new(&program);
+        command.args(["compile", "--spec=draft7", "--strict=true", "-s"]).arg(&schema);
+        let run = command.arg("-c").arg(words.path().join(WORDS_FOR_EDITORS.0)).output().unwrap();
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     }
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")).unwrap();
