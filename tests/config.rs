@@ -193,6 +193,11 @@ fn what_a_pattern_matches_is_a_bottle() {
         told.contains("agents/one.yaml") && !told.contains("compose.yaml"),
         "no file of a tree is a bottle: {told}"
     );
+    for (path, is_named) in [("inner/new.yaml", true), ("new.yaml", false)] {
+        let run = bottlec(project.path(), &["init", path]);
+        assert_eq!(screen(&run).contains("do not look for this name"), !is_named, "{path}: {}", screen(&run));
+        fs::remove_file(project.path().join(path)).unwrap();
+    }
     let (code, told) = check(&project.path().join("inner"), &["--isolated"]);
     assert!(code == Some(2) && told.contains("no bottle found"), "{told}");
 }
@@ -452,7 +457,7 @@ fn a_tree_that_no_bottle_writes_any_more_is_told_and_removed() {
     assert_eq!((check.status.code(), stdout(&check).as_str()), (Some(1), "orphan  golden/two\n"));
     assert!(screen(&check).contains("to update it: bottlec build --update"), "{}", screen(&check));
     // A bottle that cannot be read may be the one.
-    fs::write(project.path().join("two.bottle.yaml"), "nme: two\n").unwrap();
+    fs::write(project.path().join("two.bottle.yaml"), "name: [\n").unwrap();
     let check = bottlec(&["build", "--check"]);
     assert!(check.status.code() == Some(1) && !stdout(&check).contains("orphan"), "{}", stdout(&check));
     fs::remove_file(project.path().join("two.bottle.yaml")).unwrap();
@@ -559,6 +564,7 @@ const ACCEPTED: &str = "name: team\negress:\n  routes:\n    - host: old.example.
 
 #[test]
 fn a_change_is_held_to_the_configurations_of_both_sides() {
+    let mut wrong = Vec::new();
     for Case { what, base, change, arguments, code, says, says_not } in [
         Case {
             what: "the base forbids it, and the change lifts that",
@@ -838,10 +844,13 @@ fn a_change_is_held_to_the_configurations_of_both_sides() {
         git(repository.root(), &["add", "--all"]);
         let run = bottlec(repository.root(), &[&["diff", "--rev", "main"], arguments].concat());
         let told = stdout(&run) + &screen(&run);
-        assert_eq!(run.status.code(), Some(code), "{what}: {told}");
-        says.iter().for_each(|words| assert!(told.contains(words), "{what}: no {words} in {told}"));
-        says_not.iter().for_each(|words| assert!(!told.contains(words), "{what}: {words} in {told}"));
+        let lacks: Vec<&&str> = says.iter().filter(|words| !told.contains(**words)).collect();
+        let has: Vec<&&str> = says_not.iter().filter(|words| told.contains(**words)).collect();
+        if run.status.code() != Some(code) || !lacks.is_empty() || !has.is_empty() {
+            wrong.push(format!("{what}: {:?}, lacks {lacks:?}, has {has:?}: {told}", run.status.code()));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::builder::PossibleValuesParser;
 
+use super::config::{Configs, Isolation};
 use super::{Screen, Status, batch};
 use crate::manifest::schema;
 use crate::manifest::which::{self, Kind};
@@ -76,7 +77,8 @@ impl Init {
         let beside = self.path.with_file_name(SCHEMA);
         let more = if write_new(&beside, schema::TEXT)? { format!(" and {}", beside.display()) } else { String::new() };
         screen.note(format_args!("wrote {shown}{more}; next: bottlec check {shown}"));
-        if which::kind(&self.path, || Ok(Some(text.into_bytes())))? != Kind::Bottle {
+        let is_named = Configs::on_disk(&Isolation { isolated: false }).names(&self.path)?;
+        if !is_named && which::kind(&self.path, || Ok(Some(text.into_bytes())))? != Kind::Bottle {
             screen.note(format_args!(
                 "bottlec: checks of a folder, hooks and reviews do not look for this name; call it {}",
                 batch::renamed(&self.path).display()
