@@ -100,7 +100,7 @@ def clone():
 
 
 def test_every_command_of_the_readme(engine, images, far_end, host, clone, tmp_path, row):  # noqa: F811
-    values, tokens, secrets = host
+    _, tokens, secrets = host
     home = tmp_path / "home"
     home.mkdir()
     (tmp_path / "login").rename(home / ".codex")
