@@ -139,7 +139,7 @@ def test_every_command_of_the_readme(engine, images, far_end, host, clone, tmp_p
                 shell.type(CLAUDE_TOKEN + "\n")
             agent = re.fullmatch(r"bottlec exec out/(\w+)", command)
             if agent:
-                talk(shell, agent[1], far_end)
+                talk(shell, agent[1])
             code = int(shell.wait(r"<<(\d+)>>", 900)[1])
             wanted = next((code for start, code in ENDS.items() if command.startswith(start)), 0)
             assert code == wanted, f"{command}: exit {code}\n{shell.text}"
@@ -151,20 +151,25 @@ def test_every_command_of_the_readme(engine, images, far_end, host, clone, tmp_p
                     os.chown(path, OWNER, OWNER)
 
 
-def talk(shell, agent, far_end):
+def talk(shell, agent):
     """Agrees to the tokens, waits for the agent's prompt, says something, sees the answer, and leaves."""
     shell.wait(r"\[y/N\]", 60)
     assert SERVICES[agent] in shell.text, shell.text
     shell.type("y\n")
-    shell.wait(PROMPTS[agent], 120)
-    say(shell, "hi")
+    shell.wait(PROMPTS[agent], 240)
     # Where the cursor moves, no space is printed.
-    shell.wait(r"\s*".join(TEXT.split()), 60)
-    say(shell, "/exit")
+    say(shell, "hi", r"\s*".join(TEXT.split()))
+    say(shell, "/exit", r"<<\d+>>")
 
 
-def say(shell, text):
-    """Types a line into a prompt that takes what comes at once for pasted text."""
-    shell.type(text)
-    time.sleep(1.5)
-    shell.type("\r")
+def say(shell, text, answer):
+    """Types a line into a prompt, which takes what comes at once for pasted text, and may not listen yet."""
+    for attempt in range(3):
+        shell.type(text)
+        time.sleep(1.5)
+        shell.type("\r")
+        try:
+            return shell.wait(answer, 60)
+        except TimeoutError:
+            if attempt == 2:
+                raise
