@@ -278,6 +278,49 @@ fn what_the_base_branch_got_meanwhile_is_not_blamed_on_the_change() {
 }
 
 #[test]
+fn a_forks_pull_request_is_judged_by_the_base_as_the_runner_checks_it_out() {
+    let Some((base, old)) = repository() else { return };
+    let (fork, runner) = (Repository::new().unwrap(), Repository::new().unwrap());
+    let fetch = |into: &Repository, from: &Repository, more: &[&str]| {
+        let url = format!("file://{}", from.root().display());
+        git(into.root(), &[&["fetch", "--quiet", url.as_str()], more].concat());
+    };
+    fetch(&fork, &base, &["main:base"]);
+    git(fork.root(), &["checkout", "--quiet", "-b", "change", "base"]);
+    let accepted =
+        WIDER.replace("added.example.com", "added.example.com  # bottlec: accept BTL811 until 2099-01-01 mine");
+    fork.commit(&[
+        ("bottles/review.bottle.yaml", &accepted),
+        ("bottlec.toml", "[review]\nfail-on = \"never\"\naccept-from = \"head\"\n"),
+    ]);
+    // The base branch goes on, and the forge merges the two.
+    fetch(&base, &fork, &["change:refs/pull/7/head"]);
+    let now = base.commit(&[("readme.txt", "2\n")]);
+    git(base.root(), &["checkout", "--quiet", "--detach"]);
+    git(base.root(), &["merge", "--quiet", "--no-ff", "-m", "merge", "refs/pull/7/head"]);
+    git(base.root(), &["update-ref", "refs/pull/7/merge", "HEAD"]);
+    let merge = [("GITHUB_REF", "refs/pull/7/merge")];
+    for depth in [&["--depth=1"][..], &["--unshallow"]] {
+        fetch(&runner, &base, &[depth, &["+refs/pull/7/merge:refs/remotes/pull/7/merge"]].concat());
+        git(runner.root(), &["checkout", "--quiet", "--detach", "refs/remotes/pull/7/merge"]);
+        for event in [&old, &now] {
+            let Some(run) = run_with(&runner, &[("event.pull_request.base.sha", event)], &[], &merge) else { return };
+            assert!(!run.passed, "{depth:?} {}", run.log);
+            if depth == ["--unshallow"] {
+                assert_eq!(run.output("grade"), "high", "{}", run.log);
+                assert!(
+                    run.summary.contains("added.example.com") && !run.log.contains("fetch-depth"),
+                    "{}",
+                    run.summary
+                );
+            } else {
+                assert!(run.log.contains("fetch-depth"), "{}", run.log);
+            }
+        }
+    }
+}
+
+#[test]
 fn names_that_somebody_else_chose_do_nothing() {
     let Some((repository, base)) = repository() else { return };
     git(repository.root(), &["checkout", "--quiet", "-b", "$(touch${IFS}ran)`touch${IFS}ran`;touch${IFS}ran"]);
