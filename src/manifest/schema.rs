@@ -87,18 +87,18 @@ pub(super) fn ignore_unsupported(root: &mut Node, findings: &mut Findings) {
 /// Where a document says that it is another one than a bottle, what it is, and what to do.
 fn other_document(root: &Node) -> Option<(Span, &'static str, String)> {
     let Value::Mapping(entries) = &root.value else { return None };
+    let (entry, message, help) =
+        OTHER_DOCUMENTS.iter().find_map(|(key, message, help)| Some((root.entry(key)?, *message, help)))?;
+    // Reads the schema, which a bottle need not wait for.
     if entries.iter().any(|entry| entry.key.name != "name" && is_key(&entry.key.name)) {
         return None;
     }
-    OTHER_DOCUMENTS.iter().find_map(|(key, message, help)| {
-        let entry = root.entry(key)?;
-        let name = match &entry.value.value {
-            Value::String(name) => BottleName::parse(name).ok(),
-            _ => None,
-        };
-        let help = help.replace("NAME", name.as_ref().map_or("NAME", BottleName::as_str));
-        Some((entry.key.span, *message, help))
-    })
+    let name = match &entry.value.value {
+        Value::String(name) => BottleName::parse(name).ok(),
+        _ => None,
+    };
+    let help = help.replace("NAME", name.as_ref().map_or("NAME", BottleName::as_str));
+    Some((entry.key.span, message, help))
 }
 
 /// Other documents of the reference system: the key by which each is known, what it is, and what to do. `NAME` stands
