@@ -31,6 +31,7 @@ mod policy;
 mod provenance;
 mod provider_plans;
 mod reading;
+mod reference_system;
 mod release;
 mod rendering;
 mod reproducible;

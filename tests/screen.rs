@@ -146,7 +146,11 @@ fn completions_are_for_the_shell_in_use_unless_another_is_named() {
     assert_eq!(stdout(&run("/usr/bin/zsh", &["bash"])), stdout(&run("/bin/bash", &[])));
     let unknown = run("/bin/other", &[]);
     assert_eq!(unknown.status.code(), Some(2));
-    assert!(screen(&unknown).contains("write one of bash, elvish, fish, powershell, zsh"), "{}", screen(&unknown));
+    assert!(
+        screen(&unknown).contains("cannot tell the shell from $SHELL: name one of bash, elvish, fish, powershell, zsh"),
+        "{}",
+        screen(&unknown)
+    );
 }
 
 #[test]

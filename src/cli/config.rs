@@ -30,7 +30,7 @@ pub(super) struct Configs<'r> {
 
 /// Where configurations are read from.
 enum Files<'r> {
-    /// None counts.
+    /// No configuration counts.
     Nowhere,
     Disk,
     Revision(&'r Revision),
@@ -139,7 +139,7 @@ impl<'r> Configs<'r> {
         Ok(None)
     }
 
-    /// The configuration in a folder. `None` if there is none.
+    /// The configuration in a folder. `None` if the folder has no `bottlec.toml`.
     fn read(&self, folder: &Path) -> Result<Option<Result<Config, Broken>>> {
         let path = folder.join(CONFIG);
         let (shown, bytes) = match self.files {

@@ -25,7 +25,7 @@ impl Completions {
     pub(super) fn run(&self) -> Result<Status> {
         let Some(shell) = self.shell.or_else(Shell::from_env) else {
             let shells: Vec<String> = Shell::value_variants().iter().map(ToString::to_string).collect();
-            bail!("$SHELL does not say for which shell: write one of {}", shells.join(", "));
+            bail!("cannot tell the shell from $SHELL: name one of {}", shells.join(", "));
         };
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Arguments::command(), "bottlec", &mut script);

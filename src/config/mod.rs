@@ -111,7 +111,7 @@ impl FailOn {
 }
 
 impl Config {
-    /// Whether it names a file as a bottle, by the path from its folder. What is in a compiled tree is none.
+    /// Whether its patterns make a file a bottle, by the file's path from its folder. Nothing in a compiled tree is a bottle.
     pub fn names(&self, path: &Path) -> bool {
         let is_golden = self.golden.as_ref().is_some_and(|golden| path.starts_with(&golden.value));
         !is_golden && self.bottles.iter().any(|pattern| pattern.value.matches(path))

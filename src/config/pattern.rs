@@ -68,7 +68,7 @@ pub(super) fn relative(text: &str, what: &str) -> Result<(), Problem> {
         return Err(Problem::new(format!("{what} must not leave the folder of bottlec.toml"), help));
     }
     if text.ends_with('/') || text.split('/').any(|step| step.is_empty() || step == ".") {
-        return Err(Problem::new(format!("`{}` has a step that says nothing", text.escape_debug()), help));
+        return Err(Problem::new(format!("`{}` contains an empty or `.` component", text.escape_debug()), help));
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ impl HostPattern {
         let (name, is_domain) = text.strip_prefix("*.").map_or((text, false), |name| (name, true));
         if name.contains('*') {
             return Err(Problem::new(
-                "a wildcard stands for a whole name, at the start alone",
+                "a wildcard is only allowed as the first label",
                 "write `*.example.com` for `example.com` and every host below it",
             ));
         }
@@ -129,7 +129,10 @@ impl NamePattern {
     pub fn parse(text: &str) -> Result<NamePattern, Problem> {
         let (start, is_prefix) = text.strip_suffix('*').map_or((text, false), |start| (start, true));
         if start.contains('*') {
-            return Err(Problem::new("a wildcard stands at the end of a name", "write a pattern such as `PROD_*`"));
+            return Err(Problem::new(
+                "a wildcard is only allowed at the end of a name",
+                "write a pattern such as `PROD_*`",
+            ));
         }
         if !(start.is_empty() && is_prefix) {
             VariableName::parse(start)?;

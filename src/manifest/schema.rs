@@ -109,8 +109,8 @@ const OTHER_DOCUMENTS: &[(&str, &str, &str)] = &[
         "this is an agent of bot-bottle, not a bottle",
         "name the file of its bottle, `bottles/NAME.md`; choose bottlec's agent there, under `agent_provider`",
     ),
-    ("bottles", "this is a list of bottles, as bot-bottle had it; a bottle has a file of its own", LIST_HELP),
-    ("agents", "this is a list of agents, as bot-bottle had it, not a bottle", LIST_HELP),
+    ("bottles", "this is bot-bottle's list of bottles; each bottle needs a file of its own", LIST_HELP),
+    ("agents", "this is bot-bottle's list of agents, not a bottle", LIST_HELP),
 ];
 
 const LIST_HELP: &str = "write each entry of `bottles` to a file of its own, such as `NAME.bottle.yaml`";

@@ -68,7 +68,7 @@ pub(super) fn of(build: &Build, configs: &Configs) -> Result<Option<Goal>> {
     // Whoever may change the configuration must not lead a build out of the project.
     let way = Path::new(&golden.value).ancestors().filter(|step| !step.as_os_str().is_empty());
     if let Some(link) = way.map(|step| root.join(step)).find(|step| step.is_symlink()) {
-        bail!("`golden` leads over the link {}: links are not followed", typed(&link).display());
+        bail!("`golden` passes through the symbolic link {}; links are not followed", typed(&link).display());
     }
     let root_typed = typed(root);
     let output = if root_typed == Path::new(".") { PathBuf::new() } else { root_typed.clone() }.join(&golden.value);

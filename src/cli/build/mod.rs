@@ -215,13 +215,13 @@ impl Work<'_> {
                 left += 1;
                 messages.result(format!("orphan  {shown}\n"));
                 messages
-                    .note(screen, format_args!("{}: no bottle of the project writes this tree", visible::line(&name)));
+                    .note(screen, format_args!("{}: no bottle of the project builds this tree", visible::line(&name)));
             } else if output::discard(&folder)? {
-                messages.note(screen, format_args!("removed {shown}: no bottle of the project writes this tree"));
+                messages.note(screen, format_args!("removed {shown}: no bottle of the project builds this tree"));
             } else {
                 left += 1;
                 messages.error(format_args!(
-                    "bottlec: no bottle of the project writes {shown}, which holds more than a build wrote: remove it"
+                    "bottlec: no bottle of the project builds {shown}, which contains files that no build wrote: remove it"
                 ));
             }
         }

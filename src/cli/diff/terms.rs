@@ -86,17 +86,17 @@ impl<'r> Both<'r> {
         self.pairs.entry((shown(&old), shown(&new))).or_insert(Pair { old, new });
     }
 
-    /// What was taken in. A configuration of the revision that cannot be used protects nothing any more.
+    /// What was taken in. An invalid configuration of the revision protects nothing.
     ///
     /// # Errors
-    /// One of now cannot be used; what is wrong with it has been printed.
+    /// A current configuration is invalid; what is wrong with it has been printed.
     pub(super) fn judged(self, screen: &Screen) -> Result<Judged> {
         let Both { revision, old, new, pairs } = self;
         for broken in old.take_broken() {
             let located: Vec<Located> =
                 broken.findings.iter().map(|finding: &Diagnostic| Located::of(finding, &broken.sources)).collect();
             say(format_args!(
-                "bottlec: {CONFIG} at {} cannot be used, so only that of now counts: {}",
+                "bottlec: {CONFIG} at {} is invalid, so only the current one applies: {}",
                 revision.base(),
                 visible::lines(concise::render(&located[..located.len().min(1)]).trim_end())
             ));
@@ -121,8 +121,8 @@ impl Judged {
         self.pairs.iter().filter_map(weaker).collect()
     }
 
-    /// From which grade on the change fails: the strictest that either side says. `None` for any difference, which is
-    /// what a side says that says nothing, but in a gate.
+    /// From which grade on the change fails: the stricter of both sides. `None` stands for any difference, which is the
+    /// default outside of a gate.
     pub(super) fn fail_on(&self, is_gate: bool) -> Option<FailOn> {
         let open = is_gate.then_some(FAIL_ON);
         let says = |config: &Option<Arc<Config>>| {

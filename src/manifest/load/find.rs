@@ -17,7 +17,7 @@ pub const RULE: &str = "bottle.yaml, *.bottle.yaml, a manifest.yaml with the key
 /// Whether a project's configuration says of a file that it is a bottle.
 pub type Named<'n> = &'n dyn Fn(&Path) -> Result<bool>;
 
-/// Where no configuration says so of any.
+/// For a search without configurations.
 pub const NONE: Named = &|_| Ok(false);
 
 /// The files below a folder, sorted.

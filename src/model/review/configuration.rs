@@ -81,5 +81,5 @@ pub fn review(old: &Config, new: Option<&Config>, terms: Terms) -> Option<Review
 
 /// The path of a file in a revision, `BASE:PATH`, without the revision.
 fn plain(shown: &str) -> &str {
-    shown.rsplit_once(':').map_or(shown, |(_, path)| path)
+    shown.split_once(':').map_or(shown, |(_, path)| path)
 }
